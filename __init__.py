@@ -1,0 +1,21 @@
+"""LaFuNC: tool calls that are valid by construction, from a frozen small language model with a diffusion head."""
+
+from .base_lafunc import EMBEDDED_BASE, CheckpointError
+from .configuration_lafunc import LaFuncConfig
+from .modeling_lafunc import LaFuncModel, Need, ToolCall, ToolCallOutput
+from .processing_lafunc import LaFuncProcessor, RequestError
+from .schema_lafunc import SchemaError
+
+
+__all__ = [
+    "EMBEDDED_BASE",
+    "CheckpointError",
+    "LaFuncConfig",
+    "LaFuncModel",
+    "LaFuncProcessor",
+    "Need",
+    "RequestError",
+    "SchemaError",
+    "ToolCall",
+    "ToolCallOutput",
+]

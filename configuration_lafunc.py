@@ -1,0 +1,72 @@
+"""LaFuncConfig: the base, the heads' sizes, and how a request is answered by default."""
+
+from typing import Any
+
+from huggingface_hub.dataclasses import strict
+from transformers import AutoConfig, PreTrainedConfig
+
+
+@strict
+class LaFuncConfig(PreTrainedConfig):
+    """Configuration of a [`LaFuncModel`].
+
+    Args:
+        base_config: the base model's own configuration.
+        base: where the base's weights come from when they are not in the checkpoint: a Hub id, a folder, a path of a GGUF
+            file, or `package://NAME/FILE.gguf` for one inside an installed Python package.
+        base_revision: branch, tag or commit of a base on the Hub.
+        base_included: the checkpoint holds the base's weights itself.
+        trained: which heads have been trained, of `router` and `diffusion`.
+        head_hidden_size, head_layers, head_attention_heads: the diffusion head.
+        noise_levels: T of training; a step at inference is given the nearest level.
+        max_slot_tokens: no value is longer than this many tokens.
+        max_calls: at most so many calls are planned for one request.
+        filler: `autoregressive`, `diffusion` or `verified`, when the request does not say.
+        schedule: `conservative`, `confidence` or `entropy_bound`, likewise.
+        num_steps: denoising steps, likewise.
+        keep_share: what `conservative` keeps of the previous prediction at each step.
+        entropy_bound: sum of entropies, in nats, up to which `entropy_bound` commits at each step.
+        verify_rounds: drafts that the verified filler checks before it goes on from left to right.
+        needs_threshold: a required value is reported missing when its probability of being absent reaches this.
+    """
+
+    model_type = "lafunc"
+    sub_configs = {"base_config": AutoConfig}
+
+    base_config: dict[str, Any] | PreTrainedConfig | None = None
+    base: str | None = None
+    base_revision: str | None = None
+    base_included: bool = False
+    trained: list[str] | None = None
+    head_hidden_size: int = 256
+    head_layers: int = 3
+    head_attention_heads: int = 4
+    noise_levels: int = 4
+    max_slot_tokens: int = 256
+    max_calls: int = 8
+    filler: str = "autoregressive"
+    schedule: str = "confidence"
+    num_steps: int = 2
+    keep_share: float = 0.7
+    entropy_bound: float = 1.0
+    verify_rounds: int = 3
+    needs_threshold: float = 0.5
+    initializer_range: float = 0.02
+
+    def __post_init__(self, **kwargs):
+        if isinstance(self.base_config, dict):
+            self.base_config = AutoConfig.for_model(**self.base_config)
+        self.trained = list(self.trained or [])
+        if self.head_hidden_size % (2 * self.head_attention_heads):
+            raise ValueError(
+                f"head_hidden_size {self.head_hidden_size} must be a multiple of twice head_attention_heads "
+                f"{self.head_attention_heads}"
+            )
+        super().__post_init__(**kwargs)
+
+    def get_text_config(self, *args, **kwargs) -> PreTrainedConfig:
+        """The base's configuration: generation and caches ask for it."""
+        return self if self.base_config is None else self.base_config.get_text_config(*args, **kwargs)
+
+
+LaFuncConfig.register_for_auto_class()

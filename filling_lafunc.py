@@ -1,0 +1,380 @@
+"""The base model in tool mode: reading on a shared cache, deciding from left to right, verifying drafts.
+
+[`Reader`] is the frozen base over a batch of rows. [`Cursor`] walks a scaffold from left to right and takes every decision
+(the next token of a value, its end, which optional member follows) from the logits that it is shown. The autoregressive
+filler shows it one position after another; the verified filler shows it all positions of a draft at once and stops where
+the cursor disagrees. Both therefore take the same decisions.
+
+    draft      get_weather("Tokio", unit=celsius)
+    base pass  ✓ ✓ ✓ ✗                              cursor: "Tok" → "yo"
+    draft again from  get_weather("Tokyo…           at most `rounds` times, then left to right
+"""
+
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import lru_cache
+from weakref import WeakKeyDictionary
+
+import torch
+from torch import Tensor
+from transformers import DynamicCache, PreTrainedModel
+
+from .language_lafunc import TokenClass, Vocabulary
+from .scaffolding_lafunc import Continuation, Path, Scaffold, Slot, closers, continuations
+
+
+@dataclass
+class Stats:
+    """What a request cost. Shared by the rows of a batch.
+
+    Attributes:
+        base_passes / head_passes: evaluations of the base model / of the diffusion head.
+        base_tokens: tokens that the base read, the prompt included, padding not.
+        prompt_tokens: of these, the prompt's.
+        rounds: drafts that the verified filler checked.
+        seconds: wall-clock time by stage.
+    """
+
+    base_passes: int = 0
+    head_passes: int = 0
+    base_tokens: int = 0
+    prompt_tokens: int = 0
+    rounds: int = 0
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Add the time spent inside to `seconds[name]`."""
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - start
+
+
+class Reader:
+    """The base model reading rows of tokens on one key-value cache, each row at its own length.
+
+    Prompts are padded on the left, what follows on the right; padding is masked and takes no position.
+
+    Args:
+        base: any causal language model of transformers.
+        prompts: token ids per row.
+        mask_embedding: [H], read in place of the id -1.
+
+    Attributes:
+        prompt: hidden states of the prompts, [B, P, H], left-padded.
+        prompt_mask: [B, P], True at tokens.
+    """
+
+    def __init__(self, base: PreTrainedModel, prompts: Sequence[Sequence[int]], mask_embedding: Tensor, stats: Stats):
+        self.base, self.mask_embedding, self.stats = base, mask_embedding, stats
+        self.device = base.get_input_embeddings().weight.device
+        self.cache = DynamicCache(config=base.config)
+        self.cache.activate_past_recording()  # sliding windows forget what a rewind needs, unless told to keep it
+        self.mask = torch.zeros(len(prompts), 0, dtype=torch.long, device=self.device)
+        self.lengths = [0] * len(prompts)
+        self.prompt = self.read(prompts, left=True)
+        self.prompt_mask = self.mask.bool()
+        stats.prompt_tokens += sum(self.lengths)
+
+    def read(self, rows: Sequence[Sequence[int]], left: bool = False) -> Tensor:
+        """Append tokens to each row; returns the decoder's last hidden states, [B, S, H], S the longest row."""
+        width = max(map(len, rows))
+        ids = torch.zeros(len(rows), width, dtype=torch.long)
+        mask, positions = torch.zeros_like(ids), torch.zeros_like(ids)
+        for b, row in enumerate(rows):
+            where = slice(width - len(row), width) if left else slice(0, len(row))
+            ids[b, where] = torch.tensor(row, dtype=torch.long)
+            mask[b, where] = 1
+            positions[b, where] = torch.arange(self.lengths[b], self.lengths[b] + len(row))
+            self.lengths[b] += len(row)
+        ids, positions = ids.to(self.device), positions.to(self.device)
+        self.mask = torch.cat([self.mask, mask.to(self.device)], dim=1)  # [B, K + S]
+        if (ids < 0).any():
+            embeddings = self.base.get_input_embeddings()(ids.clamp(min=0))  # [B, S, H]
+            inputs = {"inputs_embeds": torch.where((ids < 0)[..., None], self.mask_embedding.to(embeddings), embeddings)}
+        else:
+            inputs = {"input_ids": ids}
+        self.stats.base_passes += 1
+        self.stats.base_tokens += int(mask.sum())
+        return self.base.get_decoder()(
+            **inputs,
+            attention_mask=None if self.mask.all() else self.mask,
+            position_ids=positions,
+            past_key_values=self.cache,
+            use_cache=True,
+        ).last_hidden_state
+
+    def logits(self, hidden: Tensor) -> Tensor:
+        """[…, H] -> [V, …] scores of the next token, in float32."""
+        return self.base.get_output_embeddings()(hidden).float()
+
+    def mark(self) -> tuple[int, list[int]]:
+        """A point to [`rewind`] to."""
+        return self.mask.shape[1], list(self.lengths)
+
+    def rewind(self, mark: tuple[int, list[int]]) -> None:
+        """Forget everything read since the mark."""
+        columns, lengths = mark
+        if self.mask.shape[1] > columns:
+            self.cache.crop(columns - self.mask.shape[1])
+            self.mask, self.lengths = self.mask[:, :columns], list(lengths)
+
+    def select(self, rows: list[int]) -> None:
+        """Keep only these rows."""
+        index = torch.tensor(rows, device=self.device)
+        self.cache.batch_select_indices(index)
+        self.mask, self.prompt, self.prompt_mask = self.mask[index], self.prompt[index], self.prompt_mask[index]
+        self.lengths = [self.lengths[row] for row in rows]
+
+
+_INDEX: WeakKeyDictionary[TokenClass, dict[torch.device, Tensor]] = WeakKeyDictionary()
+
+
+def class_index(group: TokenClass, device: torch.device, kin: bool = False) -> Tensor:
+    """The ids (or kin) of a token class as an index tensor, made once per device."""
+    known = _INDEX.setdefault(group, {})
+    key = (device, kin)
+    if key not in known:
+        known[key] = torch.tensor(group.kin if kin else group.ids, device=device)
+    return known[key]
+
+
+class Cursor:
+    """A left-to-right walk through a scaffold.
+
+    `tokens` is what is written so far. While `done` is False, the walk waits for [`choose`] with the logits that follow
+    the last token. Tokens without an alternative are written without asking.
+
+    Args:
+        ways: the continuations to begin with.
+        opening: tokens to begin with.
+        max_slot_tokens: a value longer than this is ended as soon as its language allows, and noted in `clipped`.
+    """
+
+    def __init__(
+        self,
+        vocabulary: Vocabulary,
+        ways: Sequence[Continuation],
+        opening: Sequence[int] = (),
+        max_slot_tokens: int = 256,
+    ):
+        self.vocabulary, self.max_slot_tokens = vocabulary, max_slot_tokens
+        self.tokens: list[int] = list(opening)
+        self.values: dict[Path, list[int]] = {}
+        self.probabilities: dict[Path, list[float]] = {}
+        self.clipped: list[Path] = []
+        self.done: Continuation | None = None  # the last continuation taken, once it has ended
+        self.slot: Slot | None = None  # the slot being written
+        self._states: frozenset = frozenset()
+        self._begin(ways)
+        self._advance()
+
+    # ------------------------------------------------------------------------------------------------ state
+
+    def _begin(self, ways: Sequence[Continuation]) -> None:
+        """Stand before fixed text that may go on in several ways."""
+        self._ways = [(self.vocabulary.encode(way.text), way) for way in ways]
+        self._depth = 0
+        self.slot = None
+
+    def _enter(self, way: Continuation) -> None:
+        """The fixed text of a continuation is written: begin its slot, or end."""
+        for path, text in way.opened:
+            self.values[path] = list(self.vocabulary.encode(text))
+        self._rest = way.rest
+        if way.slot is None:
+            self.done = way
+            return
+        self.slot = way.slot
+        self.values[way.slot.path] = []
+        self.probabilities[way.slot.path] = []
+        self._states = frozenset([way.slot.language.start])
+
+    def _leave(self) -> None:
+        self._begin(list(continuations(self._rest)))
+
+    def _write(self, token: int, probability: float | None = None) -> None:
+        self.tokens.append(token)
+        if self.slot is None:
+            self._depth += 1
+            self._ways = [(ids, way) for ids, way in self._ways if ids[self._depth - 1 : self._depth] == (token,)]
+            return
+        self.values[self.slot.path].append(token)
+        if probability is not None:
+            self.probabilities[self.slot.path].append(probability)
+        self._states = self.slot.language.step(self._states, token)
+
+    def _edges(self) -> list[TokenClass]:
+        assert self.slot is not None
+        return list(dict.fromkeys(group for state in self._states for group, _ in self.slot.language.edges(state)))
+
+    def _may_end(self) -> bool:
+        assert self.slot is not None
+        return any(self.slot.language.accepting(state) for state in self._states)
+
+    def _branches(self) -> tuple[list[int], Continuation | None]:
+        """In fixed text: the tokens that may follow, and the continuation that ends here, if any."""
+        tokens = list(dict.fromkeys(ids[self._depth] for ids, _ in self._ways if len(ids) > self._depth))
+        return tokens, next((way for ids, way in self._ways if len(ids) == self._depth), None)
+
+    def _advance(self) -> None:
+        """Write what has no alternative."""
+        while self.done is None:
+            if self.slot is None:
+                tokens, ended = self._branches()
+                if len(tokens) + (ended is not None) > 1:
+                    return
+                if ended is not None:
+                    self._enter(ended)
+                else:
+                    self._write(tokens[0])
+                continue
+            groups, may_end = self._edges(), self._may_end()
+            if not groups:
+                self._leave()
+            elif len(self.values[self.slot.path]) >= self.max_slot_tokens:
+                for token in self.slot.language.shortest(self._states):
+                    self._write(token)
+                self.clipped.append(self.slot.path)
+                self._leave()
+            elif not may_end and len(groups) == 1 and len(groups[0].ids) == 1:
+                self._write(groups[0].ids[0], 1.0)
+            else:
+                return
+
+    # ------------------------------------------------------------------------------------------------ decisions
+
+    def choose(self, logits: Tensor) -> None:
+        """Take the best way on and go to the next decision. logits: [V], for the token after `tokens[-1]`."""
+        logits = torch.nan_to_num(logits, nan=-1e9, posinf=1e9, neginf=-1e9)
+        while not self._decide(logits):
+            pass
+        self._advance()
+
+    def _decide(self, logits: Tensor) -> bool:
+        """One decision; False if it wrote no token, so that the same logits serve the next one."""
+        device = logits.device
+        if self.slot is None:
+            tokens, ended = self._branches()
+            if len(tokens) + (ended is not None) == 1:
+                return True
+            groups = siblings(self.vocabulary, tuple(tokens))
+            scores = [_best(logits, group, device) for group in groups]
+            start = -torch.inf
+            if ended is not None and ended.slot is not None:
+                language = ended.slot.language
+                start = max(_best(logits, group, device) for group, _ in language.edges(language.start))
+            if ended is not None and start >= max(scores):
+                self._enter(ended)
+                return False
+            self._write(tokens[scores.index(max(scores))])
+            return True
+        groups = self._edges()
+        scores = [_best(logits, group, device) for group in groups]
+        end = _best(logits, closers(self.vocabulary, self.slot), device) if self._may_end() else -torch.inf
+        best = max(scores)
+        if end >= best:
+            self._leave()
+            return False
+        group = groups[scores.index(best)]
+        ids = class_index(group, device)
+        token = int(ids[logits[ids].argmax()]) if len(group.ids) > 1 else group.ids[0]
+        self._write(token, float((best - logits.logsumexp(-1)).exp()))
+        return True
+
+    @property
+    def confidence(self) -> dict[Path, float]:
+        """Of each value, the geometric mean of its tokens' probabilities."""
+        return {
+            path: math.exp(sum(map(math.log, p)) / len(p)) if p and min(p) > 0 else float(not p)
+            for path, p in self.probabilities.items()
+        }
+
+    def expected(self) -> Path | None:
+        """The slot being written, or the one that must come next."""
+        if self.slot is not None:
+            return self.slot.path
+        targets = {way.slot.path if way.slot else None for _, way in self._ways}
+        return targets.pop() if len(targets) == 1 else None
+
+
+def _best(logits: Tensor, group: TokenClass, device: torch.device) -> float:
+    return float(logits[class_index(group, device, kin=True)].max()) if group.kin else -torch.inf
+
+
+@lru_cache(maxsize=4096)
+def siblings(vocabulary: Vocabulary, tokens: tuple[int, ...]) -> tuple[TokenClass, ...]:
+    """Competing fixed tokens, each with the vocabulary's tokens that speak for it alone.
+
+    The base may prefer a token that the scaffold splits or joins otherwise: it counts for the alternative that it begins
+    with (the longest such), or else for the only one that begins with it.
+    """
+    texts = {token: vocabulary.bytes[token] or b"" for token in tokens}
+    kin: dict[int, set[int]] = {token: set() for token in tokens}
+    for token in sorted(tokens, key=lambda t: len(texts[t])):
+        longer = set(vocabulary.starting_with(texts[token]))
+        for other in tokens:
+            kin[other] -= longer
+        kin[token] |= longer
+    owned = set().union(*kin.values())
+    for token in tokens:
+        for end in range(1, len(texts[token])):
+            part = texts[token][:end]
+            if sum(text.startswith(part) for text in texts.values()) == 1:
+                kin[token] |= {id for id in vocabulary.exactly(part) if id not in owned}
+    return tuple(TokenClass((token,), sorted(kin[token])) for token in tokens)
+
+
+# --------------------------------------------------------------------------------------------------------------------
+# Fillers
+# --------------------------------------------------------------------------------------------------------------------
+
+
+def write(reader: Reader, cursors: Sequence[Cursor]) -> None:
+    """Autoregressive filler: show each cursor one position after another until all are done.
+
+    The reader stands before the cursors' first tokens; it has read everything but the last ones when this returns.
+    """
+    read = [0] * len(cursors)
+    while not all(cursor.done for cursor in cursors):
+        rows = [[] if c.done else c.tokens[n:] for c, n in zip(cursors, read, strict=True)]
+        hidden = reader.read(rows)
+        for b, cursor in enumerate(cursors):
+            read[b] += len(rows[b])
+            if rows[b]:
+                cursor.choose(reader.logits(hidden[b, len(rows[b]) - 1]))
+
+
+def verify(
+    reader: Reader,
+    cursors: Sequence[Cursor],
+    scaffolds: Sequence[Scaffold],
+    draft: Callable[[Sequence[Cursor]], list[dict[Path, list[int]]]],
+    rounds: int,
+) -> None:
+    """Verified filler (speculative decoding, Leviathan et al. 2023, with greedy acceptance and a parallel drafter).
+
+    Args:
+        draft: fills the scaffolds, keeping what the cursors have decided.
+        rounds: drafts to check before the rest is written left to right.
+    """
+    mark = reader.mark()
+    for _ in range(rounds):
+        if all(cursor.done for cursor in cursors):
+            return
+        rows = []
+        for cursor, scaffold, values in zip(cursors, scaffolds, draft(cursors), strict=True):
+            row = [] if cursor.done else scaffold.tokens(values)
+            rows.append(row if row[: len(cursor.tokens)] == cursor.tokens else cursor.tokens)
+        hidden = reader.read(rows)
+        reader.stats.rounds += 1
+        for b, cursor in enumerate(cursors):
+            while not cursor.done and len(cursor.tokens) <= len(rows[b]) and cursor.tokens == rows[b][: len(cursor.tokens)]:
+                cursor.choose(reader.logits(hidden[b, len(cursor.tokens) - 1]))
+        reader.rewind(mark)
+    write(reader, cursors)

@@ -1,0 +1,514 @@
+"""LaFuncModel: a frozen base model, a router, and a diffusion head that fills the JSON of tool calls.
+
+    messages + tools
+      └ base prefill ──► hidden states, key-value cache             1 base pass
+          ├ router ──► chat | think | tool                          linear, on the prompt's last position
+          ├ chat, think ──► base.generate                           the base as it always was
+          └ tool ──► plan: the names, constrained to those offered  few base passes
+               └ scaffold ──► filler ──► arguments ──► validated    see diffusion_lafunc.py, filling_lafunc.py
+
+```python
+>>> model = AutoModel.from_pretrained(repo, trust_remote_code=True)
+>>> processor = AutoProcessor.from_pretrained(repo, trust_remote_code=True)
+>>> out = model.generate_tool_call([{"role": "user", "content": "Weather in Tokyo?"}], [get_weather], processor=processor)
+>>> out.to_message()
+{'role': 'assistant', 'content': '', 'tool_calls': [{'type': 'function', 'function': {'name': 'get_weather', …
+```
+"""
+
+import copy
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import jsonschema
+import torch
+from safetensors import SafetensorError
+from torch import nn
+from transformers import AutoModelForCausalLM, GenerationConfig, PreTrainedModel
+
+from .base_lafunc import CheckpointError, load_base
+from .configuration_lafunc import LaFuncConfig
+from .diffusion_lafunc import SCHEDULES, Denoiser, DiffusionHead
+from .filling_lafunc import Cursor, Reader, Stats, verify, write
+from .planning_lafunc import plan
+from .processing_lafunc import LaFuncProcessor, RequestError
+from .scaffolding_lafunc import Path, Scaffold, Slot, Tool, continuations
+from .schema_lafunc import SchemaError
+
+
+MODES = ("chat", "think", "tool")
+FILLERS = ("autoregressive", "diffusion", "verified")
+
+
+@dataclass
+class ToolCall:
+    """One call. `confidence` maps each argument's JSON path to the probability that the filler gave its value."""
+
+    name: str
+    arguments: dict[str, Any]
+    confidence: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass
+class Need:
+    """A required value that the conversation does not give: of which tool, where (JSON path), and what to ask."""
+
+    name: str
+    path: str
+    question: str
+
+
+@dataclass
+class ToolCallOutput:
+    """The answer to one conversation.
+
+    Attributes:
+        mode: `chat`, `think` or `tool`.
+        mode_probabilities: the router's, or None if it was not asked.
+        plan: names of the planned calls.
+        tool_calls: the calls that can be made.
+        needs: what is missing for the planned calls that cannot.
+        text: the base's answer in chat and think mode.
+        scaffold: the flat text with its slots, in tool mode.
+        clipped: JSON paths of values that were ended at the longest allowed length.
+        stats: cost; one object for all conversations of a batch.
+        trace: one dict per stage and denoising step, if asked for.
+    """
+
+    mode: str
+    mode_probabilities: dict[str, float] | None = None
+    plan: list[str] = field(default_factory=list)
+    tool_calls: list[ToolCall] = field(default_factory=list)
+    needs: list[Need] = field(default_factory=list)
+    text: str = ""
+    scaffold: str = ""
+    clipped: list[str] = field(default_factory=list)
+    stats: Stats = field(default_factory=Stats)
+    trace: list[dict[str, Any]] | None = None
+
+    def to_message(self) -> dict[str, Any]:
+        """The assistant message in the form of Hugging Face chat templates and OpenAI.
+
+        Where values are missing it asks for them.
+        """
+        if self.tool_calls:
+            calls = [
+                {"type": "function", "function": {"name": call.name, "arguments": call.arguments}}
+                for call in self.tool_calls
+            ]
+            return {"role": "assistant", "content": "", "tool_calls": calls}
+        text = self.text or " ".join(need.question for need in self.needs)
+        return {"role": "assistant", "content": text}
+
+
+class LaFuncModel(PreTrainedModel):
+    """A frozen causal language model with a tool mode.
+
+    `forward` and `generate` are the base's own. The base is loaded from where `config.base` says, unless the checkpoint
+    holds it.
+    """
+
+    config_class = LaFuncConfig
+    main_input_name = "input_ids"
+    _supports_sdpa = True
+    _supports_flash_attn = True
+    _supports_flex_attn = True
+    _supports_attention_backend = True
+
+    def __init__(self, config: LaFuncConfig):
+        super().__init__(config)
+        if config.base_config is None:
+            raise ValueError("LaFuncConfig.base_config is missing; LaFuncModel.from_base(base) makes a model for a base")
+        hidden_size = config.get_text_config().hidden_size
+        self.router = nn.Linear(hidden_size, len(MODES))
+        self.head = DiffusionHead(config, hidden_size)
+        self.base = AutoModelForCausalLM.from_config(config.base_config) if config.base_included else None
+        self.post_init()
+
+    def _init_weights(self, module: nn.Module) -> None:
+        std = self.config.initializer_range
+        if isinstance(module, (nn.Linear, nn.Embedding)):
+            nn.init.normal_(module.weight, std=std)
+            if getattr(module, "bias", None) is not None:
+                nn.init.zeros_(module.bias)
+        elif isinstance(module, nn.RMSNorm):
+            nn.init.ones_(module.weight)
+        elif isinstance(module, DiffusionHead):
+            nn.init.normal_(module.symbols, std=std)
+
+    # ------------------------------------------------------------------------------------------------ the base
+
+    @classmethod
+    def from_base(
+        cls,
+        base: str | PreTrainedModel,
+        *,
+        revision: str | None = None,
+        dtype: torch.dtype | str | None = None,
+        device_map: Any = None,
+        **config,
+    ) -> "LaFuncModel":
+        """A new model with untrained heads over a base.
+
+        Args:
+            base: a Hub id, a folder, a GGUF file, `package://NAME/FILE.gguf`, or a loaded model.
+            revision, dtype, device_map: for loading the base.
+            config: fields of [`LaFuncConfig`].
+
+        Raises:
+            CheckpointError: the base cannot be loaded.
+        """
+        if isinstance(base, str):
+            loaded = load_base(base, revision, dtype=dtype, device_map=device_map)
+        else:
+            loaded, base = base, base.name_or_path or None
+        base_config = copy.deepcopy(loaded.config)
+        model = cls(LaFuncConfig(base_config=base_config, base=base, base_revision=revision, dtype=loaded.dtype, **config))
+        model.attach_base(loaded)
+        return model
+
+    def attach_base(self, base: PreTrainedModel) -> None:
+        """Put the base in place, frozen; the heads follow its dtype and its output layer's device.
+
+        Raises:
+            CheckpointError: the heads were made for a base of another shape.
+        """
+        expected, found = self.config.base_config.get_text_config(), base.config.get_text_config()
+        for name in ("model_type", "hidden_size", "vocab_size", "num_hidden_layers"):
+            if getattr(expected, name) != getattr(found, name):
+                raise CheckpointError(
+                    f"these heads do not fit the base {self.config.base!r}: they were made for {name} "
+                    f"{getattr(expected, name)}, the base has {getattr(found, name)}. Point config.base at the right base, or "
+                    "make new heads with LaFuncModel.from_base"
+                )
+        self.base = base.requires_grad_(False).eval()
+        where = base.get_output_embeddings().weight
+        self.router.to(where.device, base.dtype)
+        self.head.to(where.device, base.dtype)
+
+    @classmethod
+    def from_pretrained(cls, pretrained_model_name_or_path, *args, **kwargs):
+        """Load a checkpoint, and its base from `config.base` unless the checkpoint holds it. Arguments are transformers'.
+
+        Raises:
+            CheckpointError: weights are missing or damaged, or the base is missing or of another shape.
+        """
+        place = pretrained_model_name_or_path
+        wants_info = kwargs.pop("output_loading_info", False)
+        try:
+            model, info = super().from_pretrained(place, *args, output_loading_info=True, **kwargs)
+        except SafetensorError as error:
+            raise CheckpointError(f"the weights in {place} are damaged ({error}); download or save them again") from error
+        except RuntimeError as error:
+            if "mismatch" not in str(error):
+                raise
+            raise CheckpointError(f"the weights in {place} do not fit its config.json: {error}") from error
+        if missing := sorted(info["missing_keys"]):
+            raise CheckpointError(f"{place} lacks the weights {', '.join(missing[:4])}{'…' if missing[4:] else ''}; save it again")
+        if model.base is None:
+            if model.config.base is None:
+                raise CheckpointError(
+                    f"{place} holds the heads only and its config.json does not say where the base is; set `base` there, or "
+                    "save the model with include_base=True"
+                )
+            base = load_base(
+                model.config.base, model.config.base_revision, dtype=model.dtype, device_map=kwargs.get("device_map")
+            )
+            model.attach_base(base)
+        else:
+            try:
+                model.base.generation_config = GenerationConfig.from_pretrained(place)
+            except OSError:
+                pass  # saved without one: the base's defaults stand
+            model.base.requires_grad_(False).eval()
+        return (model, info) if wants_info else model
+
+    def save_pretrained(self, save_directory, *args, include_base: bool = False, state_dict=None, **kwargs) -> None:
+        """Save the heads (a few MB); with `include_base`, all weights, so that the folder stands alone.
+
+        Raises:
+            CheckpointError: heads only, but the config does not say where the base is.
+        """
+        if not include_base and self.config.base is None:
+            raise CheckpointError("this model's base has no known source: save it with include_base=True, or set config.base")
+        state_dict = self.state_dict() if state_dict is None else state_dict
+        if not include_base:
+            state_dict = {name: weight for name, weight in state_dict.items() if not name.startswith("base.")}
+        was_included, self.config.base_included = self.config.base_included, include_base
+        try:
+            super().save_pretrained(save_directory, *args, state_dict=state_dict, **kwargs)
+            if include_base:
+                self.base.generation_config.save_pretrained(save_directory)
+        finally:
+            self.config.base_included = was_included
+
+    def train(self, mode: bool = True) -> "LaFuncModel":
+        """The base stays in evaluation mode: it is frozen."""
+        super().train(mode)
+        if self.base is not None:
+            self.base.eval()
+        return self
+
+    def forward(self, *args, **kwargs):
+        """The base's forward."""
+        return self.base(*args, **kwargs)
+
+    def generate(self, *args, **kwargs):
+        """The base's generate."""
+        return self.base.generate(*args, **kwargs)
+
+    def get_input_embeddings(self) -> nn.Module:
+        return self.base.get_input_embeddings()
+
+    def get_output_embeddings(self) -> nn.Module:
+        return self.base.get_output_embeddings()
+
+    # ------------------------------------------------------------------------------------------------ requests
+
+    @torch.no_grad()
+    def generate_tool_call(
+        self,
+        messages: Sequence,
+        tools: Sequence | None = None,
+        *,
+        processor: LaFuncProcessor,
+        mode: str = "auto",
+        tool_choice: str = "auto",
+        parallel_tool_calls: bool = True,
+        filler: str | None = None,
+        num_steps: int | None = None,
+        schedule: str | None = None,
+        return_trace: bool = False,
+        **generation,
+    ) -> ToolCallOutput | list[ToolCallOutput]:
+        """Answer a conversation, or a batch of them, with text or with tool calls.
+
+        Args:
+            messages: a conversation that ends with a user or tool message, or a list of conversations.
+            tools: what may be called, see [`processing_lafunc.normalize_tools`]; for a batch, one list for all or one each.
+            processor: of the same checkpoint.
+            mode: `auto` asks the router; `chat`, `think` and `tool` do not.
+            tool_choice: `auto`; `required` means a call for sure; `none` means no call; a tool's name means a call of it.
+            parallel_tool_calls: whether several calls may answer one message.
+            filler, num_steps, schedule: see [`LaFuncConfig`], whose values are the defaults.
+            return_trace: record every stage and step.
+            generation: arguments of the base's `generate`, for chat and think mode.
+
+        Returns:
+            One output per conversation; a list if a batch was given.
+
+        Raises:
+            RequestError: the request cannot be answered as put.
+            SchemaError: a tool's schema cannot be honoured.
+        """
+        filler, schedule = filler or self.config.filler, schedule or self.config.schedule
+        num_steps = self.config.num_steps if num_steps is None else num_steps
+        for name, value, known in (
+            ("mode", mode, ("auto", *MODES)),
+            ("filler", filler, FILLERS),
+            ("schedule", schedule, SCHEDULES),
+        ):
+            if value not in known:
+                raise RequestError(f"{name} {value!r} is unknown; it must be one of {', '.join(known)}")
+        if not isinstance(num_steps, int) or num_steps < 1:
+            raise RequestError(f"num_steps must be a whole number of at least 1, got {num_steps!r}")
+        if len(messages) and not isinstance(messages[0], Mapping):
+            conversations, batched = list(messages), True
+        else:
+            conversations, batched = [messages], False
+        each = batched and tools is not None and len(tools) > 0 and isinstance(tools[0], (list, tuple))
+        if each and len(tools) != len(conversations):
+            raise RequestError(f"{len(conversations)} conversations but {len(tools)} lists of tools")
+        rows = [
+            self._row(conversation, tools[at] if each else tools, processor, mode, tool_choice, filler)
+            for at, conversation in enumerate(conversations)
+        ]
+        stats = Stats()
+        # The columns that a batch pads would be counted by a sliding window, so such bases read one row at a time.
+        sliding = any("full" not in kind for kind in getattr(self.config.get_text_config(), "layer_types", None) or ())
+        asked = [row for row in rows if row.mode in ("auto", "tool")]
+        for group in [[row] for row in asked] if sliding else [asked] if asked else []:
+            self._call_tools(group, processor, parallel_tool_calls, filler, schedule, num_steps, return_trace, stats)
+        for row in rows:
+            if row.mode != "tool":
+                with stats.stage(row.mode):
+                    row.output.text = self._chat(row, processor, generation)
+            row.output.mode, row.output.stats = row.mode, stats
+        outputs = [row.output for row in rows]
+        return outputs if batched else outputs[0]
+
+    def _row(
+        self, messages: Sequence, tools: Sequence | None, processor: LaFuncProcessor, mode: str, choice: str, filler: str
+    ) -> "_Row":
+        """Check one conversation before any work is done, and make its prompt."""
+        offered = processor.compile_tools(tools) if tools else []
+        names = [tool.name for tool in offered]
+        if choice not in ("auto", "required", "none", *names):
+            raise RequestError(
+                f"tool_choice {choice!r} is unknown; it must be auto, required, none or the name of an offered tool: "
+                f"{', '.join(names) or 'there are none'}"
+            )
+        if choice == "none":
+            if mode == "tool":
+                raise RequestError("mode='tool' and tool_choice='none' contradict each other")
+            callable_tools: list[Tool] = []
+        else:
+            callable_tools = [tool for tool in offered if choice in ("auto", "required", tool.name)]
+        if mode == "tool" or choice not in ("auto", "none"):
+            if mode in ("chat", "think"):
+                raise RequestError(f"mode={mode!r} and tool_choice={choice!r} contradict each other")
+            mode = "tool"
+        if mode == "tool" and not callable_tools:
+            raise RequestError("no tools were offered; pass at least one, or mode='chat'")
+        if mode == "auto" and "router" not in self.config.trained:
+            if callable_tools:
+                raise RequestError(
+                    "mode='auto' needs a router, and the one of this checkpoint is untrained: its choice would be chance. Pass "
+                    "mode='tool', 'chat' or 'think', or tool_choice='required'; or train the heads (train_trl.py)"
+                )
+            mode = "chat"
+        if callable_tools and filler == "diffusion" and "diffusion" not in self.config.trained:
+            raise RequestError(
+                "filler='diffusion' needs a diffusion head, and the one of this checkpoint is untrained: its values would be "
+                "chance. Pass filler='autoregressive' or 'verified', or train the heads (train_trl.py)"
+            )
+        thinking = {"chat": False, "think": True}.get(mode)
+        prompt = processor.prompt(messages, tools, enable_thinking=thinking)
+        context = getattr(self.config.get_text_config(), "max_position_embeddings", None)
+        if context is not None and len(prompt) >= context:
+            raise RequestError(
+                f"the prompt has {len(prompt)} tokens and the base reads {context}; shorten the conversation or offer fewer tools"
+            )
+        return _Row(prompt, mode, callable_tools, choice, ToolCallOutput(mode))
+
+    def _chat(self, row: "_Row", processor: LaFuncProcessor, generation: Mapping[str, Any]) -> str:
+        """The base's own answer, from a prompt that it reads anew: bit for bit what the base alone would write."""
+        prompt = row.prompt
+        if row.output.mode_probabilities is not None and row.mode == "chat":
+            prompt = prompt + processor.empty_thought
+        ids = torch.tensor([prompt], device=self.base.device)
+        written = self.base.generate(ids, attention_mask=torch.ones_like(ids), **generation)[0, len(prompt) :]
+        return processor.tokenizer.decode(written, skip_special_tokens=True)
+
+    def _call_tools(
+        self,
+        rows: list["_Row"],
+        processor: LaFuncProcessor,
+        parallel: bool,
+        filler: str,
+        schedule: str,
+        num_steps: int,
+        return_trace: bool,
+        stats: Stats,
+    ) -> None:
+        """Decide the mode of each row, then plan and fill those in tool mode."""
+        with stats.stage("prefill"):
+            reader = Reader(self.base, [row.prompt for row in rows], self.head.symbols[0], stats)
+        with stats.stage("router"):
+            if "router" in self.config.trained:
+                self._route(rows, reader)
+        chosen = [at for at, row in enumerate(rows) if row.mode == "tool"]
+        if not chosen:
+            return
+        if len(chosen) < len(rows):
+            reader.select(chosen)
+            rows = [rows[at] for at in chosen]
+        if return_trace:
+            for row in rows:
+                row.output.trace = []
+        opening, vocabulary = processor.empty_thought, processor.vocabulary
+        with stats.stage("plan"):
+            most = [self.config.max_calls if parallel and row.choice in ("auto", "required") else 1 for row in rows]
+            plans = plan(reader, vocabulary, [row.tools for row in rows], opening, most)
+        with stats.stage("scaffold"):
+            scaffolds = []
+            for row, planned in zip(rows, plans, strict=True):
+                scaffold = Scaffold(planned, vocabulary, opening)
+                row.output.plan = [tool.name for tool in planned]
+                row.output.scaffold = scaffold.block().text(vocabulary)
+                scaffolds.append(scaffold)
+        with stats.stage("fill"):
+            traces = [row.output.trace for row in rows] if return_trace else None
+            denoiser = Denoiser(self.head, reader, scaffolds, self.config, schedule, num_steps, traces)
+            if filler == "diffusion":
+                values = denoiser.fill()
+                confidence = [canvas.confidence for canvas in denoiser.canvases]
+                clipped = [
+                    [p for p, v in canvas.values.items() if len(v) >= self.config.max_slot_tokens] for canvas in denoiser.canvases
+                ]
+            else:
+                cursors = [
+                    Cursor(vocabulary, list(continuations(s.chain)), s.opening, self.config.max_slot_tokens) for s in scaffolds
+                ]
+                if filler == "verified":
+                    verify(reader, cursors, scaffolds, denoiser.fill, self.config.verify_rounds)
+                else:
+                    write(reader, cursors)
+                values = [cursor.values for cursor in cursors]
+                confidence = [cursor.confidence for cursor in cursors]
+                clipped = [cursor.clipped for cursor in cursors]
+        with stats.stage("assemble"):
+            for b, row in enumerate(rows):
+                absent = denoiser.canvases[b].absent if filler == "diffusion" else {}
+                self._assemble(row, plans[b], scaffolds[b], values[b], confidence[b], absent)
+                row.output.clipped = [json_path(path) for path in clipped[b]]
+
+    def _route(self, rows: list["_Row"], reader: Reader) -> None:
+        """The router's probabilities, and the mode of the rows that left it open."""
+        probabilities = self.router(reader.prompt[:, -1]).float().softmax(dim=-1)  # [B, 3]
+        for row, p in zip(rows, probabilities.tolist(), strict=True):
+            row.output.mode_probabilities = dict(zip(MODES, p, strict=True))
+            if row.mode == "auto":
+                possible = MODES if row.tools else MODES[:2]
+                row.mode = max(possible, key=row.output.mode_probabilities.__getitem__)
+
+    def _assemble(
+        self,
+        row: "_Row",
+        planned: list[Tool],
+        scaffold: Scaffold,
+        values: dict[Path, list[int]],
+        confidence: dict[Path, float],
+        absent: dict[Path, float],
+    ) -> None:
+        """Values to validated calls, or to what is missing for them."""
+        slots = [piece for piece in scaffold.write(values) if isinstance(piece, Slot)]
+        for call, (tool, arguments) in enumerate(zip(planned, scaffold.arguments(values), strict=True)):
+            mine = [slot for slot in slots if slot.path[0] == call]
+            missing = [s for s in mine if not s.optional and absent.get(s.path, 0.0) >= self.config.needs_threshold]
+            if missing:
+                row.output.needs += [Need(tool.name, json_path(slot.path), _question(slot)) for slot in missing]
+                continue
+            validator = jsonschema.validators.validator_for(tool.parameters, default=jsonschema.Draft202012Validator)
+            for error in validator(tool.parameters).iter_errors(arguments):
+                raise SchemaError(
+                    tool.name, error.json_path, f"the filled arguments violate it, so it cannot be honoured: {error.message}",
+                    str(error.validator),
+                )  # fmt: skip
+            sure = {json_path(slot.path): confidence[slot.path] for slot in mine if slot.path in confidence}
+            row.output.tool_calls.append(ToolCall(tool.name, arguments, sure))
+
+
+@dataclass
+class _Row:
+    """One conversation of a batch on its way."""
+
+    prompt: list[int]
+    mode: str
+    tools: list[Tool]
+    choice: str
+    output: ToolCallOutput
+
+
+def json_path(path: Path) -> str:
+    """A slot's path within its call, `$.items[0].name`."""
+    return "$" + "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path[1:])
+
+
+def _question(slot: Slot) -> str:
+    name = str(next((part for part in reversed(slot.path[1:]) if isinstance(part, str)), "value")).replace("_", " ")
+    return f"What is the {name}?" + (f" ({slot.description.rstrip('.')})" if slot.description else "")
+
+
+LaFuncModel.register_for_auto_class("AutoModel")

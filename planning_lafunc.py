@@ -1,0 +1,60 @@
+"""The plan: which tools to call, how often, in the base's own words, constrained to the offered names.
+
+    <tool_call>
+    ["get_weather", "get_time"]
+
+The names are read left to right from the base; only tokens that tell offered names apart, and the choice between another
+name and the end, are asked of it. The plan is a side branch: the scaffold is read on the prompt, not on the plan.
+"""
+
+import json
+from collections.abc import Sequence
+
+from .filling_lafunc import Cursor, Reader, write
+from .language_lafunc import Vocabulary
+from .scaffolding_lafunc import Continuation, Tool
+
+
+PLAN_OPEN = "<tool_call>\n["
+NOTHING = Continuation("")  # what is left to write when the plan is complete
+
+
+def plan(
+    reader: Reader,
+    vocabulary: Vocabulary,
+    offered: Sequence[Sequence[Tool]],
+    opening: Sequence[int],
+    max_calls: Sequence[int],
+) -> list[list[Tool]]:
+    """The tools to call, in order, at least one per row. The reader is left where it stood.
+
+    Args:
+        offered: per row, the tools to choose from.
+        opening: tokens before the plan.
+        max_calls: per row.
+    """
+    mark = reader.mark()
+    plans: list[list[Tool]] = [[] for _ in offered]
+    ended = [False] * len(offered)
+    for row, tools in enumerate(offered):
+        if len(tools) == 1 and max_calls[row] == 1:
+            plans[row], ended[row] = [tools[0]], True
+    written = [list(opening) for _ in offered]
+    while not all(ended):
+        cursors = []
+        for row, tools in enumerate(offered):
+            ways = {}
+            for tool in tools:
+                text = ("" if plans[row] else PLAN_OPEN + '"') + json.dumps(tool.name, ensure_ascii=False)[1:]
+                ways[Continuation(text + "]")] = tool
+                if len(plans[row]) + 1 < max_calls[row]:
+                    ways[Continuation(text + ', "')] = tool
+            cursors.append((Cursor(vocabulary, [NOTHING] if ended[row] else list(ways), written[row]), ways))
+        reader.rewind(mark)
+        write(reader, [cursor for cursor, _ in cursors])
+        for row, (cursor, ways) in enumerate(cursors):
+            if not ended[row]:
+                plans[row].append(ways[cursor.done])
+                written[row], ended[row] = cursor.tokens, cursor.done.text.endswith("]")
+    reader.rewind(mark)
+    return plans

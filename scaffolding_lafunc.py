@@ -1,0 +1,441 @@
+"""Scaffolds: the JSON of a tool call as fixed text and slots, compiled from the tool's JSON Schema. No torch.
+
+A schema becomes a tree of three kinds of nodes. A [`Slot`] is one leaf value with its language; an [`Object`] and an
+[`Items`] (array of objects) hold further nodes. The tree is read in two ways:
+
+- [`Scaffold.block`] lays everything out flat, every optional member and a few elements of every array included, for the
+  diffusion head, which fills all slots at once and says with `<NULL>` which are absent.
+- [`continuations`] lists the ways on from a point, for the base model, which writes from left to right.
+
+Both yield values by path; [`Scaffold.write`] turns values into the text and [`Scaffold.arguments`] into Python.
+
+```python
+>>> tool = compile_tool({"name": "add", "parameters": {"properties": {"a": {"type": "integer"}}, "required": ["a"]}}, vocabulary)
+>>> scaffold = Scaffold([tool], vocabulary)
+>>> scaffold.arguments({(0, "a"): vocabulary.encode(" 5")})
+[{'a': 5}]
+```
+
+Refused: what no slot language can guarantee. See `schema_lafunc.py`, which compiles the nodes.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+
+from .language_lafunc import Automaton, TokenClass, Vocabulary, literal, union
+
+
+Path = tuple  # (call index, member name or element index, …)
+Values = Mapping[Path, Sequence[int]]  # the tokens of each slot that is present
+FIRST_ITEMS = 3  # elements that a block offers an array of objects before it is known to need more
+MAX_ITEMS = 64  # an array of objects without `maxItems` ends here
+
+
+@dataclass(frozen=True, eq=False)
+class Slot:
+    """One leaf value: everything that a filler may choose.
+
+    Attributes:
+        path: where the value stands.
+        kind: `string`, `integer`, `number`, `boolean`, `enum`, `array`, `mixed`, or `opener`.
+        language: the tokens that it may hold, its leading space and opening quote included.
+        close: the closing quote, when it belongs to the fixed text after the slot.
+        budget: the positions that a block gives it at first.
+        optional: may be absent.
+        description: the schema's words for it.
+    """
+
+    path: Path
+    kind: str
+    language: Automaton
+    close: str = ""
+    budget: int = 1
+    optional: bool = False
+    description: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Member:
+    name: str
+    node: "Node"
+    required: bool
+
+
+@dataclass(frozen=True, eq=False)
+class Object:
+    """A JSON object. `opener` decides whether it is there, when that is open: `{`, or absent, or one of its alternatives."""
+
+    path: Path
+    lead: str
+    members: tuple[Member, ...]
+    opener: Slot | None = None
+    alternative: Slot | None = None  # e.g. null, in place of the object
+    bracket: str = "{"
+
+
+@dataclass(frozen=True, eq=False)
+class Items:
+    """A JSON array whose elements are objects; `element(i)` is the node of element i."""
+
+    path: Path
+    lead: str
+    element: Callable[[int], "Node"]
+    low: int
+    high: int
+    opener: Slot | None = None
+    alternative: Slot | None = None
+    bracket: str = "["
+
+
+Node = Slot | Object | Items
+
+
+@dataclass(frozen=True)
+class _Rest:
+    """Members or elements of a node that are still to be written."""
+
+    node: Object | Items
+    at: int = 0
+    first: bool = True
+
+
+@dataclass(frozen=True, eq=False)
+class Tool:
+    """A function that may be called. `parameters` is the JSON Schema of its arguments, as given."""
+
+    name: str
+    description: str
+    parameters: dict[str, Any]
+    arguments: Callable[[int], Node]  # call index -> the argument object's node
+
+
+# --------------------------------------------------------------------------------------------------------------------
+# Left to right
+# --------------------------------------------------------------------------------------------------------------------
+
+Chain = tuple | None  # (head, Chain): what is still to be written
+
+
+@dataclass(frozen=True)
+class Continuation:
+    """One way on: write `text`, then fill `slot` (None: the end), then go on with `rest`.
+
+    `opened` are the openers that `text` passed: (path, what stands there).
+    """
+
+    text: str
+    slot: Slot | None = None
+    rest: Chain = None
+    opened: tuple[tuple[Path, str], ...] = ()
+
+
+def continuations(chain: Chain, text: str = "", opened: tuple = ()) -> Iterator[Continuation]:
+    """Every way on from `chain` to the next slot or the end, in the schema's order."""
+    while chain is not None:
+        head, chain = chain
+        if isinstance(head, str):
+            text += head
+        elif isinstance(head, Slot):
+            yield Continuation(text, head, (head.close, chain) if head.close else chain, opened)
+            return
+        elif isinstance(head, _Rest):
+            yield from _rest_continuations(head, chain, text, opened)
+            return
+        else:
+            if head.alternative is not None:
+                yield Continuation(text, head.alternative, chain, opened)
+            if head.opener is not None:
+                opened += ((head.opener.path, head.lead + head.bracket),)
+            text += head.lead + head.bracket
+            chain = (_Rest(head), chain)
+    yield Continuation(text, None, None, opened)
+
+
+def _rest_continuations(rest: _Rest, chain: Chain, text: str, opened: tuple) -> Iterator[Continuation]:
+    node, comma = rest.node, "" if rest.first else ","
+    if isinstance(node, Object):
+        if rest.at == len(node.members):
+            yield from continuations(chain, text + "}", opened)
+            return
+        member = node.members[rest.at]
+        key = f"{comma and ', '}{json.dumps(member.name, ensure_ascii=False)}:"
+        following = (_Rest(node, rest.at + 1, False), chain)
+        yield from continuations((member.node, following), text + key, opened)
+        if not member.required:
+            yield from continuations((_Rest(node, rest.at + 1, rest.first), chain), text, opened)
+    else:
+        if rest.at < node.high:
+            following = (_Rest(node, rest.at + 1, False), chain)
+            yield from continuations((node.element(rest.at), following), text + comma, opened)
+        if rest.at >= node.low:
+            yield from continuations(chain, text + "]", opened)
+
+
+# --------------------------------------------------------------------------------------------------------------------
+# All at once
+# --------------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Span:
+    """A slot's place in a block: `budget` positions from `start`."""
+
+    slot: Slot
+    start: int
+    budget: int
+
+    @property
+    def positions(self) -> range:
+        return range(self.start, self.start + self.budget)
+
+
+@dataclass(frozen=True)
+class Block:
+    """The flat scaffold. `tokens` holds -1 at slot positions."""
+
+    tokens: list[int]
+    spans: list[Span]
+
+    def text(self, vocabulary: Vocabulary, filled: Mapping[Path, str] | None = None) -> str:
+        """The block as people read it: each slot as `‹kind budget›`, or as its text in `filled`."""
+        parts, at = [], 0
+        for span in self.spans:
+            parts.append(vocabulary.decode_bytes(self.tokens[at : span.start]).decode(errors="replace"))
+            mark = "?" if span.slot.optional else ""
+            parts.append(
+                f" ‹{span.slot.kind}{mark} {span.budget}›" if filled is None else filled.get(span.slot.path, "")
+            )
+            at = span.start + span.budget
+        return "".join(parts) + vocabulary.decode_bytes(self.tokens[at:]).decode(errors="replace")
+
+
+@dataclass
+class Capacity:
+    """How much room a block gives: tokens a slot, elements an array. Grown when a filling runs into it."""
+
+    budgets: dict[Path, int] = field(default_factory=dict)
+    elements: dict[Path, int] = field(default_factory=dict)
+
+
+CALL_OPEN = '<tool_call>\n{"name": '
+CALL_CLOSE = "}\n</tool_call>"
+
+
+class Scaffold:
+    """All planned calls of one request, as one text.
+
+    Args:
+        tools: the planned tools, one entry per call.
+        opening: tokens that stand before the calls, such as an empty thought.
+    """
+
+    def __init__(self, tools: Sequence[Tool], vocabulary: Vocabulary, opening: Sequence[int] = ()):
+        self.opening = list(opening)
+        self.tools = list(tools)
+        self.vocabulary = vocabulary
+        self.roots = [tool.arguments(call) for call, tool in enumerate(tools)]
+        self.chain: Chain = None
+        for call in reversed(range(len(self.tools))):
+            tail = CALL_CLOSE + ("\n" if call + 1 < len(self.tools) else "")
+            self.chain = (self._head(call), (self.roots[call], (tail, self.chain)))
+
+    def _head(self, call: int) -> str:
+        return f'{CALL_OPEN}{json.dumps(self.tools[call].name, ensure_ascii=False)}, "arguments":'
+
+    # ------------------------------------------------------------------------------------------------ layout
+
+    def block(self, capacity: Capacity | None = None) -> Block:
+        """The flat layout for the diffusion head."""
+        capacity = capacity or Capacity()
+        tokens: list[int] = list(self.opening)
+        spans: list[Span] = []
+        text = ""
+        for piece in self._pieces(capacity):
+            if isinstance(piece, str):
+                text += piece
+                continue
+            tokens += self.vocabulary.encode(text)
+            budget = capacity.budgets.get(piece.path, piece.budget)
+            spans.append(Span(piece, len(tokens), budget))
+            tokens += [-1] * budget
+            text = piece.close
+        return Block([*tokens, *self.vocabulary.encode(text)], spans)
+
+    def _pieces(self, capacity: Capacity) -> Iterator[str | Slot]:
+        for call, root in enumerate(self.roots):
+            yield ("\n" if call else "") + self._head(call)
+            yield from self._layout(root, capacity)
+            yield CALL_CLOSE
+
+    def _layout(self, node: Node, capacity: Capacity) -> Iterator[str | Slot]:
+        if isinstance(node, Slot):
+            yield node
+            return
+        yield node.opener or node.lead + node.bracket
+        if isinstance(node, Object):
+            for at, member in enumerate(node.members):
+                yield f"{', ' if at else ''}{json.dumps(member.name, ensure_ascii=False)}:"
+                yield from self._layout(member.node, capacity)
+            yield "}"
+        else:
+            for at in range(self.room(node, capacity)):
+                yield "," if at else ""
+                yield from self._layout(node.element(at), capacity)
+            yield "]"
+
+    def room(self, node: Items, capacity: Capacity) -> int:
+        """How many elements of an array the block holds."""
+        return capacity.elements.get(node.path, min(node.high, max(node.low, FIRST_ITEMS)))
+
+    # ------------------------------------------------------------------------------------------------ reading back
+
+    def write(self, values: Values, capacity: Capacity | None = None) -> list[str | Slot]:
+        """The pieces of the text that these values make: fixed text, and the slots that are present, in order."""
+        pieces: list[str | Slot] = []
+        for call, root in enumerate(self.roots):
+            pieces.append(("\n" if call else "") + self._head(call))
+            self._write(root, values, pieces)
+            pieces.append(CALL_CLOSE)
+        return pieces
+
+    def _write(self, node: Node, values: Values, pieces: list[str | Slot]) -> None:
+        if isinstance(node, Slot):
+            pieces += [node, node.close]
+        elif not self.opened(node, values):
+            assert node.alternative is not None, f"{node.path} is absent but was asked for"
+            pieces.append(node.alternative)
+        elif isinstance(node, Object):
+            pieces.append(node.lead + "{")
+            first = True
+            for member in node.members:
+                if self.present(member.node, values):
+                    pieces.append(f"{'' if first else ', '}{json.dumps(member.name, ensure_ascii=False)}:")
+                    self._write(member.node, values, pieces)
+                    first = False
+            pieces.append("}")
+        else:
+            pieces.append(node.lead + "[")
+            for at in range(node.high):
+                element = node.element(at)
+                if at >= node.low and not self.present(element, values):
+                    break
+                pieces.append("," if at else "")
+                self._write(element, values, pieces)
+            pieces.append("]")
+
+    def opened(self, node: Object | Items, values: Values) -> bool:
+        """Whether the values choose this object or array itself, not its absence or its alternative."""
+        return node.opener is None or tuple(values.get(node.opener.path, ())) == self.vocabulary.encode(
+            node.lead + node.bracket
+        )
+
+    def present(self, node: Node, values: Values) -> bool:
+        """Whether the values hold anything for this node."""
+        slot = node if isinstance(node, Slot) else node.opener
+        return slot is None or slot.path in values
+
+    def tokens(self, values: Values) -> list[int]:
+        """The text's tokens: fixed text tokenized between slots, as [`continuations`] readers do it."""
+        ids: list[int] = list(self.opening)
+        text = ""
+        for piece in self.write(values):
+            if isinstance(piece, str):
+                text += piece
+            else:
+                ids += self.vocabulary.encode(text)
+                ids += values[piece.path]
+                text = ""
+        return ids + list(self.vocabulary.encode(text))
+
+    def arguments(self, values: Values) -> list[dict[str, Any]]:
+        """Each call's arguments as Python values.
+
+        Raises:
+            json.JSONDecodeError: a value is incomplete; never for values inside their languages.
+        """
+        found = []
+        for root in self.roots:
+            pieces: list[str | Slot] = []
+            self._write(root, values, pieces)
+            text = "".join(p if isinstance(p, str) else self.vocabulary.decode(values[p.path]) for p in pieces)
+            found.append(json.loads(text))
+        return found
+
+    def crowded(self, values: Values, block: Block, capacity: Capacity, max_slot_tokens: int) -> Capacity | None:
+        """More room for every slot and array that a filling ran into the end of; None if there is none.
+
+        A slot at `max_slot_tokens` is not grown.
+        """
+        budgets, elements = dict(capacity.budgets), dict(capacity.elements)
+        present = {piece.path for piece in self.write(values) if isinstance(piece, Slot)}
+        for span in block.spans:
+            written = values.get(span.slot.path, ())
+            if span.slot.path in present and len(written) == span.budget < max_slot_tokens:
+                if can_go_on(span.slot.language, tuple(written)):
+                    budgets[span.slot.path] = min(2 * span.budget, max_slot_tokens)
+        for node in self._arrays(values):
+            room = self.room(node, capacity)
+            if room < node.high and all(self.present(node.element(at), values) for at in range(room)):
+                elements[node.path] = min(2 * room + 1, node.high)
+        grown = Capacity(budgets, elements)
+        return None if grown == capacity else grown
+
+    def room_for(self, values: Values, capacity: Capacity) -> Capacity:
+        """At least as much room as these values, possibly incomplete, need to be completed."""
+        budgets, elements = dict(capacity.budgets), dict(capacity.elements)
+        for node in self._arrays(values):
+            written = [at for at in range(node.high) if any(path[: len(node.path) + 1] == (*node.path, at) for path in values)]
+            elements[node.path] = max(self.room(node, capacity), max(written, default=-1) + 1)
+        widened = Capacity(budgets, elements)
+        for piece in self._pieces(widened):
+            if isinstance(piece, Slot) and piece.path in values:
+                states = frozenset([piece.language.start])
+                for token in values[piece.path]:
+                    states = piece.language.step(states, token)
+                need = len(values[piece.path]) + len(piece.language.shortest(states))
+                if need > budgets.get(piece.path, piece.budget):
+                    budgets[piece.path] = need
+        return widened
+
+    def _arrays(self, values: Values) -> Iterator[Items]:
+        """The arrays of objects that the values open."""
+        todo: list[Node] = list(self.roots)
+        while todo:
+            node = todo.pop()
+            if isinstance(node, Slot) or not self.opened(node, values):
+                continue
+            if isinstance(node, Items):
+                yield node
+                todo += [node.element(at) for at in range(node.high) if at < node.low or self.present(node.element(at), values)]
+            else:
+                todo += [member.node for member in node.members]
+
+
+def can_go_on(language: Automaton, tokens: tuple[int, ...]) -> bool:
+    """Whether the language holds longer strings that begin with these tokens."""
+    states = frozenset([language.start])
+    for token in tokens:
+        states = language.step(states, token)
+    return any(language.edges(state) for state in states)
+
+
+def opener(vocabulary: Vocabulary, lead: str, bracket: str, path: Path, optional: bool, alternative: Slot | None) -> Slot:
+    """The slot that decides whether an object or array is there."""
+    language, budget = literal(vocabulary, lead + bracket), len(vocabulary.encode(lead + bracket))
+    if alternative is not None:
+        language, budget = union(language, alternative.language), max(budget, alternative.budget)
+    return Slot(path, "opener", language, "", budget, optional)
+
+
+def closers(vocabulary: Vocabulary, slot: Slot) -> TokenClass:
+    """The tokens by which a base model says that a value ends here."""
+    return _closers(vocabulary, slot.close)
+
+
+@lru_cache(maxsize=64)
+def _closers(vocabulary: Vocabulary, close: str) -> TokenClass:
+    first = [close] if close else [",", "}", "]", " ", "\n"]
+    return TokenClass(id for text in first for id in vocabulary.starting_with(text.encode()))
