@@ -294,7 +294,8 @@ class Denoiser:
     def fill(self, cursors: Sequence[Cursor] | None = None) -> list[dict[Path, list[int]]]:
         """All slots, then again with more room for those that ran out of it. Nothing is cut while there is room to grow.
 
-        With `cursors`, what they have decided is kept and only what comes after is drafted; rows that are done are left.
+        With `cursors` it drafts: what they have decided is kept, rows that are done are left, and a slot that runs out of
+        room is left as it is, since the base will go on from there.
         """
         if not self.canvases:
             self.canvases = [Canvas(scaffold, scaffold.block(), {}) for scaffold in self.scaffolds]
@@ -311,7 +312,7 @@ class Denoiser:
             for row in rows:
                 canvas, scaffold = self.canvases[row], self.scaffolds[row]
                 larger = scaffold.crowded(canvas.values, canvas.block, self.capacities[row], self.config.max_slot_tokens)
-                if larger is None:
+                if larger is None or cursors is not None:
                     continue
                 grown = {path for path, budget in larger.budgets.items() if budget != self.capacities[row].budgets.get(path)}
                 kept = {

@@ -370,7 +370,7 @@ def verify(
         rows = []
         for cursor, scaffold, values in zip(cursors, scaffolds, draft(cursors), strict=True):
             row = [] if cursor.done else scaffold.tokens(values)
-            rows.append(row if row[: len(cursor.tokens)] == cursor.tokens else cursor.tokens)
+            rows.append(row if row[: len(cursor.tokens)] == cursor.tokens else list(cursor.tokens))
         hidden = reader.read(rows)
         reader.stats.rounds += 1
         for b, cursor in enumerate(cursors):

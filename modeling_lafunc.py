@@ -452,7 +452,7 @@ class LaFuncModel(PreTrainedModel):
             for b, row in enumerate(rows):
                 absent = denoiser.canvases[b].absent if filler == "diffusion" else {}
                 self._assemble(row, plans[b], scaffolds[b], values[b], confidence[b], absent)
-                row.output.clipped = [json_path(path) for path in clipped[b]]
+                row.output.clipped = [json_path(path) for path in clipped[b] + scaffolds[b].capped(values[b])]
 
     def _route(self, rows: list["_Row"], reader: Reader) -> None:
         """The router's probabilities, and the mode of the rows that left it open."""

@@ -85,6 +85,7 @@ class Items:
     element: Callable[[int], "Node"]
     low: int
     high: int
+    capped: bool = False  # `high` is our limit, not the schema's
     opener: Slot | None = None
     alternative: Slot | None = None
     bracket: str = "["
@@ -383,6 +384,11 @@ class Scaffold:
         grown = Capacity(budgets, elements)
         return None if grown == capacity else grown
 
+    def capped(self, values: Values) -> list[Path]:
+        """The arrays that ended at our limit of elements."""
+        arrays = (node for node in self._arrays(values) if node.capped)
+        return [node.path for node in arrays if all(self.present(node.element(at), values) for at in range(node.high))]
+
     def room_for(self, values: Values, capacity: Capacity) -> Capacity:
         """At least as much room as these values, possibly incomplete, need to be completed."""
         budgets, elements = dict(capacity.budgets), dict(capacity.elements)
@@ -396,8 +402,8 @@ class Scaffold:
                 for token in values[piece.path]:
                     states = piece.language.step(states, token)
                 need = len(values[piece.path]) + len(piece.language.shortest(states))
-                if need > budgets.get(piece.path, piece.budget):
-                    budgets[piece.path] = need
+                if need >= budgets.get(piece.path, piece.budget):
+                    budgets[piece.path] = need + piece.budget // 2
         return widened
 
     def _arrays(self, values: Values) -> Iterator[Items]:

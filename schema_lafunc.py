@@ -299,7 +299,9 @@ class _Compiler:
         switch = None
         if alternative is not None or not required:
             switch = opener(self.vocabulary, lead, "[", path, not required, alternative)
-        return Items(path, lead, element, low, max(low, MAX_ITEMS) if high is None else high, switch, alternative)
+        limit = max(low, MAX_ITEMS)
+        capped = high is None or high > limit
+        return Items(path, lead, element, low, limit if capped else high, capped, switch, alternative)
 
     def is_compound(self, schema: dict, place: str, refs: tuple) -> bool:
         """Whether a value of this (resolved, single-branch) schema needs fixed keys, so cannot be one slot."""
