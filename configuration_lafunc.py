@@ -12,8 +12,8 @@ class LaFuncConfig(PreTrainedConfig):
 
     Args:
         base_config: the base model's own configuration.
-        base: where the base's weights come from when they are not in the checkpoint: a Hub id, a folder, a path of a GGUF
-            file, or `package://NAME/FILE.gguf` for one inside an installed Python package.
+        base: where the base's weights come from when they are not in the checkpoint: a Hub id, a folder, a path of a
+            GGUF file, or `package://NAME/FILE.gguf` for one inside an installed Python package.
         base_revision: branch, tag or commit of a base on the Hub.
         base_included: the checkpoint holds the base's weights itself.
         trained: which heads have been trained, of `router` and `diffusion`.

@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from .configuration_lafunc import LaFuncConfig
 from .filling_lafunc import Cursor, Reader, class_index
 from .language_lafunc import Automaton
-from .scaffolding_lafunc import Block, Capacity, Path, Scaffold, Span
+from .scaffolding_lafunc import Block, Capacity, Path, Scaffold, Span, json_path
 
 
 KINDS = ("string", "integer", "number", "boolean", "enum", "array", "mixed", "opener")
@@ -451,7 +451,7 @@ class Denoiser:
             tokens = proposal[n : n + span.budget]
             slots.append(
                 {
-                    "path": span.slot.path,
+                    "path": json_path(span.slot.path),
                     "tokens": ["<NULL>" if t == NULL else vocabulary.decode_bytes([t]).decode(errors="replace") for t in tokens],
                     "probabilities": probabilities[n : n + span.budget],
                     "committed": [canvas.tokens[at] != MASK for at in span.positions],

@@ -10,6 +10,7 @@ the cursor disagrees. Both therefore take the same decisions.
     draft again from  get_weather("Tokyo…           at most `rounds` times, then left to right
 """
 
+import itertools
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -23,7 +24,7 @@ from torch import Tensor
 from transformers import DynamicCache, PreTrainedModel
 
 from .language_lafunc import TokenClass, Vocabulary
-from .scaffolding_lafunc import Continuation, Path, Scaffold, Slot, closers, continuations
+from .scaffolding_lafunc import Continuation, Path, Scaffold, Slot, closers, continuations, json_path
 
 
 @dataclass
@@ -198,15 +199,14 @@ class Cursor:
     def _leave(self) -> None:
         self._begin(list(continuations(self._rest)))
 
-    def _write(self, token: int, probability: float | None = None) -> None:
+    def _write(self, token: int, probability: float = 1.0) -> None:
         self.tokens.append(token)
         if self.slot is None:
             self._depth += 1
             self._ways = [(ids, way) for ids, way in self._ways if ids[self._depth - 1 : self._depth] == (token,)]
             return
         self.values[self.slot.path].append(token)
-        if probability is not None:
-            self.probabilities[self.slot.path].append(probability)
+        self.probabilities[self.slot.path].append(probability)
         self._states = self.slot.language.step(self._states, token)
 
     def _edges(self) -> list[TokenClass]:
@@ -239,11 +239,11 @@ class Cursor:
                 self._leave()
             elif len(self.values[self.slot.path]) >= self.max_slot_tokens:
                 for token in self.slot.language.shortest(self._states):
-                    self._write(token)
+                    self._write(token, 0.0)
                 self.clipped.append(self.slot.path)
                 self._leave()
             elif not may_end and len(groups) == 1 and len(groups[0].ids) == 1:
-                self._write(groups[0].ids[0], 1.0)
+                self._write(groups[0].ids[0])
             else:
                 return
 
@@ -294,6 +294,19 @@ class Cursor:
             path: math.exp(sum(map(math.log, p)) / len(p)) if p and min(p) > 0 else float(not p)
             for path, p in self.probabilities.items()
         }
+
+    def picture(self) -> list[dict]:
+        """The values as the demo shows them, in the order of writing."""
+        text = self.vocabulary.decode_bytes
+        return [
+            {
+                "stage": "write",
+                "path": json_path(path),
+                "tokens": [text([token]).decode(errors="replace") for token in self.values[path]],
+                "probabilities": probabilities,
+            }
+            for path, probabilities in self.probabilities.items()
+        ]
 
     def expected(self) -> Path | None:
         """The slot being written, or the one that must come next."""
@@ -356,15 +369,17 @@ def verify(
     scaffolds: Sequence[Scaffold],
     draft: Callable[[Sequence[Cursor]], list[dict[Path, list[int]]]],
     rounds: int,
+    traces: Sequence[list[dict]] | None = None,
 ) -> None:
     """Verified filler (speculative decoding, Leviathan et al. 2023, with greedy acceptance and a parallel drafter).
 
     Args:
         draft: fills the scaffolds, keeping what the cursors have decided.
         rounds: drafts to check before the rest is written left to right.
+        traces: per row a list that receives one dict per round, if given.
     """
     mark = reader.mark()
-    for _ in range(rounds):
+    for round in range(rounds):
         if all(cursor.done for cursor in cursors):
             return
         rows = []
@@ -376,5 +391,8 @@ def verify(
         for b, cursor in enumerate(cursors):
             while not cursor.done and len(cursor.tokens) <= len(rows[b]) and cursor.tokens == rows[b][: len(cursor.tokens)]:
                 cursor.choose(reader.logits(hidden[b, len(cursor.tokens) - 1]))
+            if traces is not None and rows[b]:
+                stands = sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], zip(cursor.tokens, rows[b])))
+                traces[b].append({"stage": "verify", "round": round + 1, "accepted": stands, "drafted": len(rows[b])})
         reader.rewind(mark)
     write(reader, cursors)

@@ -1,8 +1,8 @@
 """Slot languages: which token strings a slot may hold, as automata over a tokenizer's vocabulary. No torch.
 
 A JSON value has infinitely many texts and every text has many tokenizations; a filler may only choose among those that
-the schema allows. An [`Automaton`] answers, for a state, "which classes of tokens may come next, and where do they lead?"
-Edges are computed when they are first asked for, so a language costs what its visited states cost.
+the schema allows. An [`Automaton`] answers, for a state, "which classes of tokens may come next, and where do they
+lead?" Edges are computed when they are first asked for, so a language costs what its visited states cost.
 
 ```python
 >>> vocabulary = Vocabulary(tokenizer)
@@ -11,8 +11,8 @@ Edges are computed when they are first asked for, so a language costs what its v
 True
 ```
 
-Automata may be nondeterministic: readers carry a set of states. Every language here is over *bytes*: a token that ends in
-the middle of a UTF-8 character leads to a state that demands the rest of that character.
+Automata may be nondeterministic: readers carry a set of states. Every language here is over *bytes*: a token that ends
+in the middle of a UTF-8 character leads to a state that demands the rest of that character.
 """
 
 import json
@@ -20,9 +20,8 @@ from bisect import bisect_left
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass
 from decimal import Decimal
-from functools import cached_property, lru_cache
+from functools import cache, cached_property, lru_cache
 from typing import Any
-
 
 State = Hashable
 # A decimal of at most this many digits survives text -> double -> text, so comparing doubles equals comparing texts.
@@ -32,9 +31,9 @@ DECIMAL_DIGITS = 15
 class TokenClass:
     """Token ids that do the same thing in a state.
 
-    `ids` may be written. `kin` are the ids whose probability speaks for this class when the *base model* decides: the base
-    likes to merge what the scaffold keeps apart (`"},` for `"`), so a fixed token is represented by every token that
-    begins with it. Compared by identity: fillers cache one index tensor per class.
+    `ids` may be written. `kin` are the ids whose probability speaks for this class when the *base model* decides: the
+    base likes to merge what the scaffold keeps apart (`"},` for `"`), so a fixed token is represented by every token
+    that begins with it. Compared by identity: fillers cache one index tensor per class.
     """
 
     __slots__ = ("ids", "kin", "__weakref__")
@@ -56,12 +55,12 @@ class Automaton:
     Args:
         start: the initial state.
         edges: state -> ((token class, next state), …); called once per state.
-        accepting: state -> may the string end here?
+        accepting: state -> may the string end here? Called once per state, too.
     """
 
     def __init__(self, start: State, edges: Callable[[Any], Edges], accepting: Callable[[Any], bool]):
         self.start = start
-        self.accepting = accepting
+        self.accepting = cache(accepting)
         self._edges = edges
         self._known: dict[State, Edges] = {}
 
@@ -80,18 +79,19 @@ class Automaton:
         Raises:
             ValueError: the language is empty.
         """
-        frontier: list[tuple[State, list[int]]] = [(s, []) for s in (states or frozenset([self.start]))]
-        seen = {state for state, _ in frontier}
-        while frontier:
-            following = []
-            for state, written in frontier:
-                if self.accepting(state):
-                    return written
-                for group, to in self.edges(state):
-                    if to not in seen:
-                        seen.add(to)
-                        following.append((to, [*written, group.ids[0]]))
-            frontier = following
+        origins: dict[State, tuple[State, int] | None] = dict.fromkeys(states or [self.start])
+        todo = list(origins)
+        for state in todo:  # grows: breadth first
+            if self.accepting(state):
+                written = []
+                while (origin := origins[state]) is not None:
+                    state, token = origin
+                    written.append(token)
+                return written[::-1]
+            for group, to in self.edges(state):
+                if to not in origins:
+                    origins[to] = state, group.ids[0]
+                    todo.append(to)
         raise ValueError("the language is empty")
 
 
@@ -168,7 +168,7 @@ class Vocabulary:
             ids = self.tokenizer.encode(text, add_special_tokens=False, split_special_tokens=True)
             if self.decode_bytes(ids) != text.encode():
                 ids = self._encode_bytewise(text.encode())
-            if len(self._encoded) > 50_000:
+            if len(self._encoded) > 250_000:
                 self._encoded.clear()
             self._encoded[text] = tuple(ids)
         return self._encoded[text]
@@ -286,7 +286,7 @@ _UNICODE_ESCAPE = (frozenset(b"0"), frozenset(b"0"), frozenset(b"01"), _HEX)
 
 
 def _walk_string(pending: tuple, written: bytes) -> tuple[tuple, int] | None:
-    """The string automaton over bytes: (pending byte sets after, characters completed), None if `written` leaves it."""
+    """The string automaton over bytes: (pending byte sets after, characters completed); None if it has no way on."""
     characters = 0
     for byte in written:
         if pending:
@@ -375,8 +375,8 @@ class _Digits:
 
     phase: str = "start"  # start, sign, zero (a leading 0), whole, point, fraction
     negative: bool = False
-    count: int = 0  # digits before the point
-    places: int = 0  # digits after it
+    count: int = 0  # digits
+    places: int = 0  # digits after the point, as far as a bound has any
     low: int = 0  # comparison of the digits so far with the lower bound's, -1 / 0 / 1
     high: int = 0
 
@@ -458,13 +458,13 @@ def number(
                 compare(state.low, char, lower, state.count, False),
                 compare(state.high, char, upper, state.count, False),
             )
-        if state.count + state.places >= DECIMAL_DIGITS:
+        if state.count >= DECIMAL_DIGITS:
             return None
         return _Digits(
             "fraction",
             state.negative,
-            state.count,
-            state.places + 1,
+            state.count + 1,
+            min(state.places + 1, finest),
             compare(state.low, char, lower, state.places, True),
             compare(state.high, char, upper, state.places, True),
         )

@@ -33,7 +33,7 @@ from .diffusion_lafunc import SCHEDULES, Denoiser, DiffusionHead
 from .filling_lafunc import Cursor, Reader, Stats, verify, write
 from .planning_lafunc import plan
 from .processing_lafunc import LaFuncProcessor, RequestError
-from .scaffolding_lafunc import Path, Scaffold, Slot, Tool, continuations
+from .scaffolding_lafunc import Path, Scaffold, Slot, Tool, continuations, json_path
 from .schema_lafunc import SchemaError
 
 
@@ -164,6 +164,7 @@ class LaFuncModel(PreTrainedModel):
         else:
             loaded, base = base, base.name_or_path or None
         base_config = copy.deepcopy(loaded.config)
+        base_config.name_or_path = base or ""  # not the folder where this machine found it
         model = cls(LaFuncConfig(base_config=base_config, base=base, base_revision=revision, dtype=loaded.dtype, **config))
         model.attach_base(loaded)
         return model
@@ -198,6 +199,8 @@ class LaFuncModel(PreTrainedModel):
         wants_info = kwargs.pop("output_loading_info", False)
         try:
             model, info = super().from_pretrained(place, *args, output_loading_info=True, **kwargs)
+        except OSError as error:
+            raise CheckpointError(f"cannot load {place}: {error}") from error
         except SafetensorError as error:
             raise CheckpointError(f"the weights in {place} are damaged ({error}); download or save them again") from error
         except RuntimeError as error:
@@ -218,7 +221,8 @@ class LaFuncModel(PreTrainedModel):
             model.attach_base(base)
         else:
             try:
-                model.base.generation_config = GenerationConfig.from_pretrained(place)
+                source = {name: kwargs[name] for name in ("revision", "subfolder", "token", "cache_dir") if name in kwargs}
+                model.base.generation_config = GenerationConfig.from_pretrained(place, **source)
             except OSError:
                 pass  # saved without one: the base's defaults stand
             model.base.requires_grad_(False).eval()
@@ -442,9 +446,11 @@ class LaFuncModel(PreTrainedModel):
                     Cursor(vocabulary, list(continuations(s.chain)), s.opening, self.config.max_slot_tokens) for s in scaffolds
                 ]
                 if filler == "verified":
-                    verify(reader, cursors, scaffolds, denoiser.fill, self.config.verify_rounds)
+                    verify(reader, cursors, scaffolds, denoiser.fill, self.config.verify_rounds, traces)
                 else:
                     write(reader, cursors)
+                for trace, cursor in zip(traces or [], cursors, strict=False):
+                    trace += cursor.picture()
                 values = [cursor.values for cursor in cursors]
                 confidence = [cursor.confidence for cursor in cursors]
                 clipped = [cursor.clipped for cursor in cursors]
@@ -499,11 +505,6 @@ class _Row:
     tools: list[Tool]
     choice: str
     output: ToolCallOutput
-
-
-def json_path(path: Path) -> str:
-    """A slot's path within its call, `$.items[0].name`."""
-    return "$" + "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path[1:])
 
 
 def _question(slot: Slot) -> str:

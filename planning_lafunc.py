@@ -1,10 +1,10 @@
 """The plan: which tools to call, how often, in the base's own words, constrained to the offered names.
 
     <tool_call>
-    ["get_weather", "get_time"]
+    {"name": "get_weather"}, {"name": "get_time", "arguments":
 
-The names are read left to right from the base; only tokens that tell offered names apart, and the choice between another
-name and the end, are asked of it. The plan is a side branch: the scaffold is read on the prompt, not on the plan.
+The name that is followed by arguments is the last one. The base is asked only where the offered names differ, and after
+each name. The plan is a side branch: the scaffold is read on the prompt, not on the plan.
 """
 
 import json
@@ -12,10 +12,11 @@ from collections.abc import Sequence
 
 from .filling_lafunc import Cursor, Reader, write
 from .language_lafunc import Vocabulary
-from .scaffolding_lafunc import Continuation, Tool
+from .scaffolding_lafunc import CALL_OPEN, Continuation, Tool
 
 
-PLAN_OPEN = "<tool_call>\n["
+LAST = '", "arguments":'
+MORE = '"}, {"name": "'
 NOTHING = Continuation("")  # what is left to write when the plan is complete
 
 
@@ -45,16 +46,16 @@ def plan(
         for row, tools in enumerate(offered):
             ways = {}
             for tool in tools:
-                text = ("" if plans[row] else PLAN_OPEN + '"') + json.dumps(tool.name, ensure_ascii=False)[1:]
-                ways[Continuation(text + "]")] = tool
+                text = ("" if plans[row] else CALL_OPEN + '"') + json.dumps(tool.name, ensure_ascii=False)[1:-1]
+                ways[Continuation(text + LAST)] = tool
                 if len(plans[row]) + 1 < max_calls[row]:
-                    ways[Continuation(text + ', "')] = tool
+                    ways[Continuation(text + MORE)] = tool
             cursors.append((Cursor(vocabulary, [NOTHING] if ended[row] else list(ways), written[row]), ways))
         reader.rewind(mark)
         write(reader, [cursor for cursor, _ in cursors])
         for row, (cursor, ways) in enumerate(cursors):
             if not ended[row]:
                 plans[row].append(ways[cursor.done])
-                written[row], ended[row] = cursor.tokens, cursor.done.text.endswith("]")
+                written[row], ended[row] = cursor.tokens, cursor.done.text.endswith(LAST)
     reader.rewind(mark)
     return plans

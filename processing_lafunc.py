@@ -1,7 +1,7 @@
 """LaFuncProcessor: conversations and tools to prompts and compiled tools.
 
-The chat template is the base's own as long as no tool is in play; with tools it is ours, in the base's turn markers, with
-calls and results in the `<tool_call>` / `<tool_response>` form that SmolLM3, Qwen and Hermes models were trained on.
+The chat template is the base's own as long as no tool is in play; with tools it is ours, in the base's turn markers,
+with calls and results in the `<tool_call>` / `<tool_response>` form that SmolLM3, Qwen and Hermes models learned.
 Special-token text in what users, tools and descriptions say is encoded as text, never as control tokens.
 
 ```python
@@ -10,13 +10,15 @@ Special-token text in what users, tools and descriptions say is encoded as text,
 ```
 """
 
+import copy
 import json
 import re
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
-from transformers import PreTrainedTokenizerBase, ProcessorMixin
+from transformers import PreTrainedConfig, PreTrainedTokenizerBase, ProcessorMixin
 from transformers.utils import get_json_schema
 
 from .base_lafunc import load_tokenizer
@@ -29,11 +31,22 @@ class RequestError(ValueError):
     """A request that cannot be answered as it was put; the message says which part and what to do."""
 
 
+# Encoding text that holds special tokens switches the tokenizer to and fro; other threads must not encode meanwhile.
+_ENCODING = threading.Lock()
+
 # How a family of models marks turns: (a token that tells it, before the role, after it, after the turn, what the
 # assistant is called, whether there is a system role, text at the very beginning).
 FAMILIES = (
     ("<|im_start|>", "<|im_start|>", "\n", "<|im_end|>\n", "assistant", True, ""),
-    ("<|start_header_id|>", "<|start_header_id|>", "<|end_header_id|>\n\n", "<|eot_id|>", "assistant", True, "<|begin_of_text|>"),
+    (
+        "<|start_header_id|>",
+        "<|start_header_id|>",
+        "<|end_header_id|>\n\n",
+        "<|eot_id|>",
+        "assistant",
+        True,
+        "<|begin_of_text|>",
+    ),
     ("<start_of_turn>", "<start_of_turn>", "\n", "<end_of_turn>\n", "model", False, "<bos>"),
 )
 PLAIN_FAMILY = ("", "### ", "\n", "\n\n", "assistant", True, "")
@@ -57,18 +70,22 @@ TEMPLATE = """\
 {%- else -%}{%- for part in content or [] if part.type == 'text' -%}{{ part.text }}{%- endfor -%}{%- endif -%}
 {%- endmacro -%}
 {%- set ns = namespace(system='', pending='', first=true) -%}
-{%- if messages[0].role == 'system' -%}{%- set ns.system = text(messages[0].content) -%}{%- set messages = messages[1:] -%}{%- endif -%}
+{%- if messages[0].role == 'system' -%}
+{%- set ns.system = text(messages[0].content) -%}{%- set messages = messages[1:] -%}
+{%- endif -%}
 ⟪thinking_setup⟫{%- if tools -%}
-{%- set ns.list = [] -%}
 {%- set listed = namespace(text='') -%}
-{%- for tool in tools -%}{%- set listed.text = listed.text + (tool.function if tool.function is defined else tool) | tojson + '\\n' -%}{%- endfor -%}
+{%- for tool in tools -%}
+{%- set function = tool.function if tool.function is defined else tool -%}
+{%- set listed.text = listed.text + (function if function is string else function | tojson) + '\\n' -%}
+{%- endfor -%}
 {%- set ns.system = (ns.system + '\\n\\n' if ns.system else '') + ⟪tools_before⟫ + listed.text + ⟪tools_after⟫ -%}
 {%- endif -%}
 {{- ⟪beginning⟫ -}}
 ⟪system_turn⟫
 {%- for message in messages -%}
 {%- if message.role == 'tool' -%}
-{%- if loop.first or loop.previtem.role != 'tool' -%}{{- ⟪before⟫ + 'user' + ⟪after⟫ -}}{%- else -%}{{- '\\n' -}}{%- endif -%}
+{{- ⟪before⟫ + 'user' + ⟪after⟫ if loop.first or loop.previtem.role != 'tool' else '\\n' -}}
 {{- '<tool_response>\\n' + text(message.content) + '\\n</tool_response>' -}}
 {%- if loop.last or loop.nextitem.role != 'tool' -%}{{- ⟪end⟫ -}}{%- endif -%}
 {%- else -%}
@@ -89,7 +106,7 @@ TEMPLATE = """\
 
 
 def chat_template(tokenizer: PreTrainedTokenizerBase) -> str:
-    """Our template in the turn markers of the tokenizer's family, with the base's own for conversations without tools."""
+    """Our template in the turn markers of the tokenizer's family; the base's own for conversations without tools."""
     vocabulary, own = tokenizer.get_vocab(), tokenizer.chat_template
     own = own.get("default") if isinstance(own, dict) else own
     family = next((family for family in FAMILIES if family[0] in vocabulary), PLAIN_FAMILY)
@@ -101,7 +118,10 @@ def chat_template(tokenizer: PreTrainedTokenizerBase) -> str:
         system_turn = "{%- if ns.system -%}{{- ⟪before⟫ + 'system' + ⟪after⟫ + ns.system + ⟪end⟫ -}}{%- endif -%}"
     thinking_setup = thinking_prompt = ""
     if empty_thought:
-        thinking_setup = "{%- set thinking = enable_thinking if enable_thinking is defined and enable_thinking is not none else '/no_think' not in ns.system -%}\n"
+        thinking_setup = (
+            "{%- set thinking = enable_thinking if enable_thinking is defined and enable_thinking is not none "
+            "else '/no_think' not in ns.system -%}\n"
+        )
         thinking_prompt = "{%- if not thinking -%}{{- ⟪empty_thought⟫ -}}{%- endif -%}"
         if own and "/no_think" in own:  # SmolLM3 is told its mode in the system turn
             thinking_setup += (
@@ -120,10 +140,13 @@ def chat_template(tokenizer: PreTrainedTokenizerBase) -> str:
         "tools_after": tools_after.removeprefix("\n"),
         "empty_thought": empty_thought,
     }.items():
-        ours = ours.replace(f"⟪{name}⟫", "'" + value.replace("\\", "\\\\").replace("'", "\\'").replace("\n", "\\n") + "'")
+        ours = ours.replace(
+            f"⟪{name}⟫", "'" + value.replace("\\", "\\\\").replace("'", "\\'").replace("\n", "\\n") + "'"
+        )
     if not own:
         return ours
-    in_play = "tools or messages | selectattr('role', 'equalto', 'tool') | list or messages | selectattr('tool_calls') | list"
+    in_play = "tools or messages | selectattr('role', 'equalto', 'tool') | list"
+    in_play += " or messages | selectattr('tool_calls') | list"
     return "{%- if " + in_play + " -%}" + ours + "{%- else -%}" + own + "{%- endif -%}"
 
 
@@ -155,13 +178,18 @@ class LaFuncProcessor(ProcessorMixin):
     @classmethod
     def from_base(cls, base: str | PreTrainedTokenizerBase, revision: str | None = None) -> "LaFuncProcessor":
         """A processor for a base: a source as in [`LaFuncModel.from_base`], or its tokenizer."""
-        tokenizer = load_tokenizer(base, revision) if isinstance(base, str) else base
+        tokenizer = load_tokenizer(base, revision) if isinstance(base, str) else copy.deepcopy(base)
         return cls(tokenizer, chat_template=chat_template(tokenizer))
+
+    @classmethod
+    def from_pretrained(cls, pretrained_model_name_or_path, **kwargs):
+        """As in transformers. The model's config is not read: the tokenizer needs neither it nor trust in its code."""
+        return super().from_pretrained(pretrained_model_name_or_path, **{"config": PreTrainedConfig(), **kwargs})
 
     @cached_property
     def vocabulary(self) -> Vocabulary:
         """What the tokens write; about half a second the first time."""
-        return Vocabulary(self.tokenizer)
+        return Vocabulary(copy.deepcopy(self.tokenizer))  # of its own, since it encodes special tokens as text
 
     # ------------------------------------------------------------------------------------------------ tools
 
@@ -174,10 +202,7 @@ class LaFuncProcessor(ProcessorMixin):
         """
         compiled = []
         for tool in normalize_tools(tools):
-            try:
-                key = json.dumps(tool)
-            except (TypeError, ValueError) as error:
-                raise RequestError(f"tool {tool['name']!r} cannot be written as JSON: {error}") from None
+            key = _to_json(tool, tool["name"])
             if key not in self._tools:
                 if len(self._tools) >= 1024:
                     self._tools.clear()
@@ -188,7 +213,10 @@ class LaFuncProcessor(ProcessorMixin):
     # ------------------------------------------------------------------------------------------------ prompts
 
     def prompt(
-        self, messages: Sequence[Mapping[str, Any]], tools: Sequence[Any] | None = None, enable_thinking: bool | None = None
+        self,
+        messages: Sequence[Mapping[str, Any]],
+        tools: Sequence[Any] | None = None,
+        enable_thinking: bool | None = None,
     ) -> list[int]:
         """Token ids of a conversation, up to where the assistant begins.
 
@@ -196,16 +224,24 @@ class LaFuncProcessor(ProcessorMixin):
             RequestError: see [`check_messages`] and [`normalize_tools`].
         """
         check_messages(messages)
-        listed = [{"type": "function", "function": tool} for tool in normalize_tools(tools)] if tools else None
-        return self.tokenizer.apply_chat_template(
-            [dict(message) for message in messages],
-            tools=listed,
-            add_generation_prompt=True,
-            tokenize=True,
-            return_dict=False,
-            sanitize_control_tokens=True,
-            enable_thinking=enable_thinking,
+        # As text, because only text is searched for special tokens: the keys of a dict would become control tokens.
+        listed = (
+            [{"type": "function", "function": _to_json(tool, tool["name"])} for tool in normalize_tools(tools)]
+            if tools
+            else []
         )
+        # Base templates tell a missing `enable_thinking` from None.
+        thinking = {} if enable_thinking is None else {"enable_thinking": enable_thinking}
+        with _ENCODING:
+            return self.tokenizer.apply_chat_template(
+                [_plain(message) for message in messages],
+                tools=listed or None,
+                add_generation_prompt=True,
+                tokenize=True,
+                return_dict=False,
+                sanitize_control_tokens=True,
+                **thinking,
+            )
 
     @cached_property
     def empty_thought(self) -> list[int]:
@@ -236,7 +272,7 @@ def normalize_tools(tools: Sequence[Any]) -> list[dict[str, Any]]:
 
 
 def _normalize_tool(tool: Any, place: str) -> dict[str, Any]:
-    if hasattr(tool, "model_json_schema"):
+    if isinstance(tool, type) and hasattr(tool, "model_json_schema"):
         schema = tool.model_json_schema()
         return {"name": tool.__name__, "description": schema.get("description", ""), "parameters": schema}
     if isinstance(tool, Callable) and not isinstance(tool, type):
@@ -244,8 +280,8 @@ def _normalize_tool(tool: Any, place: str) -> dict[str, Any]:
             tool = get_json_schema(tool)
         except Exception as error:
             raise RequestError(
-                f"{place}: cannot read a schema from the function {getattr(tool, '__name__', tool)!r}: {error}. It needs type "
-                "hints and a docstring in Google style with a description of each argument"
+                f"{place}: cannot read a schema from the function {getattr(tool, '__name__', tool)!r}: {error}. "
+                "It needs type hints and a docstring in Google style with a description of each argument"
             ) from error
     if not isinstance(tool, Mapping):
         raise RequestError(
@@ -257,7 +293,9 @@ def _normalize_tool(tool: Any, place: str) -> dict[str, Any]:
         tool = {"name": tool["title"], "description": tool.get("description", ""), "parameters": tool}
     name = tool.get("name")
     if not isinstance(name, str) or not name:
-        raise RequestError(f"{place}: a tool needs a `name`, a non-empty string; this one has the keys {sorted(map(str, tool))}")
+        raise RequestError(
+            f"{place}: a tool needs a `name`, a non-empty string; this one has the keys {sorted(map(str, tool))}"
+        )
     return {"name": name, "description": tool.get("description") or "", "parameters": tool.get("parameters") or {}}
 
 
@@ -270,17 +308,62 @@ def check_messages(messages: Sequence[Mapping[str, Any]]) -> None:
         raise RequestError("the conversation is empty; it needs at least one user message")
     for at, message in enumerate(messages):
         if not isinstance(message, Mapping) or message.get("role") not in ROLES:
-            raise RequestError(f"messages[{at}]: a message is a dict with a `role` of {', '.join(ROLES)}; got {message!r:.100}")
-        content = message.get("content")
-        parts = isinstance(content, list) and all(isinstance(p, Mapping) and isinstance(p.get("text"), str) for p in content)
-        if not (isinstance(content, str) or parts or (message["role"] == "assistant" and message.get("tool_calls"))):
-            raise RequestError(f"messages[{at}]: `content` must be a string or a list of text parts, got {content!r:.100}")
+            raise RequestError(
+                f"messages[{at}]: a message is a dict with a `role` of {', '.join(ROLES)}; got {message!r:.100}"
+            )
+        content, calls = message.get("content"), message.get("tool_calls")
+        if calls and message["role"] == "assistant":
+            _check_calls(calls, f"messages[{at}]")
+            content = content or ""
+        if not (isinstance(content, str) or isinstance(content, list) and all(map(_is_text, content))):
+            raise RequestError(
+                f"messages[{at}]: `content` must be a string or a list of text parts, got {content!r:.100}"
+            )
         if message["role"] == "system" and at:
             raise RequestError(f"messages[{at}]: a system message must come first")
     if messages[-1]["role"] not in ("user", "tool"):
         raise RequestError(
             f"the conversation ends with a message of the {messages[-1]['role']}; it must end with one of user or tool"
         )
+
+
+def _is_text(part: Any) -> bool:
+    return isinstance(part, Mapping) and part.get("type") == "text" and isinstance(part.get("text"), str)
+
+
+def _check_calls(calls: Any, place: str) -> None:
+    for at, call in enumerate(calls if isinstance(calls, (list, tuple)) else [calls]):
+        function = call.get("function", call) if isinstance(call, Mapping) else None
+        named = isinstance(function, Mapping) and isinstance(function.get("name"), str)
+        if not named or not isinstance(function.get("arguments"), (str, Mapping)):
+            raise RequestError(
+                f"{place}: tool_calls[{at}] must have a `function` with a `name` and `arguments`, a dict or JSON "
+                f"text; got {call!r:.100}"
+            )
+        if isinstance(function["arguments"], Mapping):
+            _to_json(function["arguments"], function["name"])
+
+
+def _plain(message: Mapping[str, Any]) -> dict[str, Any]:
+    """A checked message whose content is a string and whose calls have JSON text for arguments."""
+    plain = dict(message)
+    if isinstance(message.get("content"), list):
+        plain["content"] = "".join(part["text"] for part in message["content"])
+    if message.get("tool_calls"):
+        functions = [call.get("function", call) for call in message["tool_calls"]]
+        plain["tool_calls"] = [
+            {"type": "function", "function": {"name": f["name"], "arguments": _to_json(f["arguments"], f["name"])}}
+            for f in functions
+        ]
+    return plain
+
+
+def _to_json(value: Any, tool: str) -> str:
+    """JSON as the template's `tojson` writes it; text is taken for JSON."""
+    try:
+        return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    except (TypeError, ValueError) as error:
+        raise RequestError(f"tool {tool!r} cannot be written as JSON: {error}") from None
 
 
 LaFuncProcessor.register_for_auto_class()

@@ -3,14 +3,15 @@
 A schema becomes a tree of three kinds of nodes. A [`Slot`] is one leaf value with its language; an [`Object`] and an
 [`Items`] (array of objects) hold further nodes. The tree is read in two ways:
 
-- [`Scaffold.block`] lays everything out flat, every optional member and a few elements of every array included, for the
-  diffusion head, which fills all slots at once and says with `<NULL>` which are absent.
+- [`Scaffold.block`] lays everything out flat, every optional member and a few elements of every array included, for
+  the diffusion head, which fills all slots at once and says with `<NULL>` which are absent.
 - [`continuations`] lists the ways on from a point, for the base model, which writes from left to right.
 
 Both yield values by path; [`Scaffold.write`] turns values into the text and [`Scaffold.arguments`] into Python.
 
 ```python
->>> tool = compile_tool({"name": "add", "parameters": {"properties": {"a": {"type": "integer"}}, "required": ["a"]}}, vocabulary)
+>>> parameters = {"properties": {"a": {"type": "integer"}}, "required": ["a"]}
+>>> tool = compile_tool({"name": "add", "parameters": parameters}, vocabulary)
 >>> scaffold = Scaffold([tool], vocabulary)
 >>> scaffold.arguments({(0, "a"): vocabulary.encode(" 5")})
 [{'a': 5}]
@@ -26,7 +27,6 @@ from functools import lru_cache
 from typing import Any
 
 from .language_lafunc import Automaton, TokenClass, Vocabulary, literal, union
-
 
 Path = tuple  # (call index, member name or element index, …)
 Values = Mapping[Path, Sequence[int]]  # the tokens of each slot that is present
@@ -66,7 +66,7 @@ class Member:
 
 @dataclass(frozen=True, eq=False)
 class Object:
-    """A JSON object. `opener` decides whether it is there, when that is open: `{`, or absent, or one of its alternatives."""
+    """A JSON object. Where its presence is open, `opener` decides: `{`, or absent, or one of its alternatives."""
 
     path: Path
     lead: str
@@ -133,46 +133,54 @@ class Continuation:
     opened: tuple[tuple[Path, str], ...] = ()
 
 
-def continuations(chain: Chain, text: str = "", opened: tuple = ()) -> Iterator[Continuation]:
-    """Every way on from `chain` to the next slot or the end, in the schema's order."""
-    while chain is not None:
-        head, chain = chain
-        if isinstance(head, str):
-            text += head
-        elif isinstance(head, Slot):
-            yield Continuation(text, head, (head.close, chain) if head.close else chain, opened)
-            return
-        elif isinstance(head, _Rest):
-            yield from _rest_continuations(head, chain, text, opened)
-            return
+def continuations(chain: Chain) -> Iterator[Continuation]:
+    """Every way on from `chain` to the next slot or the end, in the schema's order.
+
+    An optional object or array is only opened if something is written in it: `{}` would say what its absence says, and
+    the number of ways would double with each.
+    """
+    todo: list[tuple[Chain, str, tuple]] = [(chain, "", ())]
+    while todo:
+        chain, text, opened = todo.pop()
+        while chain is not None:
+            head, chain = chain
+            if isinstance(head, str):
+                text += head
+            elif isinstance(head, Slot):
+                yield Continuation(text, head, (head.close, chain) if head.close else chain, opened)
+                break
+            elif isinstance(head, _Rest):
+                todo += reversed(list(_ways_on(head, chain, text, opened)))
+                break
+            else:
+                if head.alternative is not None:
+                    yield Continuation(text, head.alternative, chain, opened)
+                if head.opener is not None:
+                    opened += ((head.opener.path, head.lead + head.bracket),)
+                text += head.lead + head.bracket
+                chain = (_Rest(head), chain)
         else:
-            if head.alternative is not None:
-                yield Continuation(text, head.alternative, chain, opened)
-            if head.opener is not None:
-                opened += ((head.opener.path, head.lead + head.bracket),)
-            text += head.lead + head.bracket
-            chain = (_Rest(head), chain)
-    yield Continuation(text, None, None, opened)
+            yield Continuation(text, None, None, opened)
 
 
-def _rest_continuations(rest: _Rest, chain: Chain, text: str, opened: tuple) -> Iterator[Continuation]:
-    node, comma = rest.node, "" if rest.first else ","
+def _ways_on(rest: _Rest, chain: Chain, text: str, opened: tuple) -> Iterator[tuple[Chain, str, tuple]]:
+    """Write the next member or element, or end the object or array."""
+    node = rest.node
     if isinstance(node, Object):
-        if rest.at == len(node.members):
-            yield from continuations(chain, text + "}", opened)
-            return
-        member = node.members[rest.at]
-        key = f"{comma and ', '}{json.dumps(member.name, ensure_ascii=False)}:"
-        following = (_Rest(node, rest.at + 1, False), chain)
-        yield from continuations((member.node, following), text + key, opened)
-        if not member.required:
-            yield from continuations((_Rest(node, rest.at + 1, rest.first), chain), text, opened)
+        for at, member in enumerate(node.members[rest.at :], rest.at):
+            key = f"{'' if rest.first else ', '}{json.dumps(member.name, ensure_ascii=False)}:"
+            yield (member.node, (_Rest(node, at + 1, False), chain)), text + key, opened
+            if member.required:
+                return
     else:
         if rest.at < node.high:
             following = (_Rest(node, rest.at + 1, False), chain)
-            yield from continuations((node.element(rest.at), following), text + comma, opened)
-        if rest.at >= node.low:
-            yield from continuations(chain, text + "]", opened)
+            yield (node.element(rest.at), following), text + ("," if rest.at else ""), opened
+        if rest.at < node.low:
+            return
+    empty = node.opener is not None and node.opener.optional and any(path == node.opener.path for path, _ in opened)
+    if not empty:
+        yield chain, text + ("}" if isinstance(node, Object) else "]"), opened
 
 
 # --------------------------------------------------------------------------------------------------------------------
@@ -289,7 +297,8 @@ class Scaffold:
 
     def room(self, node: Items, capacity: Capacity) -> int:
         """How many elements of an array the block holds."""
-        return capacity.elements.get(node.path, min(node.high, max(node.low, FIRST_ITEMS)))
+        depth = sum(isinstance(part, int) for part in node.path[1:])  # few in each, or nested arrays would multiply
+        return capacity.elements.get(node.path, min(node.high, max(node.low, FIRST_ITEMS - depth, 1)))
 
     # ------------------------------------------------------------------------------------------------ reading back
 
@@ -393,7 +402,9 @@ class Scaffold:
         """At least as much room as these values, possibly incomplete, need to be completed."""
         budgets, elements = dict(capacity.budgets), dict(capacity.elements)
         for node in self._arrays(values):
-            written = [at for at in range(node.high) if any(path[: len(node.path) + 1] == (*node.path, at) for path in values)]
+            written = [
+                at for at in range(node.high) if any(path[: len(node.path) + 1] == (*node.path, at) for path in values)
+            ]
             elements[node.path] = max(self.room(node, capacity), max(written, default=-1) + 1)
         widened = Capacity(budgets, elements)
         for piece in self._pieces(widened):
@@ -415,7 +426,11 @@ class Scaffold:
                 continue
             if isinstance(node, Items):
                 yield node
-                todo += [node.element(at) for at in range(node.high) if at < node.low or self.present(node.element(at), values)]
+                todo += [
+                    node.element(at)
+                    for at in range(node.high)
+                    if at < node.low or self.present(node.element(at), values)
+                ]
             else:
                 todo += [member.node for member in node.members]
 
@@ -428,7 +443,9 @@ def can_go_on(language: Automaton, tokens: tuple[int, ...]) -> bool:
     return any(language.edges(state) for state in states)
 
 
-def opener(vocabulary: Vocabulary, lead: str, bracket: str, path: Path, optional: bool, alternative: Slot | None) -> Slot:
+def opener(
+    vocabulary: Vocabulary, lead: str, bracket: str, path: Path, optional: bool, alternative: Slot | None
+) -> Slot:
     """The slot that decides whether an object or array is there."""
     language, budget = literal(vocabulary, lead + bracket), len(vocabulary.encode(lead + bracket))
     if alternative is not None:
@@ -445,3 +462,8 @@ def closers(vocabulary: Vocabulary, slot: Slot) -> TokenClass:
 def _closers(vocabulary: Vocabulary, close: str) -> TokenClass:
     first = [close] if close else [",", "}", "]", " ", "\n"]
     return TokenClass(id for text in first for id in vocabulary.starting_with(text.encode()))
+
+
+def json_path(path: Path) -> str:
+    """A slot's path within its call, `$.items[0].name`."""
+    return "$" + "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path[1:])

@@ -2,9 +2,9 @@
 
 Honoured: `type` (also lists), `enum`, `const`, `properties`, `required`, `items`, `minItems`, `maxItems`, `minLength`,
 `maxLength`, `minimum`, `maximum`, `exclusiveMinimum`, `exclusiveMaximum`, `anyOf`, `oneOf` with branches of different
-types, `allOf` with one member, local `$ref`, `additionalProperties` (maps, when there are no `properties`). `format` is an
-annotation, as in the specification. Refused with a [`SchemaError`]: whatever else restricts values, recursion, and a choice
-between several objects or arrays of objects.
+types or values, `allOf` with one member, local `$ref`, and `additionalProperties` and `unevaluatedProperties`: maps,
+when there are no `properties`. `format` is an annotation, as in the specification. Refused with a [`SchemaError`]: all
+else that restricts values, recursion, and a choice between several objects or arrays of objects.
 
 ```python
 >>> compile_tool({"name": "f", "parameters": {"properties": {"a": {"type": "string", "pattern": "x"}}}}, vocabulary)
@@ -13,29 +13,30 @@ SchemaError: tool 'f', $.properties.a.pattern: the keyword 'pattern' is not supp
 """
 
 import json
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
+from urllib.parse import unquote
 
 import jsonschema
 
 from .language_lafunc import Automaton, Vocabulary, concat, literal, number, one_of, repeat, string, union
 from .scaffolding_lafunc import MAX_ITEMS, Items, Member, Node, Object, Path, Slot, Tool, opener
 
-
 SUPPORTED = {
     "string": ("enum", "const", "minLength", "maxLength"),
     "number": ("enum", "const", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"),
     "array": ("items", "minItems", "maxItems"),
-    "object": ("properties", "required", "additionalProperties"),
+    "object": ("properties", "required", "additionalProperties", "unevaluatedProperties"),
     "any": ("type", "enum", "const", "anyOf", "oneOf", "allOf with one member", "$ref"),
 }
 REFUSED = {
     "string": ("pattern",),
     "number": ("multipleOf",),
-    "array": ("uniqueItems", "prefixItems", "additionalItems", "contains", "unevaluatedItems"),
+    "array": ("uniqueItems", "prefixItems", "contains", "unevaluatedItems"),
     "object": (
         "minProperties",
         "maxProperties",
@@ -49,20 +50,39 @@ REFUSED = {
 }
 # A schema without `type` is taken for the type that its keywords speak of.
 TELLTALE = {
-    "object": ("properties", "required", "additionalProperties", *REFUSED["object"]),
+    "object": ("properties", "required", "additionalProperties", "unevaluatedProperties", *REFUSED["object"]),
     "array": ("items", "minItems", "maxItems", *REFUSED["array"]),
     "string": ("minLength", "maxLength", *REFUSED["string"]),
     "number": ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", *REFUSED["number"]),
 }
 TYPES = ("string", "number", "integer", "boolean", "null", "array", "object")
-COMBINING = ("anyOf", "oneOf", "allOf", "$ref")
 # Keywords that never exclude a value, or that we satisfy by writing declared members only.
-SILENT = ("title", "description", "default", "examples", "$comment", "$defs", "definitions", "$schema", "$id", "format")
-ANY_DEPTH = 2  # arrays and maps nested in a value of any type
+SILENT = (
+    "title",
+    "description",
+    "default",
+    "examples",
+    "$comment",
+    "$defs",
+    "definitions",
+    "$schema",
+    "$id",
+    "format",
+)
+ANY_DEPTH = 1  # arrays and maps nested in a value of any type
 # Positions that a slot has at first, where the schema does not say; a filling that needs more gets more.
 STRING_TOKENS = 20
 NUMBER_TOKENS = 8
 MAX_COUNT = 4096  # length bounds above this would make automata that no budget can use
+MAX_DEPTH = 32  # values nested deeper would exhaust the stack of whoever reads them
+MAX_SCHEMAS = 100_000  # references can make a small schema stand for an exponentially large one
+# The first is assumed where a schema does not say. Older ones write exclusive bounds and `required` as booleans.
+DIALECTS = (
+    jsonschema.Draft202012Validator,
+    jsonschema.Draft201909Validator,
+    jsonschema.Draft7Validator,
+    jsonschema.Draft6Validator,
+)
 
 
 class SchemaError(ValueError):
@@ -81,7 +101,7 @@ class SchemaError(ValueError):
 
 @dataclass(frozen=True)
 class _Value:
-    """A value that fits in one slot. `language(prefix)` begins with the fixed text `prefix`, lacks the closing `close`.
+    """A value that fits in one slot. `language(prefix)` begins with the text `prefix` and lacks the closing `close`.
 
     `budget` is the number of positions that it has at first, a leading space included.
     """
@@ -102,44 +122,71 @@ def compile_tool(tool: Mapping[str, Any], vocabulary: Vocabulary) -> Tool:
     parameters = {"type": "object", "properties": {}} if parameters in (None, {}) else parameters
     if not isinstance(parameters, dict):
         raise SchemaError(name, "$", f"parameters must be a JSON Schema object, got {type(parameters).__name__}")
-    validator = jsonschema.validators.validator_for(parameters, default=jsonschema.Draft202012Validator)
     try:
-        validator.check_schema(parameters)
-    except jsonschema.exceptions.SchemaError as error:
-        place = error.json_path
-        raise SchemaError(name, place, f"not a JSON Schema: {error.message}", str(error.path[-1]) if error.path else None) from None
+        parameters = _plain(name, parameters)
+        compiler = _Compiler(name, parameters, vocabulary, _dialect(name, parameters))
+        compiler.check(compiler.arguments(0))
+    except RecursionError:
+        raise SchemaError(name, "$", "the schema is nested too deeply") from None
+    return Tool(name, str(tool.get("description") or ""), parameters, compiler.arguments)
+
+
+def _plain(tool: str, parameters: dict) -> dict:
+    """The schema as JSON would carry it."""
     try:
-        json.dumps(parameters, ensure_ascii=False, allow_nan=False).encode()
+        text = json.dumps(parameters, ensure_ascii=False, allow_nan=False)
+        text.encode()
     except (TypeError, ValueError) as error:
-        raise SchemaError(name, "$", f"cannot be written as JSON: {error}") from None
-    compiler = _Compiler(name, parameters, vocabulary, validator)
-    types = compiler.types(compiler.resolve(parameters, "$", ())[0], "$")
-    if "object" not in types:
-        raise SchemaError(name, "$.type", f"parameters must describe an object, not {' or '.join(types)}", "type")
+        raise SchemaError(tool, "$", f"cannot be written as JSON: {error}") from None
+    return json.loads(text)
 
-    @lru_cache(maxsize=32)
-    def arguments(call: int) -> Node:
-        return compiler.root((call,))
 
-    node = arguments(0)
-    # Elements of arrays are compiled when they are needed; errors in them belong here, before any work.
-    todo: list[Node] = [node]
-    while todo:
-        at = todo.pop()
-        if isinstance(at, Object):
-            todo += [member.node for member in at.members]
-        elif isinstance(at, Items) and at.high:
-            todo.append(at.element(0))
-    return Tool(name, str(tool.get("description") or ""), parameters, arguments)
+def _dialect(tool: str, parameters: dict) -> type:
+    """The validator class of a well-formed schema."""
+    named = parameters.get("$schema")
+    dialect = jsonschema.validators.validator_for({"$schema": named if isinstance(named, str) else ""}, DIALECTS[0])
+    if dialect not in DIALECTS:
+        raise SchemaError(tool, "$.$schema", f"the dialect {named} is not supported; use draft 6 or later", "$schema")
+    try:
+        dialect.check_schema(parameters)
+    except jsonschema.exceptions.SchemaError as error:
+        keyword = str(error.path[-1]) if error.path else None
+        raise SchemaError(tool, error.json_path, f"not a JSON Schema: {error.message}", keyword) from None
+    return dialect
 
 
 class _Compiler:
     def __init__(self, tool: str, root: dict, vocabulary: Vocabulary, validator: type):
-        self.tool, self.schema, self.vocabulary, self.validator = tool, root, vocabulary, validator
+        self.tool, self.schema, self.vocabulary = tool, root, vocabulary
+        self.validator = validator(root)
+        self.left: float = MAX_SCHEMAS
+        self.arguments = lru_cache(maxsize=32)(self.root)
 
-    def root(self, path: Path) -> Node:
-        schema, place, refs = self.resolve({**self.schema, "type": "object"} if "$ref" not in self.schema else self.schema, "$", ())
-        return self.object(schema, place, refs, path, " ", True)
+    def root(self, call: int) -> Node:
+        """The node of one call's argument object."""
+        schema, place, refs = self.resolve(self.schema, "$", ())
+        branches = list(self.branches(schema, place, refs) or [(schema, place, refs)])
+        objects = [branch for branch in branches if "object" in self.types(*branch[:2])]
+        if not objects:
+            found = " or ".join(dict.fromkeys(name for branch in branches for name in self.types(*branch[:2])))
+            raise SchemaError(self.tool, "$.type", f"parameters must describe an object, not {found}", "type")
+        for keyword in ("anyOf", "oneOf", "enum", "const"):
+            if keyword in objects[0][0] or (len(objects) > 1 and keyword in schema):
+                raise self.refuse(
+                    place, keyword, "any", "parameters must be one object; a choice between several is not supported"
+                )
+        return self.object(*objects[0], (call,), " ", True)
+
+    def check(self, node: Node) -> None:
+        """Compile the first elements of arrays, so that errors in them come before any work."""
+        todo = [node]
+        while todo:
+            at = todo.pop()
+            if isinstance(at, Object):
+                todo += [member.node for member in at.members]
+            elif isinstance(at, Items) and at.high:
+                todo.append(at.element(0))
+        self.left = math.inf
 
     def refuse(self, place: str, keyword: str, kind: str, message: str = "") -> SchemaError:
         known = ", ".join(SUPPORTED[kind])
@@ -152,6 +199,11 @@ class _Compiler:
     def resolve(self, schema: Any, place: str, refs: tuple[str, ...]) -> tuple[dict, str, tuple[str, ...]]:
         """Follow `$ref` and one-member `allOf`; returns the schema, its place and the references passed."""
         while True:
+            self.left -= 1
+            if self.left < 0:
+                raise SchemaError(
+                    self.tool, place, f"the schema stands for more than {MAX_SCHEMAS} schemas; reuse fewer"
+                )
             if schema is True:
                 return {}, place, refs
             if schema is False:
@@ -163,21 +215,27 @@ class _Compiler:
             if keyword == "$ref":
                 target = schema["$ref"]
                 if target in refs:
-                    raise self.refuse(place, "$ref", "any", f"{target} refers to itself; recursive schemas are not supported")
+                    raise self.refuse(
+                        place, "$ref", "any", f"{target} refers to itself; recursive schemas are not supported"
+                    )
                 refs = (*refs, target)
                 inner = self.lookup(target, place)
             else:
                 if len(schema["allOf"]) != 1:
-                    raise self.refuse(place, "allOf", "any", "`allOf` of several schemas is not supported; merge them into one")
+                    raise self.refuse(
+                        place, "allOf", "any", "`allOf` of several schemas is not supported; merge them into one"
+                    )
                 inner = schema["allOf"][0]
             schema = self.merge(siblings, inner, place, keyword)
 
     def lookup(self, target: str, place: str) -> Any:
-        if not target.startswith("#"):
-            raise self.refuse(place, "$ref", "any", f"{target!r} is not in this schema; only local references (#/…) are followed")
+        if target != "#" and not target.startswith("#/"):
+            raise self.refuse(
+                place, "$ref", "any", f"{target!r} is not in this schema; only local references (#/…) are followed"
+            )
         found: Any = self.schema
         for part in target[1:].split("/")[1:]:
-            part = part.replace("~1", "/").replace("~0", "~")
+            part = unquote(part).replace("~1", "/").replace("~0", "~")
             try:
                 found = found[int(part)] if isinstance(found, list) else found[part]
             except (KeyError, IndexError, ValueError, TypeError):
@@ -187,10 +245,26 @@ class _Compiler:
     def merge(self, outer: dict, inner: Any, place: str, keyword: str) -> Any:
         """`inner` with the keywords beside it. Both must hold, so no restricting keyword may be given twice."""
         if not isinstance(inner, dict):
-            return inner
+            return outer if inner else inner
         for key in outer.keys() & inner.keys() - set(SILENT):
             if outer[key] != inner[key]:
-                raise self.refuse(place, keyword, "any", f"{key!r} is restricted both here and in `{keyword}`; merge the two")
+                raise self.refuse(
+                    place, keyword, "any", f"{key!r} is restricted both here and in `{keyword}`; merge the two"
+                )
+        # These see the properties beside them only; `unevaluatedProperties` sees those of what it refers to as well.
+        for closed, other, keywords in (
+            (outer, inner, ("additionalProperties",)),
+            (inner, outer, ("additionalProperties", "unevaluatedProperties")),
+        ):
+            unseen = sorted(other.get("properties", {}).keys() - closed.get("properties", {}).keys())
+            for key in keywords:
+                if unseen and closed.get(key, True) not in (True, {}):
+                    raise self.refuse(
+                        place,
+                        keyword,
+                        "any",
+                        f"{key!r} does not allow {unseen[0]!r} from across `{keyword}`; merge the two",
+                    )
         return {**inner, **outer}
 
     def types(self, schema: dict, place: str) -> tuple[str, ...]:
@@ -221,31 +295,72 @@ class _Compiler:
             return iter(found)
         types = self.types(schema, place)
         if len(types) > 1 and "enum" not in schema and "const" not in schema:
-            return iter([({**schema, "type": name}, place, refs) for name in types if not (name == "integer" and "number" in types)])
+            return iter(
+                [
+                    ({**schema, "type": name}, place, refs)
+                    for name in types
+                    if not (name == "integer" and "number" in types)
+                ]
+            )
         return None
 
     def check_disjoint(self, branches: list, place: str) -> None:
-        seen: set[str] = set()
-        for schema, where, _ in branches:
-            types = {"number" if name == "integer" else name for name in self.types(schema, where)}
-            if types & seen:
-                raise self.refuse(
-                    place, "oneOf", "any", "branches that share a type cannot be told apart; use anyOf, or one type each"
-                )
-            seen |= types
+        """Refuse a `oneOf` unless no value can satisfy two of its branches."""
+        seen: list[tuple[set[str], list | None]] = []
+        for schema, _, _ in branches:
+            members, types = self.members(schema), schema.get("type", TYPES)
+            if members is not None:
+                types = [
+                    name for name in TYPES if any(map(self.validator.evolve(schema={"type": name}).is_valid, members))
+                ]
+            names = {types} if isinstance(types, str) else set(types)
+            if names & {"integer", "number"}:
+                names |= {"integer", "number"}
+            for others, known in seen:
+                if not names & others:
+                    continue
+                if (
+                    members is None
+                    or known is None
+                    or any(map(self.validator.evolve(schema={"enum": known}).is_valid, members))
+                ):
+                    message = (
+                        "branches that share a type cannot be told apart; use anyOf, or one type or other values each"
+                    )
+                    raise self.refuse(place, "oneOf", "any", message)
+            seen.append((names, members))
+
+    def members(self, schema: dict) -> list | None:
+        """The values that `enum` and `const` leave; None if there is neither."""
+        if "const" in schema:
+            found = [schema["const"]]
+        elif "enum" in schema:
+            found = schema["enum"]
+        else:
+            return None
+        # Every other keyword is honoured beside these, by trying the members. `enum` itself would make that quadratic.
+        others = {key: value for key, value in schema.items() if key != ("const" if "const" in schema else "enum")}
+        check = self.validator.evolve(schema=others)
+        return [member for member in found if check.is_valid(member)]
 
     # ------------------------------------------------------------------------------------------------ nodes
 
     def node(self, schema: Any, place: str, refs: tuple, path: Path, lead: str, required: bool) -> Node:
+        if len(path) > MAX_DEPTH:
+            raise SchemaError(self.tool, place, f"values nested deeper than {MAX_DEPTH} levels are not supported")
         described = schema if isinstance(schema, dict) else {}
         schema, place, refs = self.resolve(schema, place, refs)
         description = str(described.get("description") or schema.get("description") or "")
-        branches = list(self.branches(schema, place, refs) or [(schema, place, refs)])
+        branches = [(schema, place, refs)]
+        if not {"enum", "const"} & schema.keys():
+            branches = list(self.branches(schema, place, refs) or branches)
         compound = [branch for branch in branches if self.is_compound(*branch)]
         plain = [branch for branch in branches if not self.is_compound(*branch)]
         if len(compound) > 1:
             where = "anyOf" if "anyOf" in schema else "oneOf" if "oneOf" in schema else "type"
-            raise self.refuse(place, where, "any", "a choice between several objects or arrays of objects is not supported")
+            raise self.refuse(
+                place, where, "any", "a choice between several objects or arrays of objects is not supported"
+            )
         if not compound:
             value = self.value(schema, place, refs)
             return self.slot(value, path, lead, required, description)
@@ -266,19 +381,33 @@ class _Compiler:
         return Slot(path, value.kind, language, value.close, budget, not required, description)
 
     def object(
-        self, schema: dict, place: str, refs: tuple, path: Path, lead: str, required: bool, alternative: Slot | None = None
+        self,
+        schema: dict,
+        place: str,
+        refs: tuple,
+        path: Path,
+        lead: str,
+        required: bool,
+        alternative: Slot | None = None,
     ) -> Object:
+        self.check_keywords(schema, place, "any")
         self.check_keywords(schema, place, "object")
         names = schema.get("required", [])
         properties = {**schema.get("properties", {})}
         for name in names:
             if name not in properties:
-                extra = schema.get("additionalProperties", True)
+                extra = self.extra(schema)
                 if extra is False:
-                    raise self.refuse(place, "required", "object", f"{name!r} is required but not among the properties")
+                    raise self.refuse(
+                        place, "required", "object", f"{name!r} is required but not among the properties"
+                    )
                 properties[name] = extra
         members = tuple(
-            Member(name, self.node(inner, f"{place}.properties.{name}", refs, (*path, name), " ", name in names), name in names)
+            Member(
+                name,
+                self.node(inner, f"{place}.properties.{name}", refs, (*path, name), " ", name in names),
+                name in names,
+            )
             for name, inner in properties.items()
             if inner is not False or name in names
         )
@@ -288,11 +417,19 @@ class _Compiler:
         return Object(path, lead, members, switch, alternative)
 
     def items(
-        self, schema: dict, place: str, refs: tuple, path: Path, lead: str, required: bool, alternative: Slot | None = None
+        self,
+        schema: dict,
+        place: str,
+        refs: tuple,
+        path: Path,
+        lead: str,
+        required: bool,
+        alternative: Slot | None = None,
     ) -> Items:
+        self.check_keywords(schema, place, "any")
         low, high = self.counts(schema, place)
 
-        @lru_cache(maxsize=MAX_ITEMS)
+        @cache
         def element(at: int) -> Node:
             return self.node(schema["items"], f"{place}.items", refs, (*path, at), " " if at else "", at < low)
 
@@ -319,12 +456,14 @@ class _Compiler:
 
     def value(self, schema: dict, place: str, refs: tuple, depth: int = 0) -> _Value:
         """The language of a schema that [`is_compound`] denies."""
-        self.check_keywords(schema, place, "any")
+        if depth > MAX_DEPTH:
+            raise SchemaError(self.tool, place, f"values nested deeper than {MAX_DEPTH} levels are not supported")
         if "const" in schema or "enum" in schema:
             return self.enum(schema, place)
+        self.check_keywords(schema, place, "any")
         branches = self.branches(schema, place, refs)
         if branches is not None:
-            if depth > ANY_DEPTH and "type" not in schema:
+            if depth > ANY_DEPTH and not {"type", "anyOf", "oneOf"} & schema.keys():
                 branches = iter(b for b in branches if b[0].get("type") not in ("array", "object"))
             return self.union([self.value(*branch, depth) for branch in branches])
         (kind,) = self.types(schema, place)
@@ -334,23 +473,28 @@ class _Compiler:
         if kind in ("number", "integer"):
             return self.number(schema, place, kind)
         if kind == "boolean":
-            return _Value("boolean", lambda prefix: one_of(v, (prefix + "true", prefix + "false")), "", self.longest("true", "false"))
+            return _Value(
+                "boolean",
+                lambda prefix: one_of(v, (prefix + "true", prefix + "false")),
+                "",
+                self.longest("true", "false"),
+            )
         if kind == "null":
             return _Value("mixed", lambda prefix: literal(v, prefix + "null"), "", self.longest("null"))
         return self.array(schema, place, refs, depth) if kind == "array" else self.map(schema, place, refs, depth)
 
     def enum(self, schema: dict, place: str) -> _Value:
         keyword = "const" if "const" in schema else "enum"
-        members = [schema["const"]] if keyword == "const" else schema["enum"]
-        check = self.validator({k: v for k, v in schema.items() if k not in COMBINING})
-        members = [member for member in members if check.is_valid(member)]
+        members = self.members(schema)
         if not members:
             raise self.refuse(place, keyword, "any", "no member satisfies the other keywords beside it")
         texts = tuple(dict.fromkeys(json.dumps(member, ensure_ascii=False) for member in members))
         close = '"' if all(isinstance(member, str) for member in members) else ""
         texts = tuple(text[: len(text) - len(close)] for text in texts)
         budget = self.longest(*texts)
-        return _Value("enum", lambda prefix: one_of(self.vocabulary, tuple(prefix + text for text in texts)), close, budget)
+        return _Value(
+            "enum", lambda prefix: one_of(self.vocabulary, tuple(prefix + text for text in texts)), close, budget
+        )
 
     def longest(self, *texts: str) -> int:
         """Positions for the longest of several texts."""
@@ -362,7 +506,12 @@ class _Compiler:
         if high is not None and low > high:
             raise self.refuse(place, "maxLength", "string", f"minLength {low} exceeds maxLength {high}")
         if low > MAX_COUNT:
-            raise self.refuse(place, "minLength", "string", f"strings of at least {low} characters are not supported; at most {MAX_COUNT}")
+            raise self.refuse(
+                place,
+                "minLength",
+                "string",
+                f"strings of at least {low} characters are not supported; at most {MAX_COUNT}",
+            )
         high = None if high is None else min(int(high), MAX_COUNT)
         body = string(self.vocabulary, low, high)
         budget = STRING_TOKENS if high is None else 1 + min(STRING_TOKENS - 1, high)
@@ -370,8 +519,10 @@ class _Compiler:
 
     def number(self, schema: dict, place: str, kind: str) -> _Value:
         self.check_keywords(schema, place, "number")
-        low, low_strict = self.bound(schema, "minimum", "exclusiveMinimum", max)
-        high, high_strict = self.bound(schema, "maximum", "exclusiveMaximum", min)
+        # A decimal is compared with the text of a double, a whole number with its exact value.
+        read = Decimal if kind == "integer" else lambda value: Decimal(repr(value))
+        low, low_strict = self.bound(schema, "minimum", "exclusiveMinimum", max, read)
+        high, high_strict = self.bound(schema, "maximum", "exclusiveMaximum", min, read)
         if kind == "integer":
             if low is not None:
                 whole = low.to_integral_value(ROUND_CEILING)
@@ -382,17 +533,23 @@ class _Compiler:
         try:
             digits = number(self.vocabulary, low, high, low_strict, high_strict, kind == "integer")
         except ValueError as error:
-            keyword = "maximum" if "maximum" in schema else "exclusiveMaximum" if "exclusiveMaximum" in schema else "minimum"
+            keyword = (
+                "maximum" if "maximum" in schema else "exclusiveMaximum" if "exclusiveMaximum" in schema else "minimum"
+            )
             raise self.refuse(place, keyword, "number", f"between {low} and {high}: {error}") from None
         budget = NUMBER_TOKENS
         if kind == "integer" and low is not None and high is not None:
             budget = min(budget, 1 + max(len(str(low)), len(str(high))))
-        return _Value(kind, lambda prefix: concat(literal(self.vocabulary, prefix), digits) if prefix else digits, "", budget)
+        return _Value(
+            kind, lambda prefix: concat(literal(self.vocabulary, prefix), digits) if prefix else digits, "", budget
+        )
 
     @staticmethod
-    def bound(schema: dict, inclusive: str, exclusive: str, tighter: Callable) -> tuple[Decimal | None, bool]:
+    def bound(
+        schema: dict, inclusive: str, exclusive: str, tighter: Callable, read: Callable[[Any], Decimal]
+    ) -> tuple[Decimal | None, bool]:
         found = [
-            (Decimal(repr(schema[keyword])), strict)
+            (read(schema[keyword]), strict)
             for keyword, strict in ((inclusive, False), (exclusive, True))
             if keyword in schema
         ]
@@ -406,15 +563,20 @@ class _Compiler:
         low, high = int(schema.get("minItems", 0)), schema.get("maxItems")
         if high is not None and low > high:
             raise self.refuse(place, "maxItems", "array", f"minItems {low} exceeds maxItems {high}")
+        if low > MAX_COUNT:
+            raise self.refuse(
+                place, "minItems", "array", f"arrays of at least {low} items are not supported; at most {MAX_COUNT}"
+            )
         return low, None if high is None else int(high)
 
     def array(self, schema: dict, place: str, refs: tuple, depth: int) -> _Value:
         low, high = self.counts(schema, place)
         if high == 0:
-            return _Value("array", lambda prefix: literal(self.vocabulary, prefix + "[]"))
+            return _Value("array", lambda prefix: literal(self.vocabulary, prefix + "[]"), "", self.longest("[]"))
         inner = self.resolve(schema.get("items", True), f"{place}.items", refs)
         item, v = self.value(*inner, depth + 1), self.vocabulary
 
+        @cache  # or each level of nesting would double the work
         def language(prefix: str) -> Automaton:
             parts = [item.language(prefix + "[")]
             if high != 1:
@@ -428,19 +590,24 @@ class _Compiler:
     def map(self, schema: dict, place: str, refs: tuple, depth: int) -> _Value:
         """An object without declared properties: free keys, values of `additionalProperties`."""
         self.check_keywords(schema, place, "object")
-        extra, v = schema.get("additionalProperties", True), self.vocabulary
+        extra, v = self.extra(schema), self.vocabulary
         if extra is False:
             return _Value("mixed", lambda prefix: literal(v, prefix + "{}"))
         inner = self.resolve(extra, f"{place}.additionalProperties", refs)
         if any(self.is_compound(*branch) for branch in (self.branches(*inner) or [inner])):
-            raise self.refuse(place, "additionalProperties", "object", "maps whose values are objects are not supported")
+            raise self.refuse(
+                place, "additionalProperties", "object", "maps whose values are objects are not supported"
+            )
         value = self.value(*inner, depth + 1)
 
+        @cache
         def language(prefix: str) -> Automaton:
             def pair(opening: str) -> Automaton:
                 return concat(literal(v, opening), string(v), literal(v, '":'), value.language(" "))
 
-            filled = concat(pair(prefix + '{"'), repeat(pair(value.close + ', "'), 0, None), literal(v, value.close + "}"))
+            filled = concat(
+                pair(prefix + '{"'), repeat(pair(value.close + ', "'), 0, None), literal(v, value.close + "}")
+            )
             return union(literal(v, prefix + "{}"), filled)
 
         return _Value("mixed", language)
@@ -452,21 +619,45 @@ class _Compiler:
         v = self.vocabulary
 
         def language(prefix: str) -> Automaton:
-            return union(*(concat(x.language(prefix), literal(v, x.close)) if x.close else x.language(prefix) for x in values))
+            return union(
+                *(concat(x.language(prefix), literal(v, x.close)) if x.close else x.language(prefix) for x in values)
+            )
 
         return _Value("mixed", language)
 
+    @staticmethod
+    def extra(schema: dict) -> Any:
+        """The schema of undeclared members."""
+        return schema.get("additionalProperties", schema.get("unevaluatedProperties", True))
+
     def check_keywords(self, schema: dict, place: str, kind: str) -> None:
         for keyword in REFUSED[kind]:
-            if keyword not in schema or schema[keyword] in (False, {}, []):
-                continue
-            harmless = (
-                (keyword == "if" and not {"then", "else"} & schema.keys())
-                or (keyword == "uniqueItems" and schema.get("maxItems", 2) < 2)
-                or (keyword == "minProperties" and schema[keyword] <= len(schema.get("required", ())))
-                or (keyword == "maxProperties" and "properties" in schema and schema[keyword] >= len(schema["properties"]))
-            )
-            if not harmless:
+            if keyword in schema and not self.is_idle(keyword, schema):
                 raise self.refuse(place, keyword, kind)
         if kind == "array" and isinstance(schema.get("items"), list):
             raise self.refuse(place, "items", "array", "tuples (a list of `items`) are not supported")
+
+    @staticmethod
+    def is_idle(keyword: str, schema: dict) -> bool:
+        """Whether a refused keyword excludes nothing that would be written."""
+        value, required = schema[keyword], schema.get("required", ())
+        match keyword:
+            case "multipleOf":
+                return value == 1 and schema.get("type") == "integer"
+            case "uniqueItems":
+                return value is False or schema.get("maxItems", 2) < 2
+            case "contains":
+                return schema.get("minContains") == 0 and "maxContains" not in schema
+            case "unevaluatedItems":
+                return value in (True, {}) or "items" in schema
+            case "propertyNames":
+                return value in (True, {})
+            case "minProperties":
+                return value <= len(required)
+            case "maxProperties":
+                return "properties" in schema and value >= len({*required, *schema["properties"]})
+            case "not":
+                return value is False
+            case "if":
+                return not {"then", "else"} & schema.keys()
+        return value == {}  # `patternProperties` and its like without entries

