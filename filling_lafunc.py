@@ -12,6 +12,7 @@ the cursor disagrees. Both therefore take the same decisions.
 
 import itertools
 import math
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -155,6 +156,7 @@ class Cursor:
         ways: the continuations to begin with.
         opening: tokens to begin with.
         max_slot_tokens: a value longer than this is ended as soon as its language allows, and noted in `clipped`.
+        limit: once so much is written, everything is ended as soon as the languages allow, and noted in `clipped`.
     """
 
     def __init__(
@@ -163,8 +165,9 @@ class Cursor:
         ways: Sequence[Continuation],
         opening: Sequence[int] = (),
         max_slot_tokens: int = 256,
+        limit: int = sys.maxsize,
     ):
-        self.vocabulary, self.max_slot_tokens = vocabulary, max_slot_tokens
+        self.vocabulary, self.max_slot_tokens, self.limit = vocabulary, max_slot_tokens, limit
         self.tokens: list[int] = list(opening)
         self.values: dict[Path, list[int]] = {}
         self.probabilities: dict[Path, list[float]] = {}
@@ -228,7 +231,13 @@ class Cursor:
             if self.slot is None:
                 tokens, ended = self._branches()
                 if len(tokens) + (ended is not None) > 1:
-                    return
+                    if len(self.tokens) < self.limit:
+                        return
+                    # The last way writes the fewest members and elements.
+                    omitted = self._ways[0][1].slot
+                    self.clipped += [omitted.path] if omitted is not None else []
+                    self._ways = self._ways[-1:]
+                    continue
                 if ended is not None:
                     self._enter(ended)
                 else:
@@ -237,13 +246,13 @@ class Cursor:
             groups, may_end = self._edges(), self._may_end()
             if not groups:
                 self._leave()
-            elif len(self.values[self.slot.path]) >= self.max_slot_tokens:
+            elif not may_end and len(groups) == 1 and len(groups[0].ids) == 1:
+                self._write(groups[0].ids[0])
+            elif len(self.values[self.slot.path]) >= self.max_slot_tokens or len(self.tokens) >= self.limit:
                 for token in self.slot.language.shortest(self._states):
                     self._write(token, 0.0)
                 self.clipped.append(self.slot.path)
                 self._leave()
-            elif not may_end and len(groups) == 1 and len(groups[0].ids) == 1:
-                self._write(groups[0].ids[0])
             else:
                 return
 

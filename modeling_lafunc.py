@@ -17,6 +17,7 @@
 """
 
 import copy
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -321,7 +322,7 @@ class LaFuncModel(PreTrainedModel):
             conversations, batched = list(messages), True
         else:
             conversations, batched = [messages], False
-        each = batched and tools is not None and len(tools) > 0 and isinstance(tools[0], (list, tuple))
+        each = batched and bool(tools) and all(one is None or isinstance(one, (list, tuple)) for one in tools)
         if each and len(tools) != len(conversations):
             raise RequestError(f"{len(conversations)} conversations but {len(tools)} lists of tools")
         rows = [
@@ -380,17 +381,18 @@ class LaFuncModel(PreTrainedModel):
         thinking = {"chat": False, "think": True}.get(mode)
         prompt = processor.prompt(messages, tools, enable_thinking=thinking)
         context = getattr(self.config.get_text_config(), "max_position_embeddings", None)
-        if context is not None and len(prompt) >= context:
+        room = getattr(self.config.get_text_config(), "max_position_embeddings", None) or sys.maxsize
+        if len(prompt) >= room:
             raise RequestError(
-                f"the prompt has {len(prompt)} tokens and the base reads {context}; shorten the conversation or offer fewer tools"
+                f"the prompt has {len(prompt)} tokens and the base reads {room}; shorten the conversation or offer fewer tools"
             )
-        return _Row(prompt, mode, callable_tools, choice, ToolCallOutput(mode))
+        thought = processor.empty_thought
+        thoughtless = mode == "think" or not thought or prompt[-len(thought) :] == thought
+        return _Row(prompt, [] if thoughtless else thought, room - len(prompt), mode, callable_tools, choice, ToolCallOutput(mode))
 
     def _chat(self, row: "_Row", processor: LaFuncProcessor, generation: Mapping[str, Any]) -> str:
         """The base's own answer, from a prompt that it reads anew: bit for bit what the base alone would write."""
-        prompt = row.prompt
-        if row.output.mode_probabilities is not None and row.mode == "chat":
-            prompt = prompt + processor.empty_thought
+        prompt = row.prompt + row.opening if row.mode == "chat" else row.prompt
         ids = torch.tensor([prompt], device=self.base.device)
         written = self.base.generate(ids, attention_mask=torch.ones_like(ids), **generation)[0, len(prompt) :]
         return processor.tokenizer.decode(written, skip_special_tokens=True)
@@ -421,16 +423,22 @@ class LaFuncModel(PreTrainedModel):
         if return_trace:
             for row in rows:
                 row.output.trace = []
-        opening, vocabulary = processor.empty_thought, processor.vocabulary
+        vocabulary = processor.vocabulary
         with stats.stage("plan"):
             most = [self.config.max_calls if parallel and row.choice in ("auto", "required") else 1 for row in rows]
-            plans = plan(reader, vocabulary, [row.tools for row in rows], opening, most)
+            plans = plan(reader, vocabulary, [row.tools for row in rows], [row.opening for row in rows], most)
         with stats.stage("scaffold"):
             scaffolds = []
             for row, planned in zip(rows, plans, strict=True):
-                scaffold = Scaffold(planned, vocabulary, opening)
+                scaffold = Scaffold(planned, vocabulary, row.opening, row.room)
+                block = scaffold.block()
+                if len(block.tokens) > row.room:
+                    raise RequestError(
+                        f"the planned calls need {len(block.tokens)} tokens and the base can read {row.room} more after the "
+                        "prompt; shorten the conversation, or offer fewer or smaller tools"
+                    )
                 row.output.plan = [tool.name for tool in planned]
-                row.output.scaffold = scaffold.block().text(vocabulary)
+                row.output.scaffold = block.text(vocabulary)
                 scaffolds.append(scaffold)
         with stats.stage("fill"):
             traces = [row.output.trace for row in rows] if return_trace else None
@@ -439,11 +447,13 @@ class LaFuncModel(PreTrainedModel):
                 values = denoiser.fill()
                 confidence = [canvas.confidence for canvas in denoiser.canvases]
                 clipped = [
-                    [p for p, v in canvas.values.items() if len(v) >= self.config.max_slot_tokens] for canvas in denoiser.canvases
+                    [span.slot.path for span in scaffold.full(canvas.values, canvas.block)]
+                    for scaffold, canvas in zip(scaffolds, denoiser.canvases, strict=True)
                 ]
             else:
+                longest = self.config.max_slot_tokens
                 cursors = [
-                    Cursor(vocabulary, list(continuations(s.chain)), s.opening, self.config.max_slot_tokens) for s in scaffolds
+                    Cursor(vocabulary, list(continuations(s.chain)), s.opening, longest, s.limit) for s in scaffolds
                 ]
                 if filler == "verified":
                     verify(reader, cursors, scaffolds, denoiser.fill, self.config.verify_rounds, traces)
@@ -479,7 +489,7 @@ class LaFuncModel(PreTrainedModel):
         absent: dict[Path, float],
     ) -> None:
         """Values to validated calls, or to what is missing for them."""
-        slots = [piece for piece in scaffold.write(values) if isinstance(piece, Slot)]
+        slots = [piece for piece in scaffold.write(values) if not isinstance(piece, str)]
         for call, (tool, arguments) in enumerate(zip(planned, scaffold.arguments(values), strict=True)):
             mine = [slot for slot in slots if slot.path[0] == call]
             missing = [s for s in mine if not s.optional and absent.get(s.path, 0.0) >= self.config.needs_threshold]
@@ -501,6 +511,8 @@ class _Row:
     """One conversation of a batch on its way."""
 
     prompt: list[int]
+    opening: list[int]  # how an answer without thinking begins
+    room: int  # tokens that the base can read after the prompt
     mode: str
     tools: list[Tool]
     choice: str

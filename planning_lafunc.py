@@ -24,14 +24,14 @@ def plan(
     reader: Reader,
     vocabulary: Vocabulary,
     offered: Sequence[Sequence[Tool]],
-    opening: Sequence[int],
+    openings: Sequence[Sequence[int]],
     max_calls: Sequence[int],
 ) -> list[list[Tool]]:
     """The tools to call, in order, at least one per row. The reader is left where it stood.
 
     Args:
         offered: per row, the tools to choose from.
-        opening: tokens before the plan.
+        openings: per row, tokens before the plan.
         max_calls: per row.
     """
     mark = reader.mark()
@@ -40,7 +40,7 @@ def plan(
     for row, tools in enumerate(offered):
         if len(tools) == 1 and max_calls[row] == 1:
             plans[row], ended[row] = [tools[0]], True
-    written = [list(opening) for _ in offered]
+    written = [list(opening) for opening in openings]
     while not all(ended):
         cursors = []
         for row, tools in enumerate(offered):

@@ -21,10 +21,11 @@ Refused: what no slot language can guarantee. See `schema_lafunc.py`, which comp
 """
 
 import json
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any
+from typing import Any, Literal
 
 from .language_lafunc import Automaton, TokenClass, Vocabulary, literal, union
 
@@ -55,6 +56,7 @@ class Slot:
     budget: int = 1
     optional: bool = False
     description: str = ""
+    bracket: Literal[""] = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,7 +75,7 @@ class Object:
     members: tuple[Member, ...]
     opener: Slot | None = None
     alternative: Slot | None = None  # e.g. null, in place of the object
-    bracket: str = "{"
+    bracket: Literal["{"] = "{"
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,9 +90,10 @@ class Items:
     capped: bool = False  # `high` is our limit, not the schema's
     opener: Slot | None = None
     alternative: Slot | None = None
-    bracket: str = "["
+    bracket: Literal["["] = "["
 
 
+# A processor and a model that the Hub loader loaded hold two copies of these classes: nodes are told apart by `bracket`.
 Node = Slot | Object | Items
 
 
@@ -146,11 +149,11 @@ def continuations(chain: Chain) -> Iterator[Continuation]:
             head, chain = chain
             if isinstance(head, str):
                 text += head
-            elif isinstance(head, Slot):
-                yield Continuation(text, head, (head.close, chain) if head.close else chain, opened)
-                break
             elif isinstance(head, _Rest):
                 todo += reversed(list(_ways_on(head, chain, text, opened)))
+                break
+            elif head.bracket == "":
+                yield Continuation(text, head, (head.close, chain) if head.close else chain, opened)
                 break
             else:
                 if head.alternative is not None:
@@ -166,7 +169,7 @@ def continuations(chain: Chain) -> Iterator[Continuation]:
 def _ways_on(rest: _Rest, chain: Chain, text: str, opened: tuple) -> Iterator[tuple[Chain, str, tuple]]:
     """Write the next member or element, or end the object or array."""
     node = rest.node
-    if isinstance(node, Object):
+    if node.bracket == "{":
         for at, member in enumerate(node.members[rest.at :], rest.at):
             key = f"{'' if rest.first else ', '}{json.dumps(member.name, ensure_ascii=False)}:"
             yield (member.node, (_Rest(node, at + 1, False), chain)), text + key, opened
@@ -180,7 +183,7 @@ def _ways_on(rest: _Rest, chain: Chain, text: str, opened: tuple) -> Iterator[tu
             return
     empty = node.opener is not None and node.opener.optional and any(path == node.opener.path for path, _ in opened)
     if not empty:
-        yield chain, text + ("}" if isinstance(node, Object) else "]"), opened
+        yield chain, text + ("}" if node.bracket == "{" else "]"), opened
 
 
 # --------------------------------------------------------------------------------------------------------------------
@@ -239,10 +242,13 @@ class Scaffold:
     Args:
         tools: the planned tools, one entry per call.
         opening: tokens that stand before the calls, such as an empty thought.
+        limit: tokens that the base can read after the prompt; values end where it is reached.
     """
 
-    def __init__(self, tools: Sequence[Tool], vocabulary: Vocabulary, opening: Sequence[int] = ()):
-        self.opening = list(opening)
+    def __init__(
+        self, tools: Sequence[Tool], vocabulary: Vocabulary, opening: Sequence[int] = (), limit: int = sys.maxsize
+    ):
+        self.opening, self.limit = list(opening), limit
         self.tools = list(tools)
         self.vocabulary = vocabulary
         self.roots = [tool.arguments(call) for call, tool in enumerate(tools)]
@@ -280,11 +286,11 @@ class Scaffold:
             yield CALL_CLOSE
 
     def _layout(self, node: Node, capacity: Capacity) -> Iterator[str | Slot]:
-        if isinstance(node, Slot):
+        if node.bracket == "":
             yield node
             return
         yield node.opener or node.lead + node.bracket
-        if isinstance(node, Object):
+        if node.bracket == "{":
             for at, member in enumerate(node.members):
                 yield f"{', ' if at else ''}{json.dumps(member.name, ensure_ascii=False)}:"
                 yield from self._layout(member.node, capacity)
@@ -312,12 +318,12 @@ class Scaffold:
         return pieces
 
     def _write(self, node: Node, values: Values, pieces: list[str | Slot]) -> None:
-        if isinstance(node, Slot):
+        if node.bracket == "":
             pieces += [node, node.close]
         elif not self.opened(node, values):
             assert node.alternative is not None, f"{node.path} is absent but was asked for"
             pieces.append(node.alternative)
-        elif isinstance(node, Object):
+        elif node.bracket == "{":
             pieces.append(node.lead + "{")
             first = True
             for member in node.members:
@@ -344,7 +350,7 @@ class Scaffold:
 
     def present(self, node: Node, values: Values) -> bool:
         """Whether the values hold anything for this node."""
-        slot = node if isinstance(node, Slot) else node.opener
+        slot = node if node.bracket == "" else node.opener
         return slot is None or slot.path in values
 
     def tokens(self, values: Values) -> list[int]:
@@ -375,23 +381,33 @@ class Scaffold:
         return found
 
     def crowded(self, values: Values, block: Block, capacity: Capacity, max_slot_tokens: int) -> Capacity | None:
-        """More room for every slot and array that a filling ran into the end of; None if there is none.
+        """More room for every slot and array that a filling ran into the end of; None if there is none to be had.
 
-        A slot at `max_slot_tokens` is not grown.
+        A slot at `max_slot_tokens` is not grown, and nothing is beyond `limit`.
         """
         budgets, elements = dict(capacity.budgets), dict(capacity.elements)
-        present = {piece.path for piece in self.write(values) if isinstance(piece, Slot)}
-        for span in block.spans:
-            written = values.get(span.slot.path, ())
-            if span.slot.path in present and len(written) == span.budget < max_slot_tokens:
-                if can_go_on(span.slot.language, tuple(written)):
-                    budgets[span.slot.path] = min(2 * span.budget, max_slot_tokens)
+        for span in self.full(values, block):
+            budgets[span.slot.path] = max(span.budget, min(2 * span.budget, max_slot_tokens))
         for node in self._arrays(values):
             room = self.room(node, capacity)
             if room < node.high and all(self.present(node.element(at), values) for at in range(room)):
                 elements[node.path] = min(2 * room + 1, node.high)
         grown = Capacity(budgets, elements)
-        return None if grown == capacity else grown
+        same = all(budgets[span.slot.path] == span.budget for span in self.full(values, block))
+        if same and elements == capacity.elements or len(self.block(grown).tokens) > self.limit:
+            return None
+        return grown
+
+    def full(self, values: Values, block: Block) -> list[Span]:
+        """The present slots whose values fill their budgets and might go on."""
+        present = {piece.path for piece in self.write(values) if not isinstance(piece, str)}
+        return [
+            span
+            for span in block.spans
+            if span.slot.path in present
+            and len(values[span.slot.path]) == span.budget
+            and can_go_on(span.slot.language, tuple(values[span.slot.path]))
+        ]
 
     def capped(self, values: Values) -> list[Path]:
         """The arrays that ended at our limit of elements."""
@@ -408,7 +424,7 @@ class Scaffold:
             elements[node.path] = max(self.room(node, capacity), max(written, default=-1) + 1)
         widened = Capacity(budgets, elements)
         for piece in self._pieces(widened):
-            if isinstance(piece, Slot) and piece.path in values:
+            if not isinstance(piece, str) and piece.path in values:
                 states = frozenset([piece.language.start])
                 for token in values[piece.path]:
                     states = piece.language.step(states, token)
@@ -422,9 +438,9 @@ class Scaffold:
         todo: list[Node] = list(self.roots)
         while todo:
             node = todo.pop()
-            if isinstance(node, Slot) or not self.opened(node, values):
+            if node.bracket == "" or not self.opened(node, values):
                 continue
-            if isinstance(node, Items):
+            if node.bracket == "[":
                 yield node
                 todo += [
                     node.element(at)

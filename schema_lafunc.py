@@ -182,9 +182,9 @@ class _Compiler:
         todo = [node]
         while todo:
             at = todo.pop()
-            if isinstance(at, Object):
+            if at.bracket == "{":
                 todo += [member.node for member in at.members]
-            elif isinstance(at, Items) and at.high:
+            elif at.bracket == "[" and at.high:
                 todo.append(at.element(0))
         self.left = math.inf
 
