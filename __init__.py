@@ -2,10 +2,10 @@
 
 from .base_lafunc import EMBEDDED_BASE, CheckpointError
 from .configuration_lafunc import LaFuncConfig
-from .modeling_lafunc import LaFuncModel, Need, ToolCall, ToolCallOutput
+from .modeling_lafunc import LaFuncModel
+from .output_lafunc import Need, ToolCall, ToolCallOutput
 from .processing_lafunc import LaFuncProcessor, RequestError
 from .schema_lafunc import SchemaError
-
 
 __all__ = [
     "EMBEDDED_BASE",

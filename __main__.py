@@ -9,12 +9,14 @@ import time
 from pathlib import Path
 from typing import Any
 
+from transformers.utils import logging
+
+from . import LaFuncModel, LaFuncProcessor
+from .diffusion_lafunc import SCHEDULES
+from .request_lafunc import FILLERS, MODES
 
 # A checkout has the shipped checkpoint beside this file; an installed wheel does not.
 SHIPPED_CHECKPOINT = Path(__file__).parent / "checkpoints" / "lafunc-smollm2-135m"
-MODES = ("auto", "chat", "think", "tool")
-FILLERS = ("autoregressive", "diffusion", "verified")
-SCHEDULES = ("conservative", "confidence", "entropy_bound")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -34,7 +36,9 @@ def _parser() -> argparse.ArgumentParser:
     call.add_argument("query", metavar="QUERY")
     call.add_argument("--checkpoint", default=str(SHIPPED_CHECKPOINT), metavar="DIR", help="folder or Hub id")
     call.add_argument("--tools", metavar="FILE", help="JSON list of tools; none: the model can only chat")
-    call.add_argument("--mode", choices=MODES, help="default: auto, or tool as long as the router is untrained")
+    call.add_argument(
+        "--mode", choices=("auto", *MODES), help="default: auto, or tool as long as the router is untrained"
+    )
     call.add_argument("--filler", choices=FILLERS, help="default: what the checkpoint says")
     call.add_argument("--schedule", choices=SCHEDULES, help="default: what the checkpoint says")
     call.add_argument("--steps", type=int, metavar="N", help="denoising steps; default: what the checkpoint says")
@@ -49,14 +53,13 @@ def run_call(options: argparse.Namespace) -> int:
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     if not os.path.isdir(options.checkpoint) and options.checkpoint == str(SHIPPED_CHECKPOINT):
         raise OSError("no checkpoint beside this installation; name one with --checkpoint (a folder or a Hub id)")
-    from transformers.utils import logging  # after argument errors, which should come at once
-
-    from . import LaFuncModel, LaFuncProcessor
-
     logging.disable_progress_bar()
     show = (lambda *_: None) if options.json else _line
     start = time.perf_counter()
-    show("checkpoint", f"{os.path.relpath(options.checkpoint) if os.path.isdir(options.checkpoint) else options.checkpoint}")
+    show(
+        "checkpoint",
+        f"{os.path.relpath(options.checkpoint) if os.path.isdir(options.checkpoint) else options.checkpoint}",
+    )
     processor = LaFuncProcessor.from_pretrained(options.checkpoint)
     model = LaFuncModel.from_pretrained(options.checkpoint)
     show("base", f"{model.config.base}, {model.dtype}".replace("torch.", ""))

@@ -1,9 +1,9 @@
 """The base model in tool mode: reading on a shared cache, deciding from left to right, verifying drafts.
 
-[`Reader`] is the frozen base over a batch of rows. [`Cursor`] walks a scaffold from left to right and takes every decision
-(the next token of a value, its end, which optional member follows) from the logits that it is shown. The autoregressive
-filler shows it one position after another; the verified filler shows it all positions of a draft at once and stops where
-the cursor disagrees. Both therefore take the same decisions.
+[`Reader`] is the frozen base over a batch of rows. [`Cursor`] walks a scaffold from left to right and takes every
+decision (the next token of a value, its end, which optional member follows) from the logits that it is shown. The
+autoregressive filler shows it one position after another; the verified filler shows it all positions of a draft at once
+and stops where the cursor disagrees. Both therefore take the same decisions.
 
     draft      get_weather("Tokio", unit=celsius)
     base pass  ✓ ✓ ✓ ✗                              cursor: "Tok" → "yo"
@@ -13,10 +13,7 @@ the cursor disagrees. Both therefore take the same decisions.
 import itertools
 import math
 import sys
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from weakref import WeakKeyDictionary
 
@@ -24,37 +21,9 @@ import torch
 from torch import Tensor
 from transformers import DynamicCache, PreTrainedModel
 
-from .language_lafunc import TokenClass, Vocabulary
+from .output_lafunc import Stats
 from .scaffolding_lafunc import Continuation, Path, Scaffold, Slot, closers, continuations, json_path
-
-
-@dataclass
-class Stats:
-    """What a request cost. Shared by the rows of a batch.
-
-    Attributes:
-        base_passes / head_passes: evaluations of the base model / of the diffusion head.
-        base_tokens: tokens that the base read, the prompt included, padding not.
-        prompt_tokens: of these, the prompt's.
-        rounds: drafts that the verified filler checked.
-        seconds: wall-clock time by stage.
-    """
-
-    base_passes: int = 0
-    head_passes: int = 0
-    base_tokens: int = 0
-    prompt_tokens: int = 0
-    rounds: int = 0
-    seconds: dict[str, float] = field(default_factory=dict)
-
-    @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        """Add the time spent inside to `seconds[name]`."""
-        start = time.perf_counter()
-        try:
-            yield
-        finally:
-            self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - start
+from .vocabulary_lafunc import TokenClass, Vocabulary
 
 
 class Reader:
@@ -98,7 +67,9 @@ class Reader:
         self.mask = torch.cat([self.mask, mask.to(self.device)], dim=1)  # [B, K + S]
         if (ids < 0).any():
             embeddings = self.base.get_input_embeddings()(ids.clamp(min=0))  # [B, S, H]
-            inputs = {"inputs_embeds": torch.where((ids < 0)[..., None], self.mask_embedding.to(embeddings), embeddings)}
+            inputs = {
+                "inputs_embeds": torch.where((ids < 0)[..., None], self.mask_embedding.to(embeddings), embeddings)
+            }
         else:
             inputs = {"input_ids": ids}
         self.stats.base_passes += 1
@@ -149,7 +120,7 @@ def class_index(group: TokenClass, device: torch.device, kin: bool = False) -> T
 class Cursor:
     """A left-to-right walk through a scaffold.
 
-    `tokens` is what is written so far. While `done` is False, the walk waits for [`choose`] with the logits that follow
+    `tokens` is what is written so far. While `done` is None, the walk waits for [`choose`] with the logits that follow
     the last token. Tokens without an alternative are written without asking.
 
     Args:
@@ -333,8 +304,8 @@ def _best(logits: Tensor, group: TokenClass, device: torch.device) -> float:
 def siblings(vocabulary: Vocabulary, tokens: tuple[int, ...]) -> tuple[TokenClass, ...]:
     """Competing fixed tokens, each with the vocabulary's tokens that speak for it alone.
 
-    The base may prefer a token that the scaffold splits or joins otherwise: it counts for the alternative that it begins
-    with (the longest such), or else for the only one that begins with it.
+    The base may prefer a token that the scaffold splits or joins otherwise: it counts for the alternative that it
+    begins with (the longest such), or else for the only one that begins with it.
     """
     texts = {token: vocabulary.bytes[token] or b"" for token in tokens}
     kin: dict[int, set[int]] = {token: set() for token in tokens}
@@ -398,10 +369,19 @@ def verify(
         hidden = reader.read(rows)
         reader.stats.rounds += 1
         for b, cursor in enumerate(cursors):
-            while not cursor.done and len(cursor.tokens) <= len(rows[b]) and cursor.tokens == rows[b][: len(cursor.tokens)]:
+            while (
+                not cursor.done
+                and len(cursor.tokens) <= len(rows[b])
+                and cursor.tokens == rows[b][: len(cursor.tokens)]
+            ):
                 cursor.choose(reader.logits(hidden[b, len(cursor.tokens) - 1]))
             if traces is not None and rows[b]:
-                stands = sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], zip(cursor.tokens, rows[b])))
+                stands = sum(
+                    1
+                    for _ in itertools.takewhile(
+                        lambda pair: pair[0] == pair[1], zip(cursor.tokens, rows[b], strict=False)
+                    )
+                )
                 traces[b].append({"stage": "verify", "round": round + 1, "accepted": stands, "drafted": len(rows[b])})
         reader.rewind(mark)
     write(reader, cursors)

@@ -10,16 +10,15 @@
 ```python
 >>> model = AutoModel.from_pretrained(repo, trust_remote_code=True)
 >>> processor = AutoProcessor.from_pretrained(repo, trust_remote_code=True)
->>> out = model.generate_tool_call([{"role": "user", "content": "Weather in Tokyo?"}], [get_weather], processor=processor)
+>>> messages = [{"role": "user", "content": "What's the weather in Tokyo?"}]
+>>> out = model.generate_tool_call(messages, [get_weather], processor=processor)
 >>> out.to_message()
 {'role': 'assistant', 'content': '', 'tool_calls': [{'type': 'function', 'function': {'name': 'get_weather', …
 ```
 """
 
 import copy
-import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import jsonschema
@@ -30,84 +29,22 @@ from transformers import AutoModelForCausalLM, GenerationConfig, PreTrainedModel
 
 from .base_lafunc import CheckpointError, load_base
 from .configuration_lafunc import LaFuncConfig
-from .diffusion_lafunc import SCHEDULES, Denoiser, DiffusionHead
-from .filling_lafunc import Cursor, Reader, Stats, verify, write
+from .denoising_lafunc import Denoiser
+from .diffusion_lafunc import DiffusionHead
+from .filling_lafunc import Cursor, Reader, verify, write
+from .output_lafunc import Need, Stats, ToolCall, ToolCallOutput
 from .planning_lafunc import plan
 from .processing_lafunc import LaFuncProcessor, RequestError
+from .request_lafunc import MODES, Request, check_options, read_request, split_batch
 from .scaffolding_lafunc import Path, Scaffold, Slot, Tool, continuations, json_path
 from .schema_lafunc import SchemaError
-
-
-MODES = ("chat", "think", "tool")
-FILLERS = ("autoregressive", "diffusion", "verified")
-
-
-@dataclass
-class ToolCall:
-    """One call. `confidence` maps each argument's JSON path to the probability that the filler gave its value."""
-
-    name: str
-    arguments: dict[str, Any]
-    confidence: dict[str, float] = field(default_factory=dict)
-
-
-@dataclass
-class Need:
-    """A required value that the conversation does not give: of which tool, where (JSON path), and what to ask."""
-
-    name: str
-    path: str
-    question: str
-
-
-@dataclass
-class ToolCallOutput:
-    """The answer to one conversation.
-
-    Attributes:
-        mode: `chat`, `think` or `tool`.
-        mode_probabilities: the router's, or None if it was not asked.
-        plan: names of the planned calls.
-        tool_calls: the calls that can be made.
-        needs: what is missing for the planned calls that cannot.
-        text: the base's answer in chat and think mode.
-        scaffold: the flat text with its slots, in tool mode.
-        clipped: JSON paths of values that were ended at the longest allowed length.
-        stats: cost; one object for all conversations of a batch.
-        trace: one dict per stage and denoising step, if asked for.
-    """
-
-    mode: str
-    mode_probabilities: dict[str, float] | None = None
-    plan: list[str] = field(default_factory=list)
-    tool_calls: list[ToolCall] = field(default_factory=list)
-    needs: list[Need] = field(default_factory=list)
-    text: str = ""
-    scaffold: str = ""
-    clipped: list[str] = field(default_factory=list)
-    stats: Stats = field(default_factory=Stats)
-    trace: list[dict[str, Any]] | None = None
-
-    def to_message(self) -> dict[str, Any]:
-        """The assistant message in the form of Hugging Face chat templates and OpenAI.
-
-        Where values are missing it asks for them.
-        """
-        if self.tool_calls:
-            calls = [
-                {"type": "function", "function": {"name": call.name, "arguments": call.arguments}}
-                for call in self.tool_calls
-            ]
-            return {"role": "assistant", "content": "", "tool_calls": calls}
-        text = self.text or " ".join(need.question for need in self.needs)
-        return {"role": "assistant", "content": text}
 
 
 class LaFuncModel(PreTrainedModel):
     """A frozen causal language model with a tool mode.
 
-    `forward` and `generate` are the base's own. The base is loaded from where `config.base` says, unless the checkpoint
-    holds it.
+    `forward` and `generate` are the base's own. The base is loaded from where `config.base` says, unless the
+    checkpoint holds it.
     """
 
     config_class = LaFuncConfig
@@ -120,7 +57,9 @@ class LaFuncModel(PreTrainedModel):
     def __init__(self, config: LaFuncConfig):
         super().__init__(config)
         if config.base_config is None:
-            raise ValueError("LaFuncConfig.base_config is missing; LaFuncModel.from_base(base) makes a model for a base")
+            raise ValueError(
+                "LaFuncConfig.base_config is missing; LaFuncModel.from_base(base) makes a model for a base"
+            )
         hidden_size = config.get_text_config().hidden_size
         self.router = nn.Linear(hidden_size, len(MODES))
         self.head = DiffusionHead(config, hidden_size)
@@ -166,7 +105,9 @@ class LaFuncModel(PreTrainedModel):
             loaded, base = base, base.name_or_path or None
         base_config = copy.deepcopy(loaded.config)
         base_config.name_or_path = base or ""  # not the folder where this machine found it
-        model = cls(LaFuncConfig(base_config=base_config, base=base, base_revision=revision, dtype=loaded.dtype, **config))
+        model = cls(
+            LaFuncConfig(base_config=base_config, base=base, base_revision=revision, dtype=loaded.dtype, **config)
+        )
         model.attach_base(loaded)
         return model
 
@@ -181,8 +122,8 @@ class LaFuncModel(PreTrainedModel):
             if getattr(expected, name) != getattr(found, name):
                 raise CheckpointError(
                     f"these heads do not fit the base {self.config.base!r}: they were made for {name} "
-                    f"{getattr(expected, name)}, the base has {getattr(found, name)}. Point config.base at the right base, or "
-                    "make new heads with LaFuncModel.from_base"
+                    f"{getattr(expected, name)}, the base has {getattr(found, name)}. Point config.base at the right base, "
+                    "or make new heads with LaFuncModel.from_base"
                 )
         self.base = base.requires_grad_(False).eval()
         where = base.get_output_embeddings().weight
@@ -191,7 +132,9 @@ class LaFuncModel(PreTrainedModel):
 
     @classmethod
     def from_pretrained(cls, pretrained_model_name_or_path, *args, **kwargs):
-        """Load a checkpoint, and its base from `config.base` unless the checkpoint holds it. Arguments are transformers'.
+        """Load a checkpoint, and its base from `config.base` unless the checkpoint holds it.
+
+        Arguments are those of transformers.
 
         Raises:
             CheckpointError: weights are missing or damaged, or the base is missing or of another shape.
@@ -203,18 +146,22 @@ class LaFuncModel(PreTrainedModel):
         except OSError as error:
             raise CheckpointError(f"cannot load {place}: {error}") from error
         except SafetensorError as error:
-            raise CheckpointError(f"the weights in {place} are damaged ({error}); download or save them again") from error
+            raise CheckpointError(
+                f"the weights in {place} are damaged ({error}); download or save them again"
+            ) from error
         except RuntimeError as error:
             if "mismatch" not in str(error):
                 raise
             raise CheckpointError(f"the weights in {place} do not fit its config.json: {error}") from error
         if missing := sorted(info["missing_keys"]):
-            raise CheckpointError(f"{place} lacks the weights {', '.join(missing[:4])}{'…' if missing[4:] else ''}; save it again")
+            raise CheckpointError(
+                f"{place} lacks the weights {', '.join(missing[:4])}{'…' if missing[4:] else ''}; save it again"
+            )
         if model.base is None:
             if model.config.base is None:
                 raise CheckpointError(
-                    f"{place} holds the heads only and its config.json does not say where the base is; set `base` there, or "
-                    "save the model with include_base=True"
+                    f"{place} holds the heads only and its config.json does not say where the base is; set `base` there, "
+                    "or save the model with include_base=True"
                 )
             base = load_base(
                 model.config.base, model.config.base_revision, dtype=model.dtype, device_map=kwargs.get("device_map")
@@ -222,7 +169,9 @@ class LaFuncModel(PreTrainedModel):
             model.attach_base(base)
         else:
             try:
-                source = {name: kwargs[name] for name in ("revision", "subfolder", "token", "cache_dir") if name in kwargs}
+                source = {
+                    name: kwargs[name] for name in ("revision", "subfolder", "token", "cache_dir") if name in kwargs
+                }
                 model.base.generation_config = GenerationConfig.from_pretrained(place, **source)
             except OSError:
                 pass  # saved without one: the base's defaults stand
@@ -236,7 +185,9 @@ class LaFuncModel(PreTrainedModel):
             CheckpointError: heads only, but the config does not say where the base is.
         """
         if not include_base and self.config.base is None:
-            raise CheckpointError("this model's base has no known source: save it with include_base=True, or set config.base")
+            raise CheckpointError(
+                "this model's base has no known source: save it with include_base=True, or set config.base"
+            )
         state_dict = self.state_dict() if state_dict is None else state_dict
         if not include_base:
             state_dict = {name: weight for name, weight in state_dict.items() if not name.startswith("base.")}
@@ -291,10 +242,10 @@ class LaFuncModel(PreTrainedModel):
 
         Args:
             messages: a conversation that ends with a user or tool message, or a list of conversations.
-            tools: what may be called, see [`processing_lafunc.normalize_tools`]; for a batch, one list for all or one each.
+            tools: what may be called, see [`normalize_tools`]; for a batch, one list for all or one each.
             processor: of the same checkpoint.
             mode: `auto` asks the router; `chat`, `think` and `tool` do not.
-            tool_choice: `auto`; `required` means a call for sure; `none` means no call; a tool's name means a call of it.
+            tool_choice: `auto`; `required` means a call for sure; `none` means no call; a tool's name, a call of it.
             parallel_tool_calls: whether several calls may answer one message.
             filler, num_steps, schedule: see [`LaFuncConfig`], whose values are the defaults.
             return_trace: record every stage and step.
@@ -309,26 +260,9 @@ class LaFuncModel(PreTrainedModel):
         """
         filler, schedule = filler or self.config.filler, schedule or self.config.schedule
         num_steps = self.config.num_steps if num_steps is None else num_steps
-        for name, value, known in (
-            ("mode", mode, ("auto", *MODES)),
-            ("filler", filler, FILLERS),
-            ("schedule", schedule, SCHEDULES),
-        ):
-            if value not in known:
-                raise RequestError(f"{name} {value!r} is unknown; it must be one of {', '.join(known)}")
-        if not isinstance(num_steps, int) or num_steps < 1:
-            raise RequestError(f"num_steps must be a whole number of at least 1, got {num_steps!r}")
-        if len(messages) and not isinstance(messages[0], Mapping):
-            conversations, batched = list(messages), True
-        else:
-            conversations, batched = [messages], False
-        each = batched and bool(tools) and all(one is None or isinstance(one, (list, tuple)) for one in tools)
-        if each and len(tools) != len(conversations):
-            raise RequestError(f"{len(conversations)} conversations but {len(tools)} lists of tools")
-        rows = [
-            self._row(conversation, tools[at] if each else tools, processor, mode, tool_choice, filler)
-            for at, conversation in enumerate(conversations)
-        ]
+        check_options(mode, filler, schedule, num_steps)
+        pairs, batched = split_batch(messages, tools)
+        rows = [read_request(*pair, processor, self.config, mode, tool_choice, filler) for pair in pairs]
         stats = Stats()
         # The columns that a batch pads would be counted by a sliding window, so such bases read one row at a time.
         sliding = any("full" not in kind for kind in getattr(self.config.get_text_config(), "layer_types", None) or ())
@@ -343,54 +277,7 @@ class LaFuncModel(PreTrainedModel):
         outputs = [row.output for row in rows]
         return outputs if batched else outputs[0]
 
-    def _row(
-        self, messages: Sequence, tools: Sequence | None, processor: LaFuncProcessor, mode: str, choice: str, filler: str
-    ) -> "_Row":
-        """Check one conversation before any work is done, and make its prompt."""
-        offered = processor.compile_tools(tools) if tools else []
-        names = [tool.name for tool in offered]
-        if choice not in ("auto", "required", "none", *names):
-            raise RequestError(
-                f"tool_choice {choice!r} is unknown; it must be auto, required, none or the name of an offered tool: "
-                f"{', '.join(names) or 'there are none'}"
-            )
-        if choice == "none":
-            if mode == "tool":
-                raise RequestError("mode='tool' and tool_choice='none' contradict each other")
-            callable_tools: list[Tool] = []
-        else:
-            callable_tools = [tool for tool in offered if choice in ("auto", "required", tool.name)]
-        if mode == "tool" or choice not in ("auto", "none"):
-            if mode in ("chat", "think"):
-                raise RequestError(f"mode={mode!r} and tool_choice={choice!r} contradict each other")
-            mode = "tool"
-        if mode == "tool" and not callable_tools:
-            raise RequestError("no tools were offered; pass at least one, or mode='chat'")
-        if mode == "auto" and "router" not in self.config.trained:
-            if callable_tools:
-                raise RequestError(
-                    "mode='auto' needs a router, and the one of this checkpoint is untrained: its choice would be chance. Pass "
-                    "mode='tool', 'chat' or 'think', or tool_choice='required'; or train the heads (train_trl.py)"
-                )
-            mode = "chat"
-        if callable_tools and filler == "diffusion" and "diffusion" not in self.config.trained:
-            raise RequestError(
-                "filler='diffusion' needs a diffusion head, and the one of this checkpoint is untrained: its values would be "
-                "chance. Pass filler='autoregressive' or 'verified', or train the heads (train_trl.py)"
-            )
-        thinking = {"chat": False, "think": True}.get(mode)
-        prompt = processor.prompt(messages, tools, enable_thinking=thinking)
-        context = getattr(self.config.get_text_config(), "max_position_embeddings", None)
-        room = getattr(self.config.get_text_config(), "max_position_embeddings", None) or sys.maxsize
-        if len(prompt) >= room:
-            raise RequestError(
-                f"the prompt has {len(prompt)} tokens and the base reads {room}; shorten the conversation or offer fewer tools"
-            )
-        thought = processor.empty_thought
-        thoughtless = mode == "think" or not thought or prompt[-len(thought) :] == thought
-        return _Row(prompt, [] if thoughtless else thought, room - len(prompt), mode, callable_tools, choice, ToolCallOutput(mode))
-
-    def _chat(self, row: "_Row", processor: LaFuncProcessor, generation: Mapping[str, Any]) -> str:
+    def _chat(self, row: Request, processor: LaFuncProcessor, generation: Mapping[str, Any]) -> str:
         """The base's own answer, from a prompt that it reads anew: bit for bit what the base alone would write."""
         prompt = row.prompt + row.opening if row.mode == "chat" else row.prompt
         ids = torch.tensor([prompt], device=self.base.device)
@@ -399,7 +286,7 @@ class LaFuncModel(PreTrainedModel):
 
     def _call_tools(
         self,
-        rows: list["_Row"],
+        rows: list[Request],
         processor: LaFuncProcessor,
         parallel: bool,
         filler: str,
@@ -434,8 +321,8 @@ class LaFuncModel(PreTrainedModel):
                 block = scaffold.block()
                 if len(block.tokens) > row.room:
                     raise RequestError(
-                        f"the planned calls need {len(block.tokens)} tokens and the base can read {row.room} more after the "
-                        "prompt; shorten the conversation, or offer fewer or smaller tools"
+                        f"the planned calls need {len(block.tokens)} tokens and the base can read {row.room} more after "
+                        "the prompt; shorten the conversation, or offer fewer or smaller tools"
                     )
                 row.output.plan = [tool.name for tool in planned]
                 row.output.scaffold = block.text(vocabulary)
@@ -470,7 +357,7 @@ class LaFuncModel(PreTrainedModel):
                 self._assemble(row, plans[b], scaffolds[b], values[b], confidence[b], absent)
                 row.output.clipped = [json_path(path) for path in clipped[b] + scaffolds[b].capped(values[b])]
 
-    def _route(self, rows: list["_Row"], reader: Reader) -> None:
+    def _route(self, rows: list[Request], reader: Reader) -> None:
         """The router's probabilities, and the mode of the rows that left it open."""
         probabilities = self.router(reader.prompt[:, -1]).float().softmax(dim=-1)  # [B, 3]
         for row, p in zip(rows, probabilities.tolist(), strict=True):
@@ -481,7 +368,7 @@ class LaFuncModel(PreTrainedModel):
 
     def _assemble(
         self,
-        row: "_Row",
+        row: Request,
         planned: list[Tool],
         scaffold: Scaffold,
         values: dict[Path, list[int]],
@@ -498,25 +385,10 @@ class LaFuncModel(PreTrainedModel):
                 continue
             validator = jsonschema.validators.validator_for(tool.parameters, default=jsonschema.Draft202012Validator)
             for error in validator(tool.parameters).iter_errors(arguments):
-                raise SchemaError(
-                    tool.name, error.json_path, f"the filled arguments violate it, so it cannot be honoured: {error.message}",
-                    str(error.validator),
-                )  # fmt: skip
+                message = f"the filled arguments violate it, so it cannot be honoured: {error.message}"
+                raise SchemaError(tool.name, error.json_path, message, str(error.validator))
             sure = {json_path(slot.path): confidence[slot.path] for slot in mine if slot.path in confidence}
             row.output.tool_calls.append(ToolCall(tool.name, arguments, sure))
-
-
-@dataclass
-class _Row:
-    """One conversation of a batch on its way."""
-
-    prompt: list[int]
-    opening: list[int]  # how an answer without thinking begins
-    room: int  # tokens that the base can read after the prompt
-    mode: str
-    tools: list[Tool]
-    choice: str
-    output: ToolCallOutput
 
 
 def _question(slot: Slot) -> str:

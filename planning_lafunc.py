@@ -3,17 +3,16 @@
     <tool_call>
     {"name": "get_weather"}, {"name": "get_time", "arguments":
 
-The name that is followed by arguments is the last one. The base is asked only where the offered names differ, and after
-each name. The plan is a side branch: the scaffold is read on the prompt, not on the plan.
+The name that is followed by arguments is the last one. The base is asked only where the offered names differ, and
+after each name. The plan is a side branch: the scaffold is read on the prompt, not on the plan.
 """
 
 import json
 from collections.abc import Sequence
 
 from .filling_lafunc import Cursor, Reader, write
-from .language_lafunc import Vocabulary
 from .scaffolding_lafunc import CALL_OPEN, Continuation, Tool
-
+from .vocabulary_lafunc import Vocabulary
 
 LAST = '", "arguments":'
 MORE = '"}, {"name": "'

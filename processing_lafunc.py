@@ -22,9 +22,9 @@ from transformers import PreTrainedConfig, PreTrainedTokenizerBase, ProcessorMix
 from transformers.utils import get_json_schema
 
 from .base_lafunc import load_tokenizer
-from .language_lafunc import Vocabulary
+from .compiling_lafunc import compile_tool
 from .scaffolding_lafunc import Tool
-from .schema_lafunc import compile_tool
+from .vocabulary_lafunc import Vocabulary
 
 
 class RequestError(ValueError):

@@ -17,7 +17,7 @@ Both yield values by path; [`Scaffold.write`] turns values into the text and [`S
 [{'a': 5}]
 ```
 
-Refused: what no slot language can guarantee. See `schema_lafunc.py`, which compiles the nodes.
+Refused: what no slot language can guarantee. See `compiling_lafunc.py`, which makes the nodes.
 """
 
 import json
@@ -27,7 +27,8 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Literal
 
-from .language_lafunc import Automaton, TokenClass, Vocabulary, literal, union
+from .language_lafunc import Automaton, literal, union
+from .vocabulary_lafunc import TokenClass, Vocabulary
 
 Path = tuple  # (call index, member name or element index, …)
 Values = Mapping[Path, Sequence[int]]  # the tokens of each slot that is present
@@ -93,7 +94,7 @@ class Items:
     bracket: Literal["["] = "["
 
 
-# A processor and a model that the Hub loader loaded hold two copies of these classes: nodes are told apart by `bracket`.
+# The Hub loader may give a processor and a model two copies of these classes: nodes are told apart by `bracket`.
 Node = Slot | Object | Items
 
 

@@ -1,6 +1,7 @@
 """Tiny random models of four families with tokenizers of their kinds, made in memory; and the real embedded base."""
 
 import importlib.util
+import json
 import os
 from dataclasses import dataclass
 
@@ -78,6 +79,10 @@ def make_tokenizer(family: str) -> PreTrainedTokenizerFast:
         backend.pre_tokenizer = pre_tokenizers.Sequence([digits, pre_tokenizers.ByteLevel(add_prefix_space=False)])
         backend.decoder = decoders.ByteLevel()
     backend.train_from_iterator(CORPUS, trainer)
+    if family == "gemma3":  # byte-fallback tokens are ordinary tokens, as in Gemma's own tokenizer
+        state = json.loads(backend.to_str())
+        state["added_tokens"] = [token for token in state["added_tokens"] if not token["content"].startswith("<0x")]
+        backend = Tokenizer.from_str(json.dumps(state))
     if family in ("smollm3", "qwen3"):
         backend.add_tokens([AddedToken("<think>", special=False), AddedToken("</think>", special=False)])
     tokenizer = PreTrainedTokenizerFast(

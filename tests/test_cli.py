@@ -10,7 +10,6 @@ from conftest import ORDER, WEATHER
 
 from lafunc.__main__ import main
 
-
 ROOT = Path(__file__).parent.parent
 
 

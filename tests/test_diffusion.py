@@ -10,22 +10,15 @@ import torch
 from conftest import ORDER, WEATHER, make_pair
 
 from lafunc import LaFuncConfig
-from lafunc.diffusion_lafunc import (
-    KINDS,
-    MASK,
-    NULL,
-    SCHEDULES,
-    Denoiser,
-    DiffusionHead,
-    best_string,
-    commit,
-    embed,
-)
-from lafunc.filling_lafunc import Reader, Stats
-from lafunc.language_lafunc import Automaton, TokenClass, accepts
-from lafunc.modeling_lafunc import FILLERS
+from lafunc.compiling_lafunc import compile_tool
+from lafunc.denoising_lafunc import Denoiser, embed
+from lafunc.diffusion_lafunc import KINDS, MASK, NULL, SCHEDULES, DiffusionHead, best_string, commit
+from lafunc.filling_lafunc import Reader
+from lafunc.language_lafunc import Automaton, accepts
+from lafunc.output_lafunc import Stats
+from lafunc.request_lafunc import FILLERS
 from lafunc.scaffolding_lafunc import Scaffold, Slot
-from lafunc.schema_lafunc import compile_tool
+from lafunc.vocabulary_lafunc import TokenClass
 
 # --------------------------------------------------------------------------------------------------------------------
 # The best string

@@ -10,22 +10,10 @@ import pytest
 from conftest import FAMILIES, make_tokenizer
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from tokenizers import Tokenizer
-from transformers import PreTrainedTokenizerFast
 
-from lafunc.language_lafunc import (
-    Automaton,
-    TokenClass,
-    Vocabulary,
-    accepts,
-    concat,
-    literal,
-    number,
-    one_of,
-    repeat,
-    string,
-    union,
-)
+from lafunc.language_lafunc import Automaton, accepts, concat, literal, one_of, repeat, union
+from lafunc.literals_lafunc import number, string
+from lafunc.vocabulary_lafunc import TokenClass, Vocabulary
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 DECIMALS = st.decimals(-2000, 2000, allow_nan=False, allow_infinity=False, places=2) | st.sampled_from(
@@ -34,21 +22,9 @@ DECIMALS = st.decimals(-2000, 2000, allow_nan=False, allow_infinity=False, place
 property_test = settings(max_examples=60, deadline=None, derandomize=True)
 
 
-def with_plain_bytes(tokenizer: PreTrainedTokenizerFast) -> PreTrainedTokenizerFast:
-    """Byte-fallback tokens as ordinary tokens, which they are in Gemma's own tokenizer."""
-    backend = json.loads(tokenizer.backend_tokenizer.to_str())
-    backend["added_tokens"] = [token for token in backend["added_tokens"] if not token["content"].startswith("<0x")]
-    return PreTrainedTokenizerFast(
-        tokenizer_object=Tokenizer.from_str(json.dumps(backend)),
-        pad_token=tokenizer.pad_token,
-        bos_token=tokenizer.bos_token,
-        eos_token=tokenizer.eos_token,
-    )
-
-
 @pytest.fixture(scope="module", params=FAMILIES)
 def vocabulary(request) -> Vocabulary:
-    return Vocabulary(with_plain_bytes(make_tokenizer(request.param)))
+    return Vocabulary(make_tokenizer(request.param))
 
 
 @pytest.fixture(scope="module")

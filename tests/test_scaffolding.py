@@ -8,10 +8,11 @@ import pytest
 import torch
 from conftest import ORDER, WEATHER, make_tokenizer
 
+from lafunc.compiling_lafunc import compile_tool
 from lafunc.filling_lafunc import Cursor
-from lafunc.language_lafunc import Vocabulary, accepts
+from lafunc.language_lafunc import accepts
 from lafunc.scaffolding_lafunc import FIRST_ITEMS, MAX_ITEMS, Capacity, Scaffold, Slot, can_go_on, continuations
-from lafunc.schema_lafunc import compile_tool
+from lafunc.vocabulary_lafunc import Vocabulary
 
 
 @pytest.fixture(scope="module", params=["llama", "gemma3"])

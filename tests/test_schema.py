@@ -7,9 +7,10 @@ import jsonschema
 import pytest
 from conftest import make_tokenizer
 
-from lafunc.language_lafunc import Vocabulary
+from lafunc.compiling_lafunc import compile_tool
 from lafunc.scaffolding_lafunc import Scaffold, Slot, continuations
-from lafunc.schema_lafunc import SchemaError, compile_tool
+from lafunc.schema_lafunc import SchemaError
+from lafunc.vocabulary_lafunc import Vocabulary
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,6 @@ import torch
 from conftest import ORDER, WEATHER, Pair
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from test_language import with_plain_bytes
 
 from lafunc import LaFuncProcessor
 from lafunc.diffusion_lafunc import SCHEDULES
@@ -100,7 +99,7 @@ def tools(draw) -> dict:
 @pytest.fixture(scope="module")
 def models(any_pair) -> list[Pair]:
     """The pair with weights of several seeds, the base's included."""
-    pairs, processor = [], LaFuncProcessor.from_base(with_plain_bytes(any_pair.processor.tokenizer))
+    pairs, processor = [], LaFuncProcessor.from_base(any_pair.processor.tokenizer)
     for seed in SEEDS:
         model = copy.deepcopy(any_pair.model)
         model.config.needs_threshold = 2.0  # always call

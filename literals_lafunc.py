@@ -1,0 +1,266 @@
+"""The languages of JSON strings and numbers. No torch.
+
+Both are over *bytes*: a token that ends in the middle of a UTF-8 character, or of an escape, leads to a state that
+demands the rest of it.
+
+```python
+>>> accepts(number(vocabulary, low=Decimal(0), high=Decimal(23), integer=True), vocabulary.encode("24"))
+False
+```
+"""
+
+from dataclasses import dataclass
+from decimal import Decimal
+from functools import lru_cache
+
+from .language_lafunc import Automaton, Edges, bytewise
+from .vocabulary_lafunc import TokenClass, Vocabulary
+
+# A decimal of at most this many digits survives text -> double -> text, so comparing doubles equals comparing texts.
+DECIMAL_DIGITS = 15
+
+# --------------------------------------------------------------------------------------------------------------------
+# Strings
+# --------------------------------------------------------------------------------------------------------------------
+
+_CONTINUATION = range(0x80, 0xC0)
+_HEX = frozenset(b"0123456789abcdefABCDEF")
+_ESCAPED = frozenset(b'"\\/bfnrtu')
+# After a lead byte: the bytes that UTF-8 demands (RFC 3629, section 4), surrogates and overlong forms excluded.
+_LEADS: tuple[tuple[range, tuple], ...] = (
+    (range(0xC2, 0xE0), (_CONTINUATION,)),
+    (range(0xE0, 0xE1), (range(0xA0, 0xC0), _CONTINUATION)),
+    (range(0xED, 0xEE), (range(0x80, 0xA0), _CONTINUATION)),
+    (range(0xE1, 0xF0), (_CONTINUATION, _CONTINUATION)),
+    (range(0xF0, 0xF1), (range(0x90, 0xC0), _CONTINUATION, _CONTINUATION)),
+    (range(0xF1, 0xF4), (_CONTINUATION, _CONTINUATION, _CONTINUATION)),
+    (range(0xF4, 0xF5), (range(0x80, 0x90), _CONTINUATION, _CONTINUATION)),
+)
+# \u is only offered for control characters, which JSON cannot write otherwise; so no surrogate can be written alone.
+_UNICODE_ESCAPE = (frozenset(b"0"), frozenset(b"0"), frozenset(b"01"), _HEX)
+
+
+def _walk_string(pending: tuple, written: bytes) -> tuple[tuple, int] | None:
+    """The string automaton over bytes: (pending byte sets after, characters completed); None if it has no way on."""
+    characters = 0
+    for byte in written:
+        if pending:
+            if byte not in pending[0]:
+                return None
+            pending = _UNICODE_ESCAPE if pending[0] is _ESCAPED and byte == ord("u") else pending[1:]
+        elif byte == ord("\\"):
+            pending = (_ESCAPED,)
+        elif byte < 0x80:
+            if byte < 0x20 or byte == ord('"'):
+                return None
+        else:
+            pending = next((after for lead, after in _LEADS if byte in lead), ())
+            if not pending:
+                return None
+        characters += not pending
+    return pending, characters
+
+
+def _prune_dead_ends(table: dict[tuple, dict[tuple, list[int]]]) -> dict[tuple, dict[tuple, list[int]]]:
+    """Drop edges into states from which the vocabulary cannot finish the character."""
+    alive = {()}
+    while grown := {s for s in table if s not in alive and any(to in alive for to, _ in table[s])}:
+        alive |= grown
+    return {s: {end: ids for end, ids in table[s].items() if end[0] in alive} for s in alive}
+
+
+@lru_cache(maxsize=16)
+def _string_edges(vocabulary: Vocabulary) -> dict[tuple, dict[tuple, TokenClass]]:
+    """Inside a JSON string: pending bytes -> {(pending bytes after, characters completed): tokens}."""
+    table: dict[tuple, dict[tuple, list[int]]] = {}
+    todo: list[tuple] = [()]
+    while todo:
+        state = todo.pop()
+        if state in table:
+            continue
+        targets: dict[tuple, list[int]] = {}
+        for id, written in enumerate(vocabulary.bytes):
+            if written and (end := _walk_string(state, written)) is not None:
+                targets.setdefault(end, []).append(id)
+        table[state] = targets
+        todo += [pending for pending, _ in targets]
+    table = _prune_dead_ends(table)
+    return {s: {end: TokenClass(ids) for end, ids in targets.items()} for s, targets in table.items()}
+
+
+@lru_cache(maxsize=1024)
+def string(vocabulary: Vocabulary, min_length: int = 0, max_length: int | None = None) -> Automaton:
+    """The inside of a JSON string (without its quotes) of `min_length` to `max_length` characters.
+
+    States are (pending bytes, characters so far); the count stops at `min_length` when there is no maximum.
+    """
+
+    def edges(state: tuple) -> Edges:
+        pending, count = state
+        if max_length is None and count == min_length == 0:
+            merged: dict[tuple, TokenClass] = _merged_string_edges(vocabulary)[pending]
+            return tuple((group, (to, 0)) for to, group in merged.items())
+        found = []
+        for (to, characters), group in _string_edges(vocabulary)[pending].items():
+            # A character in progress will still be counted when it is complete.
+            reached = count + characters
+            if max_length is not None and reached + (to != ()) > max_length:
+                continue
+            found.append((group, (to, reached if max_length is not None else min(reached, min_length))))
+        return tuple(found)
+
+    return Automaton(((), 0), edges, lambda state: state[0] == () and state[1] >= min_length)
+
+
+@lru_cache(maxsize=16)
+def _merged_string_edges(vocabulary: Vocabulary) -> dict[tuple, dict[tuple, TokenClass]]:
+    """`_string_edges` without the character counts: the common case, with few, large classes."""
+    merged: dict[tuple, dict[tuple, TokenClass]] = {}
+    for state, targets in _string_edges(vocabulary).items():
+        ids: dict[tuple, list[int]] = {}
+        for (to, _), group in targets.items():
+            ids.setdefault(to, []).extend(group.ids)
+        merged[state] = {to: TokenClass(sorted(members)) for to, members in ids.items()}
+    return merged
+
+
+# --------------------------------------------------------------------------------------------------------------------
+# Numbers
+# --------------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Magnitude:
+    """A bound on |x| as its decimal digits; `strict` excludes the bound itself."""
+
+    whole: str
+    fraction: str
+    strict: bool
+
+    @classmethod
+    def of(cls, value: Decimal, strict: bool) -> "_Magnitude":
+        whole, _, fraction = f"{value:f}".partition(".")
+        return cls(whole.lstrip("0") or "0", fraction.rstrip("0"), strict)
+
+
+@dataclass(frozen=True)
+class _Digits:
+    """How far a number has been written, and how it compares with the two bounds on its magnitude so far."""
+
+    phase: str = "start"  # start, sign, zero (a leading 0), whole, point, fraction
+    negative: bool = False
+    count: int = 0  # digits
+    places: int = 0  # digits after the point, as far as a bound has any
+    low: int = 0  # comparison of the digits so far with the lower bound's, -1 / 0 / 1
+    high: int = 0
+
+
+@lru_cache(maxsize=1024)
+def number(
+    vocabulary: Vocabulary,
+    low: Decimal | None = None,
+    high: Decimal | None = None,
+    low_strict: bool = False,
+    high_strict: bool = False,
+    integer: bool = False,
+) -> Automaton:
+    """JSON numbers between two bounds, without exponents.
+
+    Decimals have at most 15 digits, so that the double that a reader makes of the text compares with the bounds as the
+    text does. Integers are bounded by the budget alone.
+
+    Raises:
+        ValueError: no number lies between the bounds.
+    """
+    zero = Decimal(0)
+    bounds: dict[bool, tuple[_Magnitude | None, _Magnitude | None]] = {}
+    if high is None or high > zero or (high == zero and not high_strict):
+        bounds[False] = (
+            _Magnitude.of(low, low_strict) if low is not None and low >= zero else None,
+            _Magnitude.of(high, high_strict) if high is not None else None,
+        )
+    if low is None or low < zero:
+        bounds[True] = (
+            _Magnitude.of(-high, high_strict) if high is not None and high <= zero else None,
+            _Magnitude.of(-low, low_strict) if low is not None else None,
+        )
+    widest = max((len(b.whole) for pair in bounds.values() for b in pair if b), default=0)
+    finest = max((len(b.fraction) for pair in bounds.values() for b in pair if b), default=0)
+
+    def compare(order: int, digit: str, bound: _Magnitude | None, at: int, in_fraction: bool) -> int:
+        digits = (bound.fraction if in_fraction else bound.whole) if bound else ""
+        if order:
+            return order
+        other = digits[at] if at < len(digits) else "0" if in_fraction else digit
+        return (digit > other) - (digit < other)
+
+    def settled(order: int, count: int, bound: _Magnitude) -> int:
+        """The comparison of the whole parts once the last digit before the point is known."""
+        return order if count == len(bound.whole) else (count > len(bound.whole)) - (count < len(bound.whole))
+
+    def step(state: _Digits, byte: int) -> _Digits | None:
+        char = chr(byte)
+        if char == "-":
+            return _Digits("sign", True) if state.phase == "start" and True in bounds else None
+        if state.phase == "start" and False not in bounds:
+            return None
+        if state.negative not in bounds:
+            return None
+        lower, upper = bounds[state.negative]
+        if char == ".":
+            if integer or state.phase not in ("zero", "whole"):
+                return None
+            return _Digits(
+                "point",
+                state.negative,
+                state.count,
+                0,
+                settled(state.low, state.count, lower) if lower else 1,
+                settled(state.high, state.count, upper) if upper else -1,
+            )
+        if state.phase == "zero":
+            return None
+        if state.phase in ("start", "sign", "whole"):
+            count = state.count + 1
+            if not integer and count > DECIMAL_DIGITS:
+                return None
+            return _Digits(
+                "zero" if state.count == 0 and char == "0" else "whole",
+                state.negative,
+                min(count, widest + 1) if integer else count,
+                0,
+                compare(state.low, char, lower, state.count, False),
+                compare(state.high, char, upper, state.count, False),
+            )
+        if state.count >= DECIMAL_DIGITS:
+            return None
+        return _Digits(
+            "fraction",
+            state.negative,
+            state.count + 1,
+            min(state.places + 1, finest),
+            compare(state.low, char, lower, state.places, True),
+            compare(state.high, char, upper, state.places, True),
+        )
+
+    def accepting(state: _Digits) -> bool:
+        if state.phase not in ("zero", "whole", "fraction"):
+            return False
+        lower, upper = bounds[state.negative]
+        orders = []
+        for order, bound in ((state.low, lower), (state.high, upper)):
+            if bound is None:
+                orders.append(None)
+                continue
+            if state.phase != "fraction":
+                order = settled(order, state.count, bound)
+            if order == 0 and state.places < len(bound.fraction):
+                order = -1
+            orders.append(order)
+        low_ok = lower is None or orders[0] > 0 or (orders[0] == 0 and not lower.strict)
+        high_ok = upper is None or orders[1] < 0 or (orders[1] == 0 and not upper.strict)
+        return low_ok and high_ok
+
+    if not bounds or finest > DECIMAL_DIGITS:
+        raise ValueError("no number that a double can hold exactly lies between the bounds")
+    return bytewise(vocabulary, _Digits(), step, accepting, frozenset(b"-0123456789" if integer else b"-.0123456789"))

@@ -1,0 +1,164 @@
+"""Vocabulary: what each token of a tokenizer writes, in bytes, and which tokens write alike. No torch.
+
+```python
+>>> vocabulary = Vocabulary(tokenizer)
+>>> vocabulary.decode(vocabulary.encode(' "Tokyo'))
+' "Tokyo'
+```
+"""
+
+import json
+from bisect import bisect_left
+from collections.abc import Iterable
+from functools import cached_property
+
+
+class TokenClass:
+    """Token ids that do the same thing in a state.
+
+    `ids` may be written. `kin` are the ids whose probability speaks for this class when the *base model* decides: the
+    base likes to merge what the scaffold keeps apart (`"},` for `"`), so a fixed token is represented by every token
+    that begins with it. Compared by identity: fillers cache one index tensor per class.
+    """
+
+    __slots__ = ("ids", "kin", "__weakref__")
+
+    def __init__(self, ids: Iterable[int], kin: Iterable[int] | None = None):
+        self.ids = tuple(ids)
+        self.kin = self.ids if kin is None else tuple(kin)
+
+    def __repr__(self) -> str:
+        return f"TokenClass({self.ids[:4]}{'…' if len(self.ids) > 4 else ''})"
+
+
+def _byte_level_alphabet() -> dict[str, int]:
+    """The printable stand-ins that byte-level BPE uses for bytes (Radford et al. 2019, `bytes_to_unicode`)."""
+    plain = [*range(ord("!"), ord("~") + 1), *range(ord("¡"), ord("¬") + 1), *range(ord("®"), ord("ÿ") + 1)]
+    alphabet = {chr(byte): byte for byte in plain}
+    for byte in range(256):
+        if byte not in plain:
+            alphabet[chr(256 + len(alphabet) - len(plain))] = byte
+    return alphabet
+
+
+class Vocabulary:
+    """What each token id of a (fast) tokenizer writes, in bytes; special tokens write nothing and are never used.
+
+    Raises:
+        ValueError: the tokenizer has no byte representation that we know how to read.
+    """
+
+    def __init__(self, tokenizer):
+        self.tokenizer = tokenizer
+        special = set(tokenizer.all_special_ids) | {
+            id for id, token in tokenizer.added_tokens_decoder.items() if token.special
+        }
+        kinds = json.loads(tokenizer.backend_tokenizer.to_str())
+        decoder = json.dumps([kinds.get("decoder"), kinds.get("pre_tokenizer")])
+        byte_level = _byte_level_alphabet() if '"ByteLevel"' in decoder else None
+        self.bytes: list[bytes | None] = [None] * (max(tokenizer.get_vocab().values()) + 1)
+        for token, id in tokenizer.get_vocab().items():
+            if id in special:
+                continue
+            if token in tokenizer.added_tokens_encoder:
+                written = token.encode()
+            elif byte_level is not None:
+                if any(char not in byte_level for char in token):
+                    continue
+                written = bytes(byte_level[char] for char in token)
+            elif len(token) == 6 and token.startswith("<0x") and token.endswith(">"):
+                written = bytes([int(token[3:5], 16)])
+            else:
+                written = token.replace("▁", " ").encode()
+            self.bytes[id] = written or None
+        self._encoded: dict[str, tuple[int, ...]] = {}
+
+    def __len__(self) -> int:
+        return len(self.bytes)
+
+    def encode(self, text: str) -> tuple[int, ...]:
+        """The tokens of a text in the middle of a document (no special tokens, no invented leading space).
+
+        Raises:
+            ValueError: the tokenizer cannot write this text exactly.
+        """
+        if text not in self._encoded:
+            ids = self.tokenizer.encode(text, add_special_tokens=False, split_special_tokens=True)
+            if self.decode_bytes(ids) != text.encode():
+                ids = self._encode_bytewise(text.encode())
+            if len(self._encoded) > 250_000:
+                self._encoded.clear()
+            self._encoded[text] = tuple(ids)
+        return self._encoded[text]
+
+    def _encode_bytewise(self, data: bytes) -> list[int]:
+        """Longest match first: for the texts that the tokenizer would normalise or give a leading space."""
+        ids, at = [], 0
+        while at < len(data):
+            for end in range(min(len(data), at + self._longest), at, -1):
+                if data[at:end] in self._by_bytes:
+                    ids.append(self._by_bytes[data[at:end]])
+                    at = end
+                    break
+            else:
+                raise ValueError(f"the tokenizer has no tokens for {data[at : at + 8]!r}, which a scaffold must write")
+        return ids
+
+    def decode_bytes(self, ids: Iterable[int]) -> bytes:
+        return b"".join(self.bytes[id] or b"" for id in ids)
+
+    def decode(self, ids: Iterable[int]) -> str:
+        """The text of complete tokens. Raises UnicodeDecodeError inside a character."""
+        return self.decode_bytes(ids).decode()
+
+    @cached_property
+    def _sorted(self) -> tuple[list[bytes], list[int]]:
+        pairs = sorted((written, id) for id, written in enumerate(self.bytes) if written)
+        return [written for written, _ in pairs], [id for _, id in pairs]
+
+    @cached_property
+    def _by_bytes(self) -> dict[bytes, int]:
+        written, ids = self._sorted
+        return dict(zip(reversed(written), reversed(ids), strict=True))
+
+    @cached_property
+    def _longest(self) -> int:
+        return max(map(len, self._by_bytes))
+
+    @cached_property
+    def _prefix_classes(self) -> dict[bytes, tuple[int, ...]]:
+        return {}
+
+    def starting_with(self, prefix: bytes) -> tuple[int, ...]:
+        """Ids of all tokens whose bytes begin with `prefix`."""
+        if prefix not in self._prefix_classes:
+            written, ids = self._sorted
+            end = bisect_left(written, prefix + b"\xff" * 64)
+            self._prefix_classes[prefix] = tuple(ids[bisect_left(written, prefix) : end])
+        return self._prefix_classes[prefix]
+
+    def exactly(self, written: bytes) -> tuple[int, ...]:
+        """Ids of the tokens that write just this."""
+        return tuple(id for id in self.starting_with(written) if self.bytes[id] == written)
+
+    def token_class(self, id: int) -> TokenClass:
+        """The class of one fixed token."""
+        if id not in self._single:
+            self._single[id] = TokenClass((id,), self.starting_with(self.bytes[id] or b""))
+        return self._single[id]
+
+    @cached_property
+    def _single(self) -> dict[int, TokenClass]:
+        return {}
+
+    def spelled(self, alphabet: frozenset[int]) -> list[tuple[int, bytes]]:
+        """Tokens made of these bytes only."""
+        if alphabet not in self._spelled:
+            self._spelled[alphabet] = [
+                (id, written) for id, written in enumerate(self.bytes) if written and alphabet.issuperset(written)
+            ]
+        return self._spelled[alphabet]
+
+    @cached_property
+    def _spelled(self) -> dict[frozenset[int], list[tuple[int, bytes]]]:
+        return {}
