@@ -185,8 +185,8 @@ class _Compiler(SchemaReader):
         if alternative is not None or not required:
             switch = opener(self.vocabulary, lead, "[", path, not required, alternative)
         limit = max(low, MAX_ITEMS)
-        capped = high is None or high > limit
-        return Items(path, lead, element, low, limit if capped else high, capped, switch, alternative)
+        capped, high = high is None or high > limit, min(limit, limit if high is None else high)
+        return Items(path, lead, element, low, high, capped, switch, alternative)
 
     def is_compound(self, schema: dict, place: str, refs: tuple) -> bool:
         """Whether a value of this (resolved, single-branch) schema needs fixed keys, so cannot be one slot."""

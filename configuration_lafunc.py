@@ -1,5 +1,6 @@
 """LaFuncConfig: the base, the heads' sizes, and how a request is answered by default."""
 
+from dataclasses import field
 from typing import Any
 
 from huggingface_hub.dataclasses import strict
@@ -37,7 +38,7 @@ class LaFuncConfig(PreTrainedConfig):
     base: str | None = None
     base_revision: str | None = None
     base_included: bool = False
-    trained: list[str] | None = None
+    trained: list[str] = field(default_factory=list)
     head_hidden_size: int = 256
     head_layers: int = 3
     head_attention_heads: int = 4
@@ -56,7 +57,6 @@ class LaFuncConfig(PreTrainedConfig):
     def __post_init__(self, **kwargs):
         if isinstance(self.base_config, dict):
             self.base_config = AutoConfig.for_model(**self.base_config)
-        self.trained = list(self.trained or [])
         if self.head_hidden_size % (2 * self.head_attention_heads):
             raise ValueError(
                 f"head_hidden_size {self.head_hidden_size} must be a multiple of twice head_attention_heads "
@@ -66,7 +66,8 @@ class LaFuncConfig(PreTrainedConfig):
 
     def get_text_config(self, *args, **kwargs) -> PreTrainedConfig:
         """The base's configuration: generation and caches ask for it."""
-        return self if self.base_config is None else self.base_config.get_text_config(*args, **kwargs)
+        base: Any = self.base_config
+        return self if base is None else base.get_text_config(*args, **kwargs)
 
 
 LaFuncConfig.register_for_auto_class()

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
+from transformers import PreTrainedModel
 
 from .configuration_lafunc import LaFuncConfig
 from .diffusion_lafunc import KINDS, MASK, NULL, DiffusionHead, best_string, commit
@@ -271,7 +272,7 @@ class Denoiser:
         return {"stage": "denoise", "step": step + 1, "of": self.num_steps, "slots": slots}
 
 
-def embed(base: nn.Module, head: DiffusionHead, ids: Tensor) -> Tensor:
+def embed(base: PreTrainedModel, head: DiffusionHead, ids: Tensor) -> Tensor:
     """[B, S] token ids, MASK and NULL among them, -> [B, S, H]: the base's embedding and the head's own rows."""
     embeddings = base.get_input_embeddings()(ids.clamp(min=0))
     symbols = head.symbols.to(embeddings)
@@ -280,7 +281,7 @@ def embed(base: nn.Module, head: DiffusionHead, ids: Tensor) -> Tensor:
 
 
 def _decided(cursor: Cursor, block: Block) -> dict[Path, tuple[list[int], bool]]:
-    """What a cursor has settled in a block: slots that it passed are whole or absent, the one that it is in has begun."""
+    """What a cursor has settled in a block: those that it passed are whole or absent, its own has begun."""
     settled: dict[Path, tuple[list[int], bool]] = {}
     current = cursor.expected()
     last = max((n for n, span in enumerate(block.spans) if span.slot.path in cursor.values), default=-1)

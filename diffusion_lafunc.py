@@ -145,7 +145,7 @@ def best_string(language: Automaton, log_probs: Tensor, optional: bool) -> tuple
     """The most probable filling of a slot: a string of its language, then `<NULL>` to the end.
 
     Exact, by dynamic programming over (position, state). log_probs: [J, V + 1], `<NULL>` last; -inf forbids. An
-    `optional` slot may also be all `<NULL>`, which means absent; so may any slot whose language holds the empty string.
+    `optional` slot may also be all `<NULL>`, absent; so may any slot whose language holds the empty string.
 
     Returns:
         The string and the filling's log-probability, or None if no string of the language fits in J positions.

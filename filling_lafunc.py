@@ -2,16 +2,16 @@
 
 [`Reader`] is the frozen base over a batch of rows. [`Cursor`] walks a scaffold from left to right and takes every
 decision (the next token of a value, its end, which optional member follows) from the logits that it is shown. The
-autoregressive filler shows it one position after another; the verified filler shows it all positions of a draft at once
-and stops where the cursor disagrees. Both therefore take the same decisions.
+autoregressive filler shows it one position after another; the verified filler shows it all positions of a draft at
+once and stops where the cursor disagrees. Both therefore take the same decisions.
 
     draft      get_weather("Tokio", unit=celsius)
     base pass  ✓ ✓ ✓ ✗                              cursor: "Tok" → "yo"
     draft again from  get_weather("Tokyo…           at most `rounds` times, then left to right
 """
 
-import itertools
 import math
+import os
 import sys
 from collections.abc import Callable, Sequence
 from functools import lru_cache
@@ -43,7 +43,7 @@ class Reader:
 
     def __init__(self, base: PreTrainedModel, prompts: Sequence[Sequence[int]], mask_embedding: Tensor, stats: Stats):
         self.base, self.mask_embedding, self.stats = base, mask_embedding, stats
-        self.device = base.get_input_embeddings().weight.device
+        self.device: torch.device = base.get_input_embeddings().weight.device  # type: ignore[assignment]
         self.cache = DynamicCache(config=base.config)
         self.cache.activate_past_recording()  # sliding windows forget what a rewind needs, unless told to keep it
         self.mask = torch.zeros(len(prompts), 0, dtype=torch.long, device=self.device)
@@ -105,7 +105,7 @@ class Reader:
         self.lengths = [self.lengths[row] for row in rows]
 
 
-_INDEX: WeakKeyDictionary[TokenClass, dict[torch.device, Tensor]] = WeakKeyDictionary()
+_INDEX: WeakKeyDictionary[TokenClass, dict[tuple[torch.device, bool], Tensor]] = WeakKeyDictionary()
 
 
 def class_index(group: TokenClass, device: torch.device, kin: bool = False) -> Tensor:
@@ -243,8 +243,7 @@ class Cursor:
             tokens, ended = self._branches()
             if len(tokens) + (ended is not None) == 1:
                 return True
-            groups = siblings(self.vocabulary, tuple(tokens))
-            scores = [_best(logits, group, device) for group in groups]
+            scores = [_best(logits, group, device) for group in siblings(self.vocabulary, tuple(tokens))]
             start = -torch.inf
             if ended is not None and ended.slot is not None:
                 language = ended.slot.language
@@ -376,12 +375,7 @@ def verify(
             ):
                 cursor.choose(reader.logits(hidden[b, len(cursor.tokens) - 1]))
             if traces is not None and rows[b]:
-                stands = sum(
-                    1
-                    for _ in itertools.takewhile(
-                        lambda pair: pair[0] == pair[1], zip(cursor.tokens, rows[b], strict=False)
-                    )
-                )
+                stands = len(os.path.commonprefix([cursor.tokens, rows[b]]))
                 traces[b].append({"stage": "verify", "round": round + 1, "accepted": stands, "drafted": len(rows[b])})
         reader.rewind(mark)
     write(reader, cursors)

@@ -247,19 +247,15 @@ def number(
         if state.phase not in ("zero", "whole", "fraction"):
             return False
         lower, upper = bounds[state.negative]
-        orders = []
-        for order, bound in ((state.low, lower), (state.high, upper)):
-            if bound is None:
-                orders.append(None)
-                continue
+
+        def order(so_far: int, bound: _Magnitude) -> int:
+            """The comparison of the number as it stands with a bound."""
             if state.phase != "fraction":
-                order = settled(order, state.count, bound)
-            if order == 0 and state.places < len(bound.fraction):
-                order = -1
-            orders.append(order)
-        low_ok = lower is None or orders[0] > 0 or (orders[0] == 0 and not lower.strict)
-        high_ok = upper is None or orders[1] < 0 or (orders[1] == 0 and not upper.strict)
-        return low_ok and high_ok
+                so_far = settled(so_far, state.count, bound)
+            return -1 if so_far == 0 and state.places < len(bound.fraction) else so_far
+
+        low_ok = lower is None or order(state.low, lower) >= lower.strict
+        return low_ok and (upper is None or order(state.high, upper) <= -upper.strict)
 
     if not bounds or finest > DECIMAL_DIGITS:
         raise ValueError("no number that a double can hold exactly lies between the bounds")

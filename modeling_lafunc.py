@@ -47,7 +47,9 @@ class LaFuncModel(PreTrainedModel):
     checkpoint holds it.
     """
 
+    config: LaFuncConfig
     config_class = LaFuncConfig
+    base: Any
     main_input_name = "input_ids"
     _supports_sdpa = True
     _supports_flash_attn = True
@@ -70,7 +72,7 @@ class LaFuncModel(PreTrainedModel):
         std = self.config.initializer_range
         if isinstance(module, (nn.Linear, nn.Embedding)):
             nn.init.normal_(module.weight, std=std)
-            if getattr(module, "bias", None) is not None:
+            if isinstance(module, nn.Linear) and module.bias is not None:
                 nn.init.zeros_(module.bias)
         elif isinstance(module, nn.RMSNorm):
             nn.init.ones_(module.weight)
@@ -100,15 +102,14 @@ class LaFuncModel(PreTrainedModel):
             CheckpointError: the base cannot be loaded.
         """
         if isinstance(base, str):
-            loaded = load_base(base, revision, dtype=dtype, device_map=device_map)
-        else:
-            loaded, base = base, base.name_or_path or None
-        base_config = copy.deepcopy(loaded.config)
-        base_config.name_or_path = base or ""  # not the folder where this machine found it
+            base = load_base(base, revision, dtype=dtype, device_map=device_map)
+        source = base.name_or_path or None
+        base_config = copy.deepcopy(base.config)
+        base_config.name_or_path = source or ""  # not the folder where this machine found it
         model = cls(
-            LaFuncConfig(base_config=base_config, base=base, base_revision=revision, dtype=loaded.dtype, **config)
+            LaFuncConfig(base_config=base_config, base=source, base_revision=revision, dtype=base.dtype, **config)
         )
-        model.attach_base(loaded)
+        model.attach_base(base)
         return model
 
     def attach_base(self, base: PreTrainedModel) -> None:
@@ -117,13 +118,13 @@ class LaFuncModel(PreTrainedModel):
         Raises:
             CheckpointError: the heads were made for a base of another shape.
         """
-        expected, found = self.config.base_config.get_text_config(), base.config.get_text_config()
+        expected, found = self.config.get_text_config(), base.config.get_text_config()
         for name in ("model_type", "hidden_size", "vocab_size", "num_hidden_layers"):
             if getattr(expected, name) != getattr(found, name):
                 raise CheckpointError(
                     f"these heads do not fit the base {self.config.base!r}: they were made for {name} "
-                    f"{getattr(expected, name)}, the base has {getattr(found, name)}. Point config.base at the right base, "
-                    "or make new heads with LaFuncModel.from_base"
+                    f"{getattr(expected, name)}, the base has {getattr(found, name)}. Point config.base at the right "
+                    "one, or make new heads with LaFuncModel.from_base"
                 )
         self.base = base.requires_grad_(False).eval()
         where = base.get_output_embeddings().weight
@@ -142,7 +143,7 @@ class LaFuncModel(PreTrainedModel):
         place = pretrained_model_name_or_path
         wants_info = kwargs.pop("output_loading_info", False)
         try:
-            model, info = super().from_pretrained(place, *args, output_loading_info=True, **kwargs)
+            loaded: Any = super().from_pretrained(place, *args, output_loading_info=True, **kwargs)
         except OSError as error:
             raise CheckpointError(f"cannot load {place}: {error}") from error
         except SafetensorError as error:
@@ -153,6 +154,7 @@ class LaFuncModel(PreTrainedModel):
             if "mismatch" not in str(error):
                 raise
             raise CheckpointError(f"the weights in {place} do not fit its config.json: {error}") from error
+        model, info = loaded
         if missing := sorted(info["missing_keys"]):
             raise CheckpointError(
                 f"{place} lacks the weights {', '.join(missing[:4])}{'…' if missing[4:] else ''}; save it again"
@@ -160,8 +162,8 @@ class LaFuncModel(PreTrainedModel):
         if model.base is None:
             if model.config.base is None:
                 raise CheckpointError(
-                    f"{place} holds the heads only and its config.json does not say where the base is; set `base` there, "
-                    "or save the model with include_base=True"
+                    f"{place} holds the heads only and its config.json does not say where the base is; set `base` "
+                    "there, or save the model with include_base=True"
                 )
             base = load_base(
                 model.config.base, model.config.base_revision, dtype=model.dtype, device_map=kwargs.get("device_map")
@@ -178,7 +180,9 @@ class LaFuncModel(PreTrainedModel):
             model.base.requires_grad_(False).eval()
         return (model, info) if wants_info else model
 
-    def save_pretrained(self, save_directory, *args, include_base: bool = False, state_dict=None, **kwargs) -> None:
+    def save_pretrained(  # type: ignore[override]
+        self, save_directory, *, include_base: bool = False, state_dict=None, **kwargs
+    ) -> None:
         """Save the heads (a few MB); with `include_base`, all weights, so that the folder stands alone.
 
         Raises:
@@ -193,7 +197,7 @@ class LaFuncModel(PreTrainedModel):
             state_dict = {name: weight for name, weight in state_dict.items() if not name.startswith("base.")}
         was_included, self.config.base_included = self.config.base_included, include_base
         try:
-            super().save_pretrained(save_directory, *args, state_dict=state_dict, **kwargs)
+            super().save_pretrained(save_directory, state_dict=state_dict, **kwargs)
             if include_base:
                 self.base.generation_config.save_pretrained(save_directory)
         finally:
@@ -307,9 +311,10 @@ class LaFuncModel(PreTrainedModel):
         if len(chosen) < len(rows):
             reader.select(chosen)
             rows = [rows[at] for at in chosen]
-        if return_trace:
-            for row in rows:
-                row.output.trace = []
+        traces: list[list[dict]] | None = [[] for _ in rows] if return_trace else None
+        if traces is not None:
+            for row, trace in zip(rows, traces, strict=True):
+                row.output.trace = trace
         vocabulary = processor.vocabulary
         with stats.stage("plan"):
             most = [self.config.max_calls if parallel and row.choice in ("auto", "required") else 1 for row in rows]
@@ -321,14 +326,13 @@ class LaFuncModel(PreTrainedModel):
                 block = scaffold.block()
                 if len(block.tokens) > row.room:
                     raise RequestError(
-                        f"the planned calls need {len(block.tokens)} tokens and the base can read {row.room} more after "
-                        "the prompt; shorten the conversation, or offer fewer or smaller tools"
+                        f"the planned calls need {len(block.tokens)} tokens and the base can read {row.room} more "
+                        "after the prompt; shorten the conversation, or offer fewer or smaller tools"
                     )
                 row.output.plan = [tool.name for tool in planned]
                 row.output.scaffold = block.text(vocabulary)
                 scaffolds.append(scaffold)
         with stats.stage("fill"):
-            traces = [row.output.trace for row in rows] if return_trace else None
             denoiser = Denoiser(self.head, reader, scaffolds, self.config, schedule, num_steps, traces)
             if filler == "diffusion":
                 values = denoiser.fill()

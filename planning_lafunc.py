@@ -53,7 +53,7 @@ def plan(
         reader.rewind(mark)
         write(reader, [cursor for cursor, _ in cursors])
         for row, (cursor, ways) in enumerate(cursors):
-            if not ended[row]:
+            if not ended[row] and cursor.done is not None:
                 plans[row].append(ways[cursor.done])
                 written[row], ended[row] = cursor.tokens, cursor.done.text.endswith(LAST)
     reader.rewind(mark)

@@ -14,7 +14,7 @@ import copy
 import json
 import re
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -182,9 +182,11 @@ class LaFuncProcessor(ProcessorMixin):
         return cls(tokenizer, chat_template=chat_template(tokenizer))
 
     @classmethod
-    def from_pretrained(cls, pretrained_model_name_or_path, **kwargs):
+    def from_pretrained(cls, pretrained_model_name_or_path, *args, **kwargs):
         """As in transformers. The model's config is not read: the tokenizer needs neither it nor trust in its code."""
-        return super().from_pretrained(pretrained_model_name_or_path, **{"config": PreTrainedConfig(), **kwargs})
+        return super().from_pretrained(
+            pretrained_model_name_or_path, *args, **{"config": PreTrainedConfig(), **kwargs}
+        )
 
     @cached_property
     def vocabulary(self) -> Vocabulary:
@@ -275,7 +277,7 @@ def _normalize_tool(tool: Any, place: str) -> dict[str, Any]:
     if isinstance(tool, type) and hasattr(tool, "model_json_schema"):
         schema = tool.model_json_schema()
         return {"name": tool.__name__, "description": schema.get("description", ""), "parameters": schema}
-    if isinstance(tool, Callable) and not isinstance(tool, type):
+    if callable(tool) and not isinstance(tool, type):
         try:
             tool = get_json_schema(tool)
         except Exception as error:
@@ -333,7 +335,7 @@ def _is_text(part: Any) -> bool:
 
 def _check_calls(calls: Any, place: str) -> None:
     for at, call in enumerate(calls if isinstance(calls, (list, tuple)) else [calls]):
-        function = call.get("function", call) if isinstance(call, Mapping) else None
+        function: Any = call.get("function", call) if isinstance(call, Mapping) else None
         named = isinstance(function, Mapping) and isinstance(function.get("name"), str)
         if not named or not isinstance(function.get("arguments"), (str, Mapping)):
             raise RequestError(

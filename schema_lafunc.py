@@ -190,7 +190,7 @@ class SchemaReader:
             if keyword not in schema:
                 continue
             siblings = {k: v for k, v in schema.items() if k != keyword and k not in SILENT}
-            found = []
+            found: list[tuple[dict, str, tuple]] = []
             for at, branch in enumerate(schema[keyword]):
                 where = f"{place}.{keyword}[{at}]"
                 inner, where, inner_refs = self.resolve(branch, where, refs)

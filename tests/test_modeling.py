@@ -630,9 +630,11 @@ SAID = [
 
 @pytest.mark.real
 def test_real_verified_equals_autoregressive(real):
+    """Each request with two tools, so that the prompts stay short."""
     conversations = [[{"role": "user", "content": text}] for text in SAID]
+    pairs = [list(EXAMPLES.values())[at % 4 : at % 4 + 2] for at in range(len(SAID))]
     verified, written = (
-        real.call(conversations, list(EXAMPLES.values()), filler=filler, parallel_tool_calls=False)
+        real.call(conversations, pairs, filler=filler, parallel_tool_calls=False)
         for filler in ("verified", "autoregressive")
     )
     assert [facts(output) for output in verified] == [facts(output) for output in written]

@@ -1,0 +1,1 @@
+../../compiling_lafunc.py

@@ -1,0 +1,1 @@
+../../denoising_lafunc.py

@@ -1,0 +1,1 @@
+../../filling_lafunc.py

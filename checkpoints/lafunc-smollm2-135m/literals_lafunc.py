@@ -1,0 +1,1 @@
+../../literals_lafunc.py

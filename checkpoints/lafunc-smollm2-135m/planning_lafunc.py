@@ -1,0 +1,1 @@
+../../planning_lafunc.py

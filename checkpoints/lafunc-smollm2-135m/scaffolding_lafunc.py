@@ -1,0 +1,1 @@
+../../scaffolding_lafunc.py
