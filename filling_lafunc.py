@@ -14,7 +14,6 @@ import math
 import os
 import sys
 from collections.abc import Callable, Sequence
-from functools import lru_cache
 from weakref import WeakKeyDictionary
 
 import torch
@@ -23,7 +22,7 @@ from transformers import DynamicCache, PreTrainedModel
 
 from .output_lafunc import Stats
 from .scaffolding_lafunc import Continuation, Path, Scaffold, Slot, closers, continuations, json_path
-from .vocabulary_lafunc import TokenClass, Vocabulary
+from .vocabulary_lafunc import TokenClass, Vocabulary, remembered
 
 
 class Reader:
@@ -255,7 +254,7 @@ class Cursor:
             return True
         groups = self._edges()
         scores = [_best(logits, group, device) for group in groups]
-        end = _best(logits, closers(self.vocabulary, self.slot), device) if self._may_end() else -torch.inf
+        end = _best(logits, closers(self.vocabulary, self.slot.close), device) if self._may_end() else -torch.inf
         best = max(scores)
         if end >= best:
             self._leave()
@@ -299,7 +298,7 @@ def _best(logits: Tensor, group: TokenClass, device: torch.device) -> float:
     return float(logits[class_index(group, device, kin=True)].max()) if group.kin else -torch.inf
 
 
-@lru_cache(maxsize=4096)
+@remembered
 def siblings(vocabulary: Vocabulary, tokens: tuple[int, ...]) -> tuple[TokenClass, ...]:
     """Competing fixed tokens, each with the vocabulary's tokens that speak for it alone.
 

@@ -14,10 +14,10 @@ Automata may be nondeterministic: readers carry a set of states.
 """
 
 from collections.abc import Callable, Hashable, Iterable
-from functools import cache, lru_cache
+from functools import cache
 from typing import Any
 
-from .vocabulary_lafunc import TokenClass, Vocabulary
+from .vocabulary_lafunc import TokenClass, Vocabulary, remembered
 
 State = Hashable
 Edges = tuple[tuple[TokenClass, State], ...]
@@ -45,7 +45,7 @@ class Automaton:
 
     def step(self, states: frozenset, token: int) -> frozenset:
         """The states after `token`, empty if the language forbids it."""
-        return frozenset(to for state in states for group, to in self.edges(state) if token in _members(group))
+        return frozenset(to for state in states for group, to in self.edges(state) if token in group.members)
 
     def shortest(self, states: frozenset | None = None) -> list[int]:
         """A shortest token string from `states` (default: the start) to an accepting state.
@@ -69,11 +69,6 @@ class Automaton:
         raise ValueError("the language is empty")
 
 
-@lru_cache(maxsize=4096)
-def _members(group: TokenClass) -> frozenset[int]:
-    return frozenset(group.ids)
-
-
 def accepts(language: Automaton, tokens: Iterable[int]) -> bool:
     """Whether the language holds exactly this token string."""
     states = frozenset([language.start])
@@ -82,7 +77,7 @@ def accepts(language: Automaton, tokens: Iterable[int]) -> bool:
     return any(language.accepting(state) for state in states)
 
 
-@lru_cache(maxsize=8192)
+@remembered
 def literal(vocabulary: Vocabulary, text: str) -> Automaton:
     """Exactly this text, in the tokenizer's own tokenization."""
     ids = vocabulary.encode(text)
@@ -93,7 +88,7 @@ def literal(vocabulary: Vocabulary, text: str) -> Automaton:
     return Automaton(0, edges, lambda at: at == len(ids))
 
 
-@lru_cache(maxsize=1024)
+@remembered
 def one_of(vocabulary: Vocabulary, texts: tuple[str, ...]) -> Automaton:
     """One of these texts, as a tree of their tokens; linear in the texts' total length."""
     root: dict = {}

@@ -11,10 +11,9 @@ False
 
 from dataclasses import dataclass
 from decimal import Decimal
-from functools import lru_cache
 
 from .language_lafunc import Automaton, Edges, bytewise
-from .vocabulary_lafunc import TokenClass, Vocabulary
+from .vocabulary_lafunc import TokenClass, Vocabulary, remembered
 
 # A decimal of at most this many digits survives text -> double -> text, so comparing doubles equals comparing texts.
 DECIMAL_DIGITS = 15
@@ -69,7 +68,7 @@ def _prune_dead_ends(table: dict[tuple, dict[tuple, list[int]]]) -> dict[tuple, 
     return {s: {end: ids for end, ids in table[s].items() if end[0] in alive} for s in alive}
 
 
-@lru_cache(maxsize=16)
+@remembered
 def _string_edges(vocabulary: Vocabulary) -> dict[tuple, dict[tuple, TokenClass]]:
     """Inside a JSON string: pending bytes -> {(pending bytes after, characters completed): tokens}."""
     table: dict[tuple, dict[tuple, list[int]]] = {}
@@ -88,7 +87,7 @@ def _string_edges(vocabulary: Vocabulary) -> dict[tuple, dict[tuple, TokenClass]
     return {s: {end: TokenClass(ids) for end, ids in targets.items()} for s, targets in table.items()}
 
 
-@lru_cache(maxsize=1024)
+@remembered
 def string(vocabulary: Vocabulary, min_length: int = 0, max_length: int | None = None) -> Automaton:
     """The inside of a JSON string (without its quotes) of `min_length` to `max_length` characters.
 
@@ -112,7 +111,7 @@ def string(vocabulary: Vocabulary, min_length: int = 0, max_length: int | None =
     return Automaton(((), 0), edges, lambda state: state[0] == () and state[1] >= min_length)
 
 
-@lru_cache(maxsize=16)
+@remembered
 def _merged_string_edges(vocabulary: Vocabulary) -> dict[tuple, dict[tuple, TokenClass]]:
     """`_string_edges` without the character counts: the common case, with few, large classes."""
     merged: dict[tuple, dict[tuple, TokenClass]] = {}
@@ -155,7 +154,7 @@ class _Digits:
     high: int = 0
 
 
-@lru_cache(maxsize=1024)
+@remembered
 def number(
     vocabulary: Vocabulary,
     low: Decimal | None = None,

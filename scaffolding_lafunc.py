@@ -24,11 +24,10 @@ import json
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Any, Literal
 
 from .language_lafunc import Automaton, literal, union
-from .vocabulary_lafunc import TokenClass, Vocabulary
+from .vocabulary_lafunc import TokenClass, Vocabulary, remembered
 
 Path = tuple  # (call index, member name or element index, …)
 Values = Mapping[Path, Sequence[int]]  # the tokens of each slot that is present
@@ -470,13 +469,9 @@ def opener(
     return Slot(path, "opener", language, "", budget, optional)
 
 
-def closers(vocabulary: Vocabulary, slot: Slot) -> TokenClass:
-    """The tokens by which a base model says that a value ends here."""
-    return _closers(vocabulary, slot.close)
-
-
-@lru_cache(maxsize=64)
-def _closers(vocabulary: Vocabulary, close: str) -> TokenClass:
+@remembered
+def closers(vocabulary: Vocabulary, close: str) -> TokenClass:
+    """The tokens by which a base model says that a value ends here, before the fixed text `close`."""
     first = [close] if close else [",", "}", "]", " ", "\n"]
     return TokenClass(id for text in first for id in vocabulary.starting_with(text.encode()))
 

@@ -9,8 +9,12 @@
 
 import json
 from bisect import bisect_left
-from collections.abc import Iterable
-from functools import cached_property
+from collections.abc import Callable, Iterable
+from functools import cached_property, wraps
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 class TokenClass:
@@ -21,11 +25,12 @@ class TokenClass:
     that begins with it. Compared by identity: fillers cache one index tensor per class.
     """
 
-    __slots__ = ("ids", "kin", "__weakref__")
+    __slots__ = ("ids", "kin", "members", "__weakref__")
 
     def __init__(self, ids: Iterable[int], kin: Iterable[int] | None = None):
         self.ids = tuple(ids)
         self.kin = self.ids if kin is None else tuple(kin)
+        self.members = frozenset(self.ids)
 
     def __repr__(self) -> str:
         return f"TokenClass({self.ids[:4]}{'…' if len(self.ids) > 4 else ''})"
@@ -162,3 +167,28 @@ class Vocabulary:
     @cached_property
     def _spelled(self) -> dict[frozenset[int], list[tuple[int, bytes]]]:
         return {}
+
+    @cached_property
+    def memory(self) -> dict[Any, Any]:
+        """What [`remembered`] functions have found out about this vocabulary."""
+        return {}
+
+
+def remembered(function: Callable[Concatenate[Vocabulary, P], R]) -> Callable[Concatenate[Vocabulary, P], R]:
+    """Cache a function of a vocabulary and hashable arguments on the vocabulary, so that they are freed together."""
+
+    @wraps(function)
+    def wrapped(vocabulary: Vocabulary, *args: P.args, **kwargs: P.kwargs) -> R:
+        key = (function, args, *sorted(kwargs.items()))
+        memory = vocabulary.memory
+        try:
+            return memory[key]
+        except KeyError:
+            pass
+        value = function(vocabulary, *args, **kwargs)
+        if len(memory) >= 50_000:  # texts of ever new tools
+            memory.clear()
+        memory[key] = value
+        return value
+
+    return wrapped

@@ -1,0 +1,46 @@
+"""The README's code runs and prints what the README says."""
+
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+BLOCKS = re.findall(r"```(\w*)\n(.*?)```", README, re.DOTALL)
+
+
+@pytest.mark.real
+@pytest.mark.usefixtures("real")
+def test_the_first_ten_lines_print_what_follows_them():
+    (language, code), (_, printed) = BLOCKS[:2]
+    assert language == "python"
+    run = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, stdin=subprocess.DEVNULL
+    )
+    assert run.returncode == 0, run.stderr
+    assert run.stdout == printed
+
+
+def test_python_blocks_parse_and_name_what_exists():
+    import lafunc
+
+    for language, code in BLOCKS:
+        if language == "python":
+            for node in ast.walk(ast.parse(code)):
+                if isinstance(node, ast.ImportFrom) and node.module == "lafunc":
+                    assert all(hasattr(lafunc, alias.name) for alias in node.names)
+
+
+def test_the_listed_files_are_the_files_there_are():
+    listed = set(re.findall(r"^(\w+_lafunc\.py) ", README, re.MULTILINE))
+    assert listed == {path.name for path in ROOT.glob("*_lafunc.py")}
+
+
+def test_the_shipped_checkpoint_has_the_code_and_no_copies_of_it():
+    folder = ROOT / "checkpoints" / "lafunc-smollm2-135m"
+    assert {path.name for path in folder.glob("*.py")} == {path.name for path in ROOT.glob("*_lafunc.py")}
+    assert all(path.resolve().parent == ROOT.resolve() for path in folder.glob("*.py"))
