@@ -89,7 +89,7 @@ def run_call(options: argparse.Namespace) -> int:
         why = "asked for" if options.mode else "the router of this checkpoint is untrained, so it was not asked"
         show("mode", f"{out.mode}  ({why})")
     if out.mode == "tool":
-        show("plan", f"<|use_tool|> {', '.join(out.plan)}")
+        show("plan", f"{out.decision} {', '.join(out.plan)}")
         show("scaffold", out.scaffold)
         show("filler", options.filler or model.config.filler)
         for entry in out.trace or []:

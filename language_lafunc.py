@@ -196,7 +196,7 @@ def bytewise(
     while grown := {s for s in table if s not in alive and any(to in alive for to in table[s].values())}:
         alive |= grown
     if start not in alive:
-        raise ValueError("no value satisfies the bounds")
+        raise ValueError("no value that can be written satisfies the bounds")
 
     def edges(state: State) -> Edges:
         targets: dict[State, list[int]] = {}

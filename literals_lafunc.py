@@ -257,5 +257,5 @@ def number(
         return low_ok and (upper is None or order(state.high, upper) <= -upper.strict)
 
     if not bounds or finest > DECIMAL_DIGITS:
-        raise ValueError("no number that a double can hold exactly lies between the bounds")
+        raise ValueError(f"no number of at most {DECIMAL_DIGITS} digits lies between the bounds")
     return bytewise(vocabulary, _Digits(), step, accepting, frozenset(b"-0123456789" if integer else b"-.0123456789"))

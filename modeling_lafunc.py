@@ -25,7 +25,7 @@ import jsonschema
 import torch
 from safetensors import SafetensorError
 from torch import nn
-from transformers import AutoModelForCausalLM, GenerationConfig, PreTrainedModel
+from transformers import AutoModelForCausalLM, DynamicCache, GenerationConfig, PreTrainedModel
 
 from .base_lafunc import CheckpointError, load_base
 from .configuration_lafunc import LaFuncConfig
@@ -38,6 +38,9 @@ from .processing_lafunc import LaFuncProcessor, RequestError
 from .request_lafunc import MODES, Request, check_options, read_request, split_batch
 from .scaffolding_lafunc import Path, Scaffold, Slot, Tool, continuations, json_path
 from .schema_lafunc import SchemaError
+
+# Arguments of `from_pretrained` that hold for a base which lies elsewhere, too.
+FOR_THE_BASE = ("device_map", "max_memory", "attn_implementation", "token", "cache_dir", "local_files_only")
 
 
 class LaFuncModel(PreTrainedModel):
@@ -89,6 +92,7 @@ class LaFuncModel(PreTrainedModel):
         revision: str | None = None,
         dtype: torch.dtype | str | None = None,
         device_map: Any = None,
+        base_kwargs: Mapping[str, Any] | None = None,
         **config,
     ) -> "LaFuncModel":
         """A new model with untrained heads over a base.
@@ -96,13 +100,21 @@ class LaFuncModel(PreTrainedModel):
         Args:
             base: a Hub id, a folder, a GGUF file, `package://NAME/FILE.gguf`, or a loaded model.
             revision, dtype, device_map: for loading the base.
+            base_kwargs: more of the arguments of `AutoModelForCausalLM.from_pretrained`, such as `token`.
             config: fields of [`LaFuncConfig`].
 
         Raises:
-            CheckpointError: the base cannot be loaded.
+            CheckpointError: the base cannot be loaded, or is of a kind that cannot be used.
+            TypeError: `config` has a field that is not one.
         """
+        known = LaFuncConfig.__annotations__.keys() - {"base_config", "base", "base_revision", "base_included"}
+        if unknown := sorted(config.keys() - known):
+            raise TypeError(
+                f"{unknown[0]!r} is not a field of LaFuncConfig, which are {', '.join(sorted(known))}; arguments for "
+                "loading the base go into base_kwargs"
+            )
         if isinstance(base, str):
-            base = load_base(base, revision, dtype=dtype, device_map=device_map)
+            base = load_base(base, revision, dtype=dtype, device_map=device_map, **(base_kwargs or {}))
         source = base.name_or_path or None
         base_config = copy.deepcopy(base.config)
         base_config.name_or_path = source or ""  # not the folder where this machine found it
@@ -116,8 +128,14 @@ class LaFuncModel(PreTrainedModel):
         """Put the base in place, frozen; the heads follow its dtype and its output layer's device.
 
         Raises:
-            CheckpointError: the heads were made for a base of another shape.
+            CheckpointError: the heads were made for a base of another shape, or the base is of a kind that cannot be
+                used.
         """
+        if base.get_decoder() is base or base.get_output_embeddings() is None or getattr(base, "_is_stateful", False):
+            raise CheckpointError(
+                f"{type(base).__name__} cannot be a base: it must be a causal language model of a decoder, an output "
+                "layer and a key-value cache, such as SmolLM3, Llama, Qwen3 or Gemma 3"
+            )
         expected, found = self.config.get_text_config(), base.config.get_text_config()
         for name in ("model_type", "hidden_size", "vocab_size", "num_hidden_layers"):
             if getattr(expected, name) != getattr(found, name):
@@ -165,9 +183,8 @@ class LaFuncModel(PreTrainedModel):
                     f"{place} holds the heads only and its config.json does not say where the base is; set `base` "
                     "there, or save the model with include_base=True"
                 )
-            base = load_base(
-                model.config.base, model.config.base_revision, dtype=model.dtype, device_map=kwargs.get("device_map")
-            )
+            forwarded = {name: kwargs[name] for name in FOR_THE_BASE if name in kwargs}
+            base = load_base(model.config.base, model.config.base_revision, dtype=model.dtype, **forwarded)
             model.attach_base(base)
         else:
             try:
@@ -234,7 +251,7 @@ class LaFuncModel(PreTrainedModel):
         *,
         processor: LaFuncProcessor,
         mode: str = "auto",
-        tool_choice: str = "auto",
+        tool_choice: str | Mapping | None = "auto",
         parallel_tool_calls: bool = True,
         filler: str | None = None,
         num_steps: int | None = None,
@@ -249,10 +266,11 @@ class LaFuncModel(PreTrainedModel):
             tools: what may be called, see [`normalize_tools`]; for a batch, one list for all or one each.
             processor: of the same checkpoint.
             mode: `auto` asks the router; `chat`, `think` and `tool` do not.
-            tool_choice: `auto`; `required` means a call for sure; `none` means no call; a tool's name, a call of it.
+            tool_choice: `auto`; `required` means a call for sure; `none` means no call; a tool's name, or OpenAI's
+                form of it, one call of it.
             parallel_tool_calls: whether several calls may answer one message.
             filler, num_steps, schedule: see [`LaFuncConfig`], whose values are the defaults.
-            return_trace: record every stage and step.
+            return_trace: record every step and value.
             generation: arguments of the base's `generate`, for chat and think mode.
 
         Returns:
@@ -269,23 +287,28 @@ class LaFuncModel(PreTrainedModel):
         rows = [read_request(*pair, processor, self.config, mode, tool_choice, filler) for pair in pairs]
         stats = Stats()
         # The columns that a batch pads would be counted by a sliding window, so such bases read one row at a time.
-        sliding = any("full" not in kind for kind in getattr(self.config.get_text_config(), "layer_types", None) or ())
+        layers = DynamicCache(config=self.base.config).layers
+        sliding = any(getattr(layer, "is_sliding", None) is not False for layer in layers)
         asked = [row for row in rows if row.mode in ("auto", "tool")]
         for group in [[row] for row in asked] if sliding else [asked] if asked else []:
             self._call_tools(group, processor, parallel_tool_calls, filler, schedule, num_steps, return_trace, stats)
         for row in rows:
             if row.mode != "tool":
                 with stats.stage(row.mode):
-                    row.output.text = self._chat(row, processor, generation)
+                    row.output.text = self._chat(row, processor, generation, stats)
             row.output.mode, row.output.stats = row.mode, stats
         outputs = [row.output for row in rows]
         return outputs if batched else outputs[0]
 
-    def _chat(self, row: Request, processor: LaFuncProcessor, generation: Mapping[str, Any]) -> str:
+    def _chat(self, row: Request, processor: LaFuncProcessor, generation: Mapping[str, Any], stats: Stats) -> str:
         """The base's own answer, from a prompt that it reads anew: bit for bit what the base alone would write."""
         prompt = row.prompt + row.opening if row.mode == "chat" else row.prompt
         ids = torch.tensor([prompt], device=self.base.device)
         written = self.base.generate(ids, attention_mask=torch.ones_like(ids), **generation)[0, len(prompt) :]
+        # One pass reads the prompt and writes a token; each further token takes one more.
+        stats.prompt_tokens += len(prompt)
+        stats.base_passes += len(written)
+        stats.base_tokens += len(prompt) + max(len(written) - 1, 0)
         return processor.tokenizer.decode(written, skip_special_tokens=True)
 
     def _call_tools(
@@ -317,18 +340,23 @@ class LaFuncModel(PreTrainedModel):
                 row.output.trace = trace
         vocabulary = processor.vocabulary
         with stats.stage("plan"):
-            most = [self.config.max_calls if parallel and row.choice in ("auto", "required") else 1 for row in rows]
-            plans = plan(reader, vocabulary, [row.tools for row in rows], [row.opening for row in rows], most)
+            most = [self.config.max_calls if parallel and row.several else 1 for row in rows]
+            openings, rooms = [row.opening for row in rows], [row.room for row in rows]
+            plans = plan(reader, vocabulary, [row.tools for row in rows], openings, most, rooms)
         with stats.stage("scaffold"):
-            scaffolds = []
+            scaffolds, limits = [], []
             for row, planned in zip(rows, plans, strict=True):
                 scaffold = Scaffold(planned, vocabulary, row.opening, row.room)
                 block = scaffold.block()
-                if len(block.tokens) > row.room:
+                # Left to right, absent members are not written. Without any room, a cursor writes the least there is.
+                least = Cursor(vocabulary, list(continuations(scaffold.chain)), row.opening, limit=0).tokens
+                needed = len(block.tokens if filler == "diffusion" else least)
+                if needed > row.room:
                     raise RequestError(
-                        f"the planned calls need {len(block.tokens)} tokens and the base can read {row.room} more "
-                        "after the prompt; shorten the conversation, or offer fewer or smaller tools"
+                        f"the planned calls need {needed} tokens and the base can read {row.room} more after the "
+                        "prompt; shorten the conversation, offer fewer or smaller tools, or allow one call only"
                     )
+                limits.append(row.room - len(least))
                 row.output.plan = [tool.name for tool in planned]
                 row.output.scaffold = block.text(vocabulary)
                 scaffolds.append(scaffold)
@@ -344,9 +372,11 @@ class LaFuncModel(PreTrainedModel):
             else:
                 longest = self.config.max_slot_tokens
                 cursors = [
-                    Cursor(vocabulary, list(continuations(s.chain)), s.opening, longest, s.limit) for s in scaffolds
+                    Cursor(vocabulary, list(continuations(scaffold.chain)), scaffold.opening, longest, limit)
+                    for scaffold, limit in zip(scaffolds, limits, strict=True)
                 ]
-                if filler == "verified":
+                drafts_fit = all(len(s.block().tokens) <= s.limit for s in scaffolds)
+                if filler == "verified" and drafts_fit:
                     verify(reader, cursors, scaffolds, denoiser.fill, self.config.verify_rounds, traces)
                 else:
                     write(reader, cursors)
@@ -383,15 +413,16 @@ class LaFuncModel(PreTrainedModel):
         slots = [piece for piece in scaffold.write(values) if not isinstance(piece, str)]
         for call, (tool, arguments) in enumerate(zip(planned, scaffold.arguments(values), strict=True)):
             mine = [slot for slot in slots if slot.path[0] == call]
-            missing = [s for s in mine if not s.optional and absent.get(s.path, 0.0) >= self.config.needs_threshold]
+            threshold = self.config.needs_threshold
+            missing = [s for s in mine if not s.optional and s.path in absent and absent[s.path] >= threshold]
             if missing:
-                row.output.needs += [Need(tool.name, json_path(slot.path), _question(slot)) for slot in missing]
+                row.output.needs += [Need(tool.name, json_path(slot.path[1:]), _question(slot)) for slot in missing]
                 continue
             validator = jsonschema.validators.validator_for(tool.parameters, default=jsonschema.Draft202012Validator)
             for error in validator(tool.parameters).iter_errors(arguments):
                 message = f"the filled arguments violate it, so it cannot be honoured: {error.message}"
                 raise SchemaError(tool.name, error.json_path, message, str(error.validator))
-            sure = {json_path(slot.path): confidence[slot.path] for slot in mine if slot.path in confidence}
+            sure = {json_path(slot.path[1:]): confidence[slot.path] for slot in mine if slot.path in confidence}
             row.output.tool_calls.append(ToolCall(tool.name, arguments, sure))
 
 

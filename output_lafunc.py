@@ -13,7 +13,7 @@ class Stats:
 
     Attributes:
         base_passes / head_passes: evaluations of the base model / of the diffusion head.
-        base_tokens: tokens that the base read, the prompt included, padding not.
+        base_tokens: tokens that the base read, prompts included, padding not.
         prompt_tokens: of these, the prompt's.
         rounds: drafts that the verified filler checked.
         seconds: wall-clock time by stage.
@@ -38,7 +38,7 @@ class Stats:
 
 @dataclass
 class ToolCall:
-    """One call. `confidence` maps each argument's JSON path to the probability that the filler gave its value."""
+    """One call. `confidence` maps the JSON path of each argument to the probability that the filler gave its value."""
 
     name: str
     arguments: dict[str, Any]
@@ -66,7 +66,7 @@ class ToolCallOutput:
         needs: what is missing for the planned calls that cannot.
         text: the base's answer in chat and think mode.
         scaffold: the flat text with its slots, in tool mode.
-        clipped: JSON paths of values that were ended at the longest allowed length.
+        clipped: values that were ended at the longest allowed length, as JSON paths into the list of planned calls.
         stats: cost; one object for all conversations of a batch.
         trace: one dict per stage and denoising step, if asked for.
     """
@@ -82,16 +82,21 @@ class ToolCallOutput:
     stats: Stats = field(default_factory=Stats)
     trace: list[dict[str, Any]] | None = None
 
+    @property
+    def decision(self) -> str:
+        """What was decided before any text."""
+        return "<|use_tool|>" if self.mode == "tool" else "<|answer|>"
+
     def to_message(self) -> dict[str, Any]:
         """The assistant message in the form of Hugging Face chat templates and OpenAI.
 
-        Where values are missing it asks for them.
+        Where values are missing its content asks for them.
         """
+        text = self.text or " ".join(need.question for need in self.needs)
         if self.tool_calls:
             calls = [
                 {"type": "function", "function": {"name": call.name, "arguments": call.arguments}}
                 for call in self.tool_calls
             ]
-            return {"role": "assistant", "content": "", "tool_calls": calls}
-        text = self.text or " ".join(need.question for need in self.needs)
+            return {"role": "assistant", "content": text, "tool_calls": calls}
         return {"role": "assistant", "content": text}

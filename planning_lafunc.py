@@ -11,6 +11,7 @@ import json
 from collections.abc import Sequence
 
 from .filling_lafunc import Cursor, Reader, write
+from .processing_lafunc import RequestError
 from .scaffolding_lafunc import CALL_OPEN, Continuation, Tool
 from .vocabulary_lafunc import Vocabulary
 
@@ -25,6 +26,7 @@ def plan(
     offered: Sequence[Sequence[Tool]],
     openings: Sequence[Sequence[int]],
     max_calls: Sequence[int],
+    rooms: Sequence[int],
 ) -> list[list[Tool]]:
     """The tools to call, in order, at least one per row. The reader is left where it stood.
 
@@ -32,6 +34,10 @@ def plan(
         offered: per row, the tools to choose from.
         openings: per row, tokens before the plan.
         max_calls: per row.
+        rooms: per row, tokens that the base can read. No further call is offered where its name might not fit.
+
+    Raises:
+        RequestError: not even one name might fit.
     """
     mark = reader.mark()
     plans: list[list[Tool]] = [[] for _ in offered]
@@ -40,6 +46,15 @@ def plan(
         if len(tools) == 1 and max_calls[row] == 1:
             plans[row], ended[row] = [tools[0]], True
     written = [list(opening) for opening in openings]
+    longest = [
+        max(len(vocabulary.encode(CALL_OPEN + json.dumps(tool.name) + LAST)) for tool in row) for row in offered
+    ]
+    for row, opening in enumerate(openings):
+        if not ended[row] and len(opening) + longest[row] > rooms[row]:
+            raise RequestError(
+                f"there is no room to plan: the base can read {rooms[row]} more tokens after the prompt, and naming a "
+                f"tool takes {len(opening) + longest[row]}; shorten the conversation or offer fewer tools"
+            )
     while not all(ended):
         cursors = []
         for row, tools in enumerate(offered):
@@ -47,7 +62,8 @@ def plan(
             for tool in tools:
                 text = ("" if plans[row] else CALL_OPEN + '"') + json.dumps(tool.name, ensure_ascii=False)[1:-1]
                 ways[Continuation(text + LAST)] = tool
-                if len(plans[row]) + 1 < max_calls[row]:
+                spent = len(written[row]) + len(vocabulary.encode(text + MORE))
+                if len(plans[row]) + 1 < max_calls[row] and spent + longest[row] <= rooms[row]:
                     ways[Continuation(text + MORE)] = tool
             cursors.append((Cursor(vocabulary, [NOTHING] if ended[row] else list(ways), written[row]), ways))
         reader.rewind(mark)

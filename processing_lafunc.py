@@ -205,11 +205,12 @@ class LaFuncProcessor(ProcessorMixin):
         compiled = []
         for tool in normalize_tools(tools):
             key = _to_json(tool, tool["name"])
-            if key not in self._tools:
+            known = self._tools.get(key)
+            if known is None:
                 if len(self._tools) >= 1024:
                     self._tools.clear()
-                self._tools[key] = compile_tool(tool, self.vocabulary)
-            compiled.append(self._tools[key])
+                known = self._tools[key] = compile_tool(tool, self.vocabulary)
+            compiled.append(known)
         return compiled
 
     # ------------------------------------------------------------------------------------------------ prompts
@@ -298,7 +299,12 @@ def _normalize_tool(tool: Any, place: str) -> dict[str, Any]:
         raise RequestError(
             f"{place}: a tool needs a `name`, a non-empty string; this one has the keys {sorted(map(str, tool))}"
         )
-    return {"name": name, "description": tool.get("description") or "", "parameters": tool.get("parameters") or {}}
+    parameters = tool.get("parameters")
+    return {
+        "name": name,
+        "description": tool.get("description") or "",
+        "parameters": {} if parameters is None else parameters,
+    }
 
 
 ROLES = ("system", "user", "assistant", "tool")
@@ -321,6 +327,10 @@ def check_messages(messages: Sequence[Mapping[str, Any]]) -> None:
             raise RequestError(
                 f"messages[{at}]: `content` must be a string or a list of text parts, got {content!r:.100}"
             )
+        try:
+            str(content).encode()
+        except UnicodeEncodeError as error:
+            raise RequestError(f"messages[{at}]: `content` is not text: {error}") from None
         if message["role"] == "system" and at:
             raise RequestError(f"messages[{at}]: a system message must come first")
     if messages[-1]["role"] not in ("user", "tool"):
@@ -363,7 +373,9 @@ def _plain(message: Mapping[str, Any]) -> dict[str, Any]:
 def _to_json(value: Any, tool: str) -> str:
     """JSON as the template's `tojson` writes it; text is taken for JSON."""
     try:
-        return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        text.encode()  # half a surrogate pair is no text
+        return text
     except (TypeError, ValueError) as error:
         raise RequestError(f"tool {tool!r} cannot be written as JSON: {error}") from None
 

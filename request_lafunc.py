@@ -25,7 +25,7 @@ class Request:
         room: tokens that the base can read after the prompt.
         mode: `auto` until the router has decided.
         tools: what may be called.
-        choice: `tool_choice` as given.
+        several: whether more than one call may answer.
         output: what has been found out so far.
     """
 
@@ -34,7 +34,7 @@ class Request:
     room: int
     mode: str
     tools: list[Tool]
-    choice: str
+    several: bool
     output: ToolCallOutput
 
 
@@ -55,9 +55,11 @@ def split_batch(messages: Sequence, tools: Sequence | None) -> tuple[list[tuple[
     """(conversation, its tools) pairs, and whether a batch was given.
 
     Raises:
-        RequestError: the batch has another number of conversations than of tool lists.
+        RequestError: `messages` is no list, or a batch has another number of conversations than of tool lists.
     """
-    if not len(messages) or isinstance(messages[0], Mapping):
+    if not isinstance(messages, (list, tuple)):
+        raise RequestError(f"messages must be a list of messages, or of conversations, got {type(messages).__name__}")
+    if not messages or isinstance(messages[0], Mapping):
         return [(messages, tools)], False
     if not tools or not all(one is None or isinstance(one, (list, tuple)) for one in tools):
         return [(conversation, tools) for conversation in messages], True
@@ -72,7 +74,7 @@ def read_request(
     processor: LaFuncProcessor,
     config: LaFuncConfig,
     mode: str,
-    choice: str,
+    tool_choice: str | Mapping | None,
     filler: str,
 ) -> Request:
     """Check one conversation and make its prompt.
@@ -80,22 +82,21 @@ def read_request(
     Raises:
         RequestError, SchemaError: see [`LaFuncModel.generate_tool_call`].
     """
-    offered = processor.compile_tools(tools) if tools else []
-    names = [tool.name for tool in offered]
-    if choice not in ("auto", "required", "none", *names):
+    if not hasattr(processor, "compile_tools"):
+        raise RequestError(f"processor must be a LaFuncProcessor, got {type(processor).__name__}")
+    if len(processor.vocabulary) > config.get_text_config().vocab_size:
         raise RequestError(
-            f"tool_choice {choice!r} is unknown; it must be auto, required, none or the name of an offered tool: "
-            f"{', '.join(names) or 'there are none'}"
+            f"the processor's tokenizer has {len(processor.vocabulary)} tokens, more than the base knows; load the "
+            "processor of the same checkpoint"
         )
-    if choice == "none":
-        if mode == "tool":
-            raise RequestError("mode='tool' and tool_choice='none' contradict each other")
-        callable_tools: list[Tool] = []
-    else:
-        callable_tools = [tool for tool in offered if choice in ("auto", "required", tool.name)]
-    if mode == "tool" or choice not in ("auto", "none"):
-        if mode in ("chat", "think"):
-            raise RequestError(f"mode={mode!r} and tool_choice={choice!r} contradict each other")
+    offered = processor.compile_tools(tools) if tools else []
+    choice, forced = read_choice(tool_choice, [tool.name for tool in offered])
+    if choice == "none" and mode == "tool":
+        raise RequestError("mode='tool' and tool_choice='none' contradict each other")
+    if choice == "required" and mode in ("chat", "think"):
+        raise RequestError(f"mode={mode!r} and tool_choice={tool_choice!r} contradict each other")
+    callable_tools = [tool for tool in offered if choice != "none" and forced in (None, tool.name)]
+    if choice == "required":
         mode = "tool"
     if mode == "tool" and not callable_tools:
         raise RequestError("no tools were offered; pass at least one, or mode='chat'")
@@ -106,7 +107,7 @@ def read_request(
                 "Pass mode='tool', 'chat' or 'think', or tool_choice='required'; or train the heads"
             )
         mode = "chat"
-    if callable_tools and filler == "diffusion" and "diffusion" not in config.trained:
+    if callable_tools and mode in ("auto", "tool") and filler == "diffusion" and "diffusion" not in config.trained:
         raise RequestError(
             "filler='diffusion' needs a diffusion head, and the one of this checkpoint is untrained: its values would "
             "be chance. Pass filler='autoregressive' or 'verified', or train the heads"
@@ -122,4 +123,22 @@ def read_request(
     thought = processor.empty_thought
     thoughtless = mode == "think" or not thought or prompt[-len(thought) :] == thought
     opening = [] if thoughtless else thought
-    return Request(prompt, opening, room - len(prompt), mode, callable_tools, choice, ToolCallOutput(mode))
+    return Request(prompt, opening, room - len(prompt), mode, callable_tools, forced is None, ToolCallOutput(mode))
+
+
+def read_choice(tool_choice: str | Mapping | None, names: Sequence[str]) -> tuple[str, str | None]:
+    """`auto`, `required` or `none`, and the name of the one tool that must be called, if there is one.
+
+    Raises:
+        RequestError: neither of these words, nor the name of an offered tool, nor OpenAI's form of it.
+    """
+    if tool_choice is None or tool_choice in ("auto", "required", "none"):
+        return str(tool_choice or "auto"), None
+    function = tool_choice.get("function") if isinstance(tool_choice, Mapping) else None
+    name = function.get("name") if isinstance(function, Mapping) else tool_choice
+    if name not in names:
+        raise RequestError(
+            f"tool_choice {tool_choice!r} is unknown; it must be auto, required, none or the name of an offered tool: "
+            f"{', '.join(names) or 'there are none'}"
+        )
+    return "required", str(name)

@@ -477,5 +477,9 @@ def closers(vocabulary: Vocabulary, close: str) -> TokenClass:
 
 
 def json_path(path: Path) -> str:
-    """A slot's path within its call, `$.items[0].name`."""
-    return "$" + "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path[1:])
+    """A path as JSONPath, `$.items[0]["odd name"]`."""
+    parts = (
+        f".{part}" if isinstance(part, str) and part.isidentifier() else f"[{json.dumps(part, ensure_ascii=False)}]"
+        for part in path
+    )
+    return "$" + "".join(parts)

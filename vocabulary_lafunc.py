@@ -77,6 +77,8 @@ class Vocabulary:
                 written = token.replace("▁", " ").encode()
             self.bytes[id] = written or None
         self._encoded: dict[str, tuple[int, ...]] = {}
+        if unknown := [char for char in ' "{}[]:,' if char.encode() not in self._by_bytes]:
+            raise ValueError(f"this tokenizer cannot write JSON: it has no token for {''.join(unknown)!r} alone")
 
     def __len__(self) -> int:
         return len(self.bytes)
@@ -87,14 +89,15 @@ class Vocabulary:
         Raises:
             ValueError: the tokenizer cannot write this text exactly.
         """
-        if text not in self._encoded:
+        found = self._encoded.get(text)
+        if found is None:
             ids = self.tokenizer.encode(text, add_special_tokens=False, split_special_tokens=True)
             if self.decode_bytes(ids) != text.encode():
                 ids = self._encode_bytewise(text.encode())
             if len(self._encoded) > 250_000:
                 self._encoded.clear()
-            self._encoded[text] = tuple(ids)
-        return self._encoded[text]
+            found = self._encoded[text] = tuple(ids)
+        return found
 
     def _encode_bytewise(self, data: bytes) -> list[int]:
         """Longest match first: for the texts that the tokenizer would normalise or give a leading space."""

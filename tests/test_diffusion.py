@@ -409,7 +409,7 @@ def test_a_value_at_the_longest_allowed_length_is_reported(pair, monkeypatch):
     a, limit = pair.processor.vocabulary.exactly(b"a")[0], pair.model.config.max_slot_tokens
     monkeypatch.setattr(pair.model.head, "logits", lambda f, lm: favour(a)(torch.zeros(len(f), lm.out_features + 1)))
     output = pair.call("Say a.", [tool_of({"type": "string"}, "a")], filler="diffusion", parallel_tool_calls=False)
-    assert output.clipped == ["$.a"]
+    assert output.clipped == ["$[0].a"]
     assert 0 < len(output.tool_calls[0].arguments["a"]) < limit
 
 
@@ -433,7 +433,7 @@ def test_the_trace_shows_every_step(pair, num_steps):
         ("denoise", step + 1, num_steps) for step in range(num_steps)
     ]
     for entry in trace:
-        assert [slot["path"] for slot in entry["slots"]] == ["$.location", "$.unit", "$.days"]
+        assert [slot["path"] for slot in entry["slots"]] == ["$[0].location", "$[0].unit", "$[0].days"]
         for slot in entry["slots"]:
             assert len(slot["tokens"]) == len(slot["probabilities"]) == len(slot["committed"])
             assert all(0 <= p <= 1 + 1e-6 for p in slot["probabilities"])

@@ -319,9 +319,11 @@ def test_seconds_by_stage(pair):
     assert all(value >= 0 for value in seconds.values())
 
 
-def test_chat_does_not_prefill_twice_when_the_mode_is_given(pair):
-    stats = pair.call(HELLO, [LAMP], mode="chat", max_new_tokens=2).stats
-    assert (stats.base_passes, list(stats.seconds)) == (0, ["chat"])
+def test_chat_reads_the_prompt_once_when_the_mode_is_given(pair):
+    stats = pair.call(HELLO, [LAMP], mode="chat", max_new_tokens=2, min_new_tokens=2).stats
+    read = len(pair.processor.prompt(HELLO, [LAMP], enable_thinking=False))
+    assert (stats.base_passes, stats.base_tokens, stats.prompt_tokens) == (2, read + 1, read)
+    assert list(stats.seconds) == ["chat"]
 
 
 def test_batch_shares_its_stats(pair):
@@ -342,7 +344,7 @@ def test_trace_of_diffusion_ends_with_everything_committed(pair, schedule):
         HELLO, [LAMP], filler="diffusion", num_steps=3, schedule=schedule, return_trace=True, parallel_tool_calls=False
     )
     steps = [entry for entry in output.trace if entry["stage"] == "denoise"]
-    assert [slot["path"] for slot in steps[0]["slots"]] == ["$.on", "$.colour", "$.level"]
+    assert [slot["path"] for slot in steps[0]["slots"]] == ["$[0].on", "$[0].colour", "$[0].level"]
     assert all(all(slot["committed"]) for slot in steps[-1]["slots"])
     assert not all(all(slot["committed"]) for slot in steps[0]["slots"])
 
@@ -351,7 +353,7 @@ def test_trace_of_diffusion_shows_the_values(pair):
     output = pair.call(HELLO, [LAMP], filler="diffusion", return_trace=True, parallel_tool_calls=False)
     last = [entry for entry in output.trace if entry["stage"] == "denoise"][-1]
     shown = {s["path"]: "".join(t for t in s["tokens"] if t != "<NULL>").strip() for s in last["slots"]}
-    values = {f"$.{name}": json.dumps(value).rstrip('"') for name, value in output.tool_calls[0].arguments.items()}
+    values = {f"$[0].{name}": json.dumps(value).rstrip('"') for name, value in output.tool_calls[0].arguments.items()}
     assert {path: text for path, text in shown.items() if text} == values  # closing quotes stand outside the slots
 
 

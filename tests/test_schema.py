@@ -190,7 +190,7 @@ REFUSED = {
     "map of objects": ({"additionalProperties": OBJECT}, "additionalProperties", "values are objects"),
     "closed across $ref": ({"$ref": "#/$defs/o", "additionalProperties": False}, "$ref", "does not allow 'x'"),
     "required, not declared": ({**OBJECT, "required": ["z"], "additionalProperties": False}, "required", "'z' is"),
-    "minimum above maximum": ({"type": "integer", "minimum": 5, "maximum": 4}, "maximum", "no value satisfies"),
+    "minimum above maximum": ({"type": "integer", "minimum": 5, "maximum": 4}, "maximum", "no value that can"),
     "no integer between": ({"type": "integer", "minimum": 0.1, "maximum": 0.9}, "maximum", "between 1 and 0"),
     "minLength above maxLength": ({"type": "string", "minLength": 3, "maxLength": 2}, "maxLength", "exceeds"),
     "minLength beyond sense": ({"type": "string", "minLength": 10**9}, "minLength", "at most 4096"),

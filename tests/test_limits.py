@@ -1,0 +1,181 @@
+"""Where things end: the context, the base's kind, what a config may hold, and what outlives a processor."""
+
+import gc
+import json
+import weakref
+
+import pytest
+import torch
+from conftest import ORDER, WEATHER, Pair, make_base, make_pair, make_tokenizer
+from transformers import GPT2Config, GPT2LMHeadModel, MambaConfig, MambaForCausalLM, MistralConfig, MistralForCausalLM
+
+from lafunc import CheckpointError, LaFuncModel, LaFuncProcessor, Need, RequestError, ToolCall, ToolCallOutput
+from lafunc.request_lafunc import FILLERS
+from lafunc.scaffolding_lafunc import json_path
+from lafunc.vocabulary_lafunc import Vocabulary
+
+HELLO = [{"role": "user", "content": "Hello"}]
+TRAINED = {"trained": ["router", "diffusion"], "head_hidden_size": 32, "head_layers": 1, "max_slot_tokens": 12}
+
+
+def pair_of(base_of, **config) -> Pair:
+    """A pair over a base that is made for a vocabulary size."""
+    processor = LaFuncProcessor.from_base(make_tokenizer("llama"))
+    torch.manual_seed(0)
+    model = LaFuncModel.from_base(base_of(len(processor.tokenizer)).eval(), **TRAINED, **config)
+    return Pair(model.eval(), processor)
+
+
+def mistral(vocab_size: int) -> MistralForCausalLM:
+    """A base whose sliding window its config does not list by layer."""
+    return MistralForCausalLM(
+        MistralConfig(
+            vocab_size=vocab_size,
+            hidden_size=32,
+            intermediate_size=64,
+            num_hidden_layers=2,
+            num_attention_heads=4,
+            num_key_value_heads=2,
+            sliding_window=48,
+            initializer_range=0.3,
+        )
+    )
+
+
+def gpt2(vocab_size: int, positions: int = 1024) -> GPT2LMHeadModel:
+    """A base with learned positions: reading beyond them is an error of its own."""
+    return GPT2LMHeadModel(
+        GPT2Config(
+            vocab_size=vocab_size,
+            n_positions=positions,
+            n_embd=32,
+            n_layer=2,
+            n_head=4,
+            initializer_range=0.3,
+            bos_token_id=1,
+            eos_token_id=2,
+        )
+    )
+
+
+@pytest.mark.parametrize("filler", FILLERS)
+def test_a_batch_equals_its_rows_under_a_sliding_window_that_the_config_hides(filler):
+    pair = pair_of(mistral)
+    long = [{"role": "user", "content": "What's the weather in Paris in fahrenheit? " * 6}]
+    together = pair.call([long, HELLO], [WEATHER], filler=filler)
+    alone = [pair.call(one, [WEATHER], filler=filler) for one in (long, HELLO)]
+    assert [output.to_message() for output in together] == [output.to_message() for output in alone]
+
+
+@pytest.mark.parametrize("filler", FILLERS)
+def test_near_the_end_of_the_context_there_is_an_answer_or_a_request_error(filler):
+    tools = [{"name": "f", "parameters": {"properties": {"a": {"type": "string"}}}}, {"name": "get_longer_name"}]
+    read = len(LaFuncProcessor.from_base(make_tokenizer("llama")).prompt(HELLO, tools))
+    answered = []
+    for free in (1, 5, 20, 40, 80, 160):
+        pair = pair_of(lambda size, free=free: gpt2(size, read + free))
+        try:
+            output = pair.call(HELLO, tools, filler=filler, parallel_tool_calls=False)
+        except RequestError as error:
+            assert "tokens and the base" in str(error) or "no room" in str(error)
+        else:
+            answered.append(free)
+            assert output.tool_calls
+    assert answered and answered == sorted(answered) and answered[-1] == 160 and answered[0] > 5
+
+
+def test_left_to_right_absent_members_need_no_room():
+    many = {"name": "f", "parameters": {"properties": {f"option_{n}": {"type": "string"} for n in range(40)}}}
+    read = len(LaFuncProcessor.from_base(make_tokenizer("llama")).prompt(HELLO, [many]))
+    pair = pair_of(lambda size: gpt2(size, read + 400))
+    assert pair.call(HELLO, [many], filler="autoregressive").tool_calls
+    assert pair.call(HELLO, [many], filler="verified").tool_calls
+    with pytest.raises(RequestError, match="the planned calls need .* tokens and the base can read 400 more"):
+        pair.call(HELLO, [many], filler="diffusion")
+
+
+def test_a_processor_is_freed_with_all_that_it_knew(pair):
+    processor = LaFuncProcessor.from_base(pair.processor.tokenizer)
+    vocabulary = weakref.ref(processor.vocabulary)
+    for filler in FILLERS:
+        assert Pair(pair.model, processor).call(HELLO, [WEATHER, ORDER], filler=filler).tool_calls
+    del processor
+    gc.collect()
+    assert vocabulary() is None
+
+
+def test_what_is_no_field_of_the_config_does_not_get_into_it(pair):
+    with pytest.raises(TypeError, match="'token' is not a field of LaFuncConfig.*base_kwargs"):
+        LaFuncModel.from_base(pair.model.base, token="secret")
+
+
+def test_arguments_for_loading_reach_a_base_that_lies_elsewhere(tmp_path):
+    make_base("llama", 400).save_pretrained(tmp_path / "base")
+    LaFuncModel.from_base(str(tmp_path / "base"), head_hidden_size=32).save_pretrained(tmp_path / "heads")
+    model = LaFuncModel.from_pretrained(tmp_path / "heads", attn_implementation="eager")
+    assert model.base.config._attn_implementation == "eager"
+
+
+def test_a_base_without_a_key_value_cache_is_refused():
+    base = MambaForCausalLM(MambaConfig(vocab_size=400, hidden_size=32, state_size=4, num_hidden_layers=1))
+    with pytest.raises(CheckpointError, match="MambaForCausalLM cannot be a base"):
+        LaFuncModel.from_base(base)
+
+
+def test_a_processor_of_another_checkpoint_is_refused(pair):
+    small = LaFuncModel.from_base(make_base("llama", 64), **TRAINED)
+    with pytest.raises(RequestError, match="more than the base knows"):
+        Pair(small, pair.processor).call(HELLO, [WEATHER])
+    with pytest.raises(RequestError, match="processor must be a LaFuncProcessor"):
+        pair.model.generate_tool_call(HELLO, [WEATHER], processor=pair.processor.tokenizer, mode="tool")
+
+
+def test_a_tokenizer_that_cannot_write_json_is_refused():
+    tokenizer = make_tokenizer("llama")
+    state = json.loads(tokenizer.backend_tokenizer.to_str())
+    state["decoder"] = state["pre_tokenizer"] = None  # its tokens now mean what they look like
+    broken = type(tokenizer)(tokenizer_object=type(tokenizer.backend_tokenizer).from_str(json.dumps(state)))
+    with pytest.raises(ValueError, match="cannot write JSON"):
+        Vocabulary(broken)
+
+
+@pytest.mark.parametrize("messages", [None, {"role": "user", "content": "Hello"}, "Hello"])
+def test_messages_that_are_no_list_are_refused(pair, messages):
+    with pytest.raises(RequestError, match="messages must be a list"):
+        pair.model.generate_tool_call(messages, [WEATHER], processor=pair.processor, mode="tool")
+
+
+@pytest.mark.parametrize("parameters", [[], "", 0, False])
+def test_parameters_that_are_no_schema_are_refused(pair, parameters):
+    with pytest.raises(ValueError, match="parameters must be a JSON Schema object"):
+        pair.call(HELLO, [{"name": "f", "parameters": parameters}])
+
+
+def test_half_a_surrogate_pair_is_refused_by_place(pair):
+    with pytest.raises(RequestError, match=r"messages\[0\].*not text"):
+        pair.call("\ud800", [WEATHER])
+    with pytest.raises(RequestError, match="tool 'f' cannot be written as JSON"):
+        pair.call(HELLO, [{"name": "f", "description": "\ud800"}])
+
+
+def test_openai_s_form_of_a_tool_choice(pair):
+    choice = {"type": "function", "function": {"name": "create_order"}}
+    assert pair.call(HELLO, [WEATHER, ORDER], mode="auto", tool_choice=choice).plan == ["create_order"]
+    assert pair.call(HELLO, [WEATHER], tool_choice=None).mode == "tool"
+    with pytest.raises(RequestError, match="tool_choice .* is unknown"):
+        pair.call(HELLO, [WEATHER], tool_choice={"type": "function"})
+
+
+def test_an_untrained_head_does_not_forbid_to_chat():
+    pair = make_pair("llama", trained=[])
+    assert pair.call(HELLO, [WEATHER], mode="chat", filler="diffusion", max_new_tokens=1).mode == "chat"
+
+
+def test_what_is_missing_is_asked_beside_what_can_be_called():
+    output = ToolCallOutput("tool", tool_calls=[ToolCall("f", {"a": 1})], needs=[Need("g", "$.b", "What is the b?")])
+    assert output.to_message()["content"] == "What is the b?" and output.to_message()["tool_calls"]
+    assert (output.decision, ToolCallOutput("think").decision) == ("<|use_tool|>", "<|answer|>")
+
+
+def test_odd_names_in_paths_are_quoted():
+    assert json_path(("a", 0, "a.b", "", 'q"')) == '$.a[0]["a.b"][""]["q\\""]'
