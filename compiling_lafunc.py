@@ -16,7 +16,7 @@ from typing import Any
 
 from .language_lafunc import Automaton, concat, literal, one_of, repeat, union
 from .literals_lafunc import number, string
-from .scaffolding_lafunc import MAX_ITEMS, Items, Member, Node, Object, Path, Slot, Tool, opener
+from .node_lafunc import MAX_ITEMS, Items, Member, Node, Object, Path, Slot, Tool, opener
 from .schema_lafunc import SchemaError, SchemaReader
 from .vocabulary_lafunc import Vocabulary
 

@@ -16,7 +16,8 @@ from transformers import PreTrainedModel
 from .configuration_lafunc import LaFuncConfig
 from .diffusion_lafunc import KINDS, MASK, NULL, DiffusionHead, best_string, commit
 from .filling_lafunc import Cursor, Reader
-from .scaffolding_lafunc import Block, Capacity, Path, Scaffold, Span, json_path
+from .node_lafunc import Path, json_path
+from .scaffolding_lafunc import Block, Capacity, Scaffold, Span
 
 
 @dataclass

@@ -20,8 +20,9 @@ import torch
 from torch import Tensor
 from transformers import DynamicCache, PreTrainedModel
 
+from .node_lafunc import Continuation, Path, Slot, closers, continuations, json_path
 from .output_lafunc import Stats
-from .scaffolding_lafunc import Continuation, Path, Scaffold, Slot, closers, continuations, json_path
+from .scaffolding_lafunc import Scaffold
 from .vocabulary_lafunc import TokenClass, Vocabulary, remembered
 
 

@@ -21,7 +21,6 @@ import copy
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import jsonschema
 import torch
 from safetensors import SafetensorError
 from torch import nn
@@ -32,12 +31,12 @@ from .configuration_lafunc import LaFuncConfig
 from .denoising_lafunc import Denoiser
 from .diffusion_lafunc import DiffusionHead
 from .filling_lafunc import Cursor, Reader, verify, write
-from .output_lafunc import Need, Stats, ToolCall, ToolCallOutput
+from .node_lafunc import continuations, json_path
+from .output_lafunc import Stats, ToolCallOutput, assemble
 from .planning_lafunc import plan
 from .processing_lafunc import LaFuncProcessor, RequestError
 from .request_lafunc import MODES, Request, check_options, read_request, split_batch
-from .scaffolding_lafunc import Path, Scaffold, Slot, Tool, continuations, json_path
-from .schema_lafunc import SchemaError
+from .scaffolding_lafunc import Scaffold
 
 # Arguments of `from_pretrained` that hold for a base which lies elsewhere, too.
 FOR_THE_BASE = ("device_map", "max_memory", "attn_implementation", "token", "cache_dir", "local_files_only")
@@ -388,7 +387,8 @@ class LaFuncModel(PreTrainedModel):
         with stats.stage("assemble"):
             for b, row in enumerate(rows):
                 absent = denoiser.canvases[b].absent if filler == "diffusion" else {}
-                self._assemble(row, plans[b], scaffolds[b], values[b], confidence[b], absent)
+                missing = {path for path, p in absent.items() if p >= self.config.needs_threshold}
+                assemble(row.output, scaffolds[b], values[b], confidence[b], missing)
                 row.output.clipped = [json_path(path) for path in clipped[b] + scaffolds[b].capped(values[b])]
 
     def _route(self, rows: list[Request], reader: Reader) -> None:
@@ -399,36 +399,6 @@ class LaFuncModel(PreTrainedModel):
             if row.mode == "auto":
                 possible = MODES if row.tools else MODES[:2]
                 row.mode = max(possible, key=row.output.mode_probabilities.__getitem__)
-
-    def _assemble(
-        self,
-        row: Request,
-        planned: list[Tool],
-        scaffold: Scaffold,
-        values: dict[Path, list[int]],
-        confidence: dict[Path, float],
-        absent: dict[Path, float],
-    ) -> None:
-        """Values to validated calls, or to what is missing for them."""
-        slots = [piece for piece in scaffold.write(values) if not isinstance(piece, str)]
-        for call, (tool, arguments) in enumerate(zip(planned, scaffold.arguments(values), strict=True)):
-            mine = [slot for slot in slots if slot.path[0] == call]
-            threshold = self.config.needs_threshold
-            missing = [s for s in mine if not s.optional and s.path in absent and absent[s.path] >= threshold]
-            if missing:
-                row.output.needs += [Need(tool.name, json_path(slot.path[1:]), _question(slot)) for slot in missing]
-                continue
-            validator = jsonschema.validators.validator_for(tool.parameters, default=jsonschema.Draft202012Validator)
-            for error in validator(tool.parameters).iter_errors(arguments):
-                message = f"the filled arguments violate it, so it cannot be honoured: {error.message}"
-                raise SchemaError(tool.name, error.json_path, message, str(error.validator))
-            sure = {json_path(slot.path[1:]): confidence[slot.path] for slot in mine if slot.path in confidence}
-            row.output.tool_calls.append(ToolCall(tool.name, arguments, sure))
-
-
-def _question(slot: Slot) -> str:
-    name = str(next((part for part in reversed(slot.path[1:]) if isinstance(part, str)), "value")).replace("_", " ")
-    return f"What is the {name}?" + (f" ({slot.description.rstrip('.')})" if slot.description else "")
 
 
 LaFuncModel.register_for_auto_class("AutoModel")

@@ -1,10 +1,16 @@
-"""What an answer consists of."""
+"""What an answer consists of, and how values become one."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Set
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
+
+import jsonschema
+
+from .node_lafunc import Path, Slot, json_path
+from .scaffolding_lafunc import Scaffold, Values
+from .schema_lafunc import SchemaError
 
 
 @dataclass
@@ -100,3 +106,39 @@ class ToolCallOutput:
             ]
             return {"role": "assistant", "content": text, "tool_calls": calls}
         return {"role": "assistant", "content": text}
+
+
+def assemble(
+    output: ToolCallOutput,
+    scaffold: Scaffold,
+    values: Values,
+    confidence: Mapping[Path, float],
+    missing: Set[Path],
+) -> None:
+    """Turn values into validated calls, or into what is missing for them.
+
+    Args:
+        confidence: of each value.
+        missing: slots that the conversation says nothing of; only required ones keep a call from being made.
+
+    Raises:
+        SchemaError: the arguments violate the schema, which no filling of ours should.
+    """
+    slots = [piece for piece in scaffold.write(values) if not isinstance(piece, str)]
+    for call, (tool, arguments) in enumerate(zip(scaffold.tools, scaffold.arguments(values), strict=True)):
+        mine = [slot for slot in slots if slot.path[0] == call]
+        if needed := [slot for slot in mine if not slot.optional and slot.path in missing]:
+            output.needs += [Need(tool.name, json_path(slot.path[1:]), question(slot)) for slot in needed]
+            continue
+        validator = jsonschema.validators.validator_for(tool.parameters, default=jsonschema.Draft202012Validator)
+        for error in validator(tool.parameters).iter_errors(arguments):
+            message = f"the filled arguments violate it, so it cannot be honoured: {error.message}"
+            raise SchemaError(tool.name, error.json_path, message, str(error.validator))
+        sure = {json_path(slot.path[1:]): confidence[slot.path] for slot in mine if slot.path in confidence}
+        output.tool_calls.append(ToolCall(tool.name, arguments, sure))
+
+
+def question(slot: Slot) -> str:
+    """What to ask for a missing value."""
+    name = str(next((part for part in reversed(slot.path[1:]) if isinstance(part, str)), "value")).replace("_", " ")
+    return f"What is the {name}?" + (f" ({slot.description.rstrip('.')})" if slot.description else "")

@@ -11,8 +11,9 @@ import json
 from collections.abc import Sequence
 
 from .filling_lafunc import Cursor, Reader, write
+from .node_lafunc import Continuation, Tool
 from .processing_lafunc import RequestError
-from .scaffolding_lafunc import CALL_OPEN, Continuation, Tool
+from .scaffolding_lafunc import CALL_OPEN
 from .vocabulary_lafunc import Vocabulary
 
 LAST = '", "arguments":'

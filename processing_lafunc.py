@@ -23,7 +23,7 @@ from transformers.utils import get_json_schema
 
 from .base_lafunc import load_tokenizer
 from .compiling_lafunc import compile_tool
-from .scaffolding_lafunc import Tool
+from .node_lafunc import Tool
 from .vocabulary_lafunc import Vocabulary
 
 

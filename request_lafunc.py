@@ -7,9 +7,9 @@ from typing import Any
 
 from .configuration_lafunc import LaFuncConfig
 from .diffusion_lafunc import SCHEDULES
+from .node_lafunc import Tool
 from .output_lafunc import ToolCallOutput
 from .processing_lafunc import LaFuncProcessor, RequestError
-from .scaffolding_lafunc import Tool
 
 MODES = ("chat", "think", "tool")
 FILLERS = ("autoregressive", "diffusion", "verified")

@@ -1,13 +1,9 @@
-"""Scaffolds: the JSON of a tool call as fixed text and slots, compiled from the tool's JSON Schema. No torch.
+"""Scaffolds: the JSON of tool calls as fixed text and slots; values to text and to Python. No torch.
 
-A schema becomes a tree of three kinds of nodes. A [`Slot`] is one leaf value with its language; an [`Object`] and an
-[`Items`] (array of objects) hold further nodes. The tree is read in two ways:
-
-- [`Scaffold.block`] lays everything out flat, every optional member and a few elements of every array included, for
-  the diffusion head, which fills all slots at once and says with `<NULL>` which are absent.
-- [`continuations`] lists the ways on from a point, for the base model, which writes from left to right.
-
-Both yield values by path; [`Scaffold.write`] turns values into the text and [`Scaffold.arguments`] into Python.
+The nodes of the planned tools are read in two ways. [`Scaffold.block`] lays everything out flat, every optional member
+and a few elements of every array included, for the diffusion head, which fills all slots at once and says with
+`<NULL>` which are absent. [`Scaffold.chain`] begins the walk of the base model, which writes from left to right. Both
+yield values by path; [`Scaffold.write`] turns values into the text and [`Scaffold.arguments`] into Python.
 
 ```python
 >>> parameters = {"properties": {"a": {"type": "integer"}}, "required": ["a"]}
@@ -16,179 +12,20 @@ Both yield values by path; [`Scaffold.write`] turns values into the text and [`S
 >>> scaffold.arguments({(0, "a"): vocabulary.encode(" 5")})
 [{'a': 5}]
 ```
-
-Refused: what no slot language can guarantee. See `compiling_lafunc.py`, which makes the nodes.
 """
 
 import json
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
-from .language_lafunc import Automaton, literal, union
-from .vocabulary_lafunc import TokenClass, Vocabulary, remembered
+from .language_lafunc import Automaton
+from .node_lafunc import Chain, Items, Node, Object, Path, Slot, Tool
+from .vocabulary_lafunc import Vocabulary
 
-Path = tuple  # (call index, member name or element index, …)
 Values = Mapping[Path, Sequence[int]]  # the tokens of each slot that is present
 FIRST_ITEMS = 3  # elements that a block offers an array of objects before it is known to need more
-MAX_ITEMS = 64  # an array of objects without `maxItems` ends here
-
-
-@dataclass(frozen=True, eq=False)
-class Slot:
-    """One leaf value: everything that a filler may choose.
-
-    Attributes:
-        path: where the value stands.
-        kind: `string`, `integer`, `number`, `boolean`, `enum`, `array`, `mixed`, or `opener`.
-        language: the tokens that it may hold, its leading space and opening quote included.
-        close: the closing quote, when it belongs to the fixed text after the slot.
-        budget: the positions that a block gives it at first.
-        optional: may be absent.
-        description: the schema's words for it.
-    """
-
-    path: Path
-    kind: str
-    language: Automaton
-    close: str = ""
-    budget: int = 1
-    optional: bool = False
-    description: str = ""
-    bracket: Literal[""] = ""
-
-
-@dataclass(frozen=True, eq=False)
-class Member:
-    name: str
-    node: "Node"
-    required: bool
-
-
-@dataclass(frozen=True, eq=False)
-class Object:
-    """A JSON object. Where its presence is open, `opener` decides: `{`, or absent, or one of its alternatives."""
-
-    path: Path
-    lead: str
-    members: tuple[Member, ...]
-    opener: Slot | None = None
-    alternative: Slot | None = None  # e.g. null, in place of the object
-    bracket: Literal["{"] = "{"
-
-
-@dataclass(frozen=True, eq=False)
-class Items:
-    """A JSON array whose elements are objects; `element(i)` is the node of element i."""
-
-    path: Path
-    lead: str
-    element: Callable[[int], "Node"]
-    low: int
-    high: int
-    capped: bool = False  # `high` is our limit, not the schema's
-    opener: Slot | None = None
-    alternative: Slot | None = None
-    bracket: Literal["["] = "["
-
-
-# The Hub loader may give a processor and a model two copies of these classes: nodes are told apart by `bracket`.
-Node = Slot | Object | Items
-
-
-@dataclass(frozen=True)
-class _Rest:
-    """Members or elements of a node that are still to be written."""
-
-    node: Object | Items
-    at: int = 0
-    first: bool = True
-
-
-@dataclass(frozen=True, eq=False)
-class Tool:
-    """A function that may be called. `parameters` is the JSON Schema of its arguments, as given."""
-
-    name: str
-    description: str
-    parameters: dict[str, Any]
-    arguments: Callable[[int], Node]  # call index -> the argument object's node
-
-
-# --------------------------------------------------------------------------------------------------------------------
-# Left to right
-# --------------------------------------------------------------------------------------------------------------------
-
-Chain = tuple | None  # (head, Chain): what is still to be written
-
-
-@dataclass(frozen=True)
-class Continuation:
-    """One way on: write `text`, then fill `slot` (None: the end), then go on with `rest`.
-
-    `opened` are the openers that `text` passed: (path, what stands there).
-    """
-
-    text: str
-    slot: Slot | None = None
-    rest: Chain = None
-    opened: tuple[tuple[Path, str], ...] = ()
-
-
-def continuations(chain: Chain) -> Iterator[Continuation]:
-    """Every way on from `chain` to the next slot or the end, in the schema's order.
-
-    An optional object or array is only opened if something is written in it: `{}` would say what its absence says, and
-    the number of ways would double with each.
-    """
-    todo: list[tuple[Chain, str, tuple]] = [(chain, "", ())]
-    while todo:
-        chain, text, opened = todo.pop()
-        while chain is not None:
-            head, chain = chain
-            if isinstance(head, str):
-                text += head
-            elif isinstance(head, _Rest):
-                todo += reversed(list(_ways_on(head, chain, text, opened)))
-                break
-            elif head.bracket == "":
-                yield Continuation(text, head, (head.close, chain) if head.close else chain, opened)
-                break
-            else:
-                if head.alternative is not None:
-                    yield Continuation(text, head.alternative, chain, opened)
-                if head.opener is not None:
-                    opened += ((head.opener.path, head.lead + head.bracket),)
-                text += head.lead + head.bracket
-                chain = (_Rest(head), chain)
-        else:
-            yield Continuation(text, None, None, opened)
-
-
-def _ways_on(rest: _Rest, chain: Chain, text: str, opened: tuple) -> Iterator[tuple[Chain, str, tuple]]:
-    """Write the next member or element, or end the object or array."""
-    node = rest.node
-    if node.bracket == "{":
-        for at, member in enumerate(node.members[rest.at :], rest.at):
-            key = f"{'' if rest.first else ', '}{json.dumps(member.name, ensure_ascii=False)}:"
-            yield (member.node, (_Rest(node, at + 1, False), chain)), text + key, opened
-            if member.required:
-                return
-    else:
-        if rest.at < node.high:
-            following = (_Rest(node, rest.at + 1, False), chain)
-            yield (node.element(rest.at), following), text + ("," if rest.at else ""), opened
-        if rest.at < node.low:
-            return
-    empty = node.opener is not None and node.opener.optional and any(path == node.opener.path for path, _ in opened)
-    if not empty:
-        yield chain, text + ("}" if node.bracket == "{" else "]"), opened
-
-
-# --------------------------------------------------------------------------------------------------------------------
-# All at once
-# --------------------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -457,29 +294,3 @@ def can_go_on(language: Automaton, tokens: tuple[int, ...]) -> bool:
     for token in tokens:
         states = language.step(states, token)
     return any(language.edges(state) for state in states)
-
-
-def opener(
-    vocabulary: Vocabulary, lead: str, bracket: str, path: Path, optional: bool, alternative: Slot | None
-) -> Slot:
-    """The slot that decides whether an object or array is there."""
-    language, budget = literal(vocabulary, lead + bracket), len(vocabulary.encode(lead + bracket))
-    if alternative is not None:
-        language, budget = union(language, alternative.language), max(budget, alternative.budget)
-    return Slot(path, "opener", language, "", budget, optional)
-
-
-@remembered
-def closers(vocabulary: Vocabulary, close: str) -> TokenClass:
-    """The tokens by which a base model says that a value ends here, before the fixed text `close`."""
-    first = [close] if close else [",", "}", "]", " ", "\n"]
-    return TokenClass(id for text in first for id in vocabulary.starting_with(text.encode()))
-
-
-def json_path(path: Path) -> str:
-    """A path as JSONPath, `$.items[0]["odd name"]`."""
-    parts = (
-        f".{part}" if isinstance(part, str) and part.isidentifier() else f"[{json.dumps(part, ensure_ascii=False)}]"
-        for part in path
-    )
-    return "$" + "".join(parts)

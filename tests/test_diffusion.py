@@ -15,9 +15,10 @@ from lafunc.denoising_lafunc import Denoiser, embed
 from lafunc.diffusion_lafunc import KINDS, MASK, NULL, SCHEDULES, DiffusionHead, best_string, commit
 from lafunc.filling_lafunc import Reader
 from lafunc.language_lafunc import Automaton, accepts
+from lafunc.node_lafunc import Slot
 from lafunc.output_lafunc import Stats
 from lafunc.request_lafunc import FILLERS
-from lafunc.scaffolding_lafunc import Scaffold, Slot
+from lafunc.scaffolding_lafunc import Scaffold
 from lafunc.vocabulary_lafunc import TokenClass
 
 # --------------------------------------------------------------------------------------------------------------------

@@ -10,8 +10,8 @@ from conftest import ORDER, WEATHER, Pair, make_base, make_pair, make_tokenizer
 from transformers import GPT2Config, GPT2LMHeadModel, MambaConfig, MambaForCausalLM, MistralConfig, MistralForCausalLM
 
 from lafunc import CheckpointError, LaFuncModel, LaFuncProcessor, Need, RequestError, ToolCall, ToolCallOutput
+from lafunc.node_lafunc import json_path
 from lafunc.request_lafunc import FILLERS
-from lafunc.scaffolding_lafunc import json_path
 from lafunc.vocabulary_lafunc import Vocabulary
 
 HELLO = [{"role": "user", "content": "Hello"}]

@@ -11,7 +11,8 @@ from conftest import ORDER, WEATHER, make_tokenizer
 from lafunc.compiling_lafunc import compile_tool
 from lafunc.filling_lafunc import Cursor
 from lafunc.language_lafunc import accepts
-from lafunc.scaffolding_lafunc import FIRST_ITEMS, MAX_ITEMS, Capacity, Scaffold, Slot, can_go_on, continuations
+from lafunc.node_lafunc import MAX_ITEMS, Slot, continuations
+from lafunc.scaffolding_lafunc import FIRST_ITEMS, Capacity, Scaffold, can_go_on
 from lafunc.vocabulary_lafunc import Vocabulary
 
 

@@ -8,7 +8,8 @@ import pytest
 from conftest import make_tokenizer
 
 from lafunc.compiling_lafunc import compile_tool
-from lafunc.scaffolding_lafunc import Scaffold, Slot, continuations
+from lafunc.node_lafunc import Slot, continuations
+from lafunc.scaffolding_lafunc import Scaffold
 from lafunc.schema_lafunc import SchemaError
 from lafunc.vocabulary_lafunc import Vocabulary
 

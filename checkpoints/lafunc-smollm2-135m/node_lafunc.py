@@ -1,0 +1,1 @@
+../../node_lafunc.py
