@@ -80,7 +80,7 @@ class _Compiler(SchemaReader):
                 raise self.refuse(
                     place, keyword, "any", "parameters must be one object; a choice between several is not supported"
                 )
-        return self.object(*objects[0], (call,), " ", True)
+        return self.object(*objects[0], (call,), " ")
 
     def check(self, node: Node) -> None:
         """Compile the first elements of arrays, so that errors in them come before any work."""
@@ -120,8 +120,11 @@ class _Compiler(SchemaReader):
                 language = concat(alternative.language, literal(self.vocabulary, alternative.close))
                 alternative = replace(alternative, language=language, close="")
         inner, where, inner_refs = compound[0]
-        build = self.object if self.types(inner, where) == ("object",) else self.items
-        return build(inner, where, inner_refs, path, lead, required, alternative)
+        is_object, switch = self.types(inner, where) == ("object",), None
+        if alternative is not None or not required:
+            switch = opener(self.vocabulary, lead, "{" if is_object else "[", path, not required, alternative)
+        build = self.object if is_object else self.items
+        return build(inner, where, inner_refs, path, lead, switch, alternative)
 
     def slot(self, value: _Value, path: Path, lead: str, required: bool, description: str) -> Slot:
         language = value.language(lead)
@@ -135,7 +138,7 @@ class _Compiler(SchemaReader):
         refs: tuple,
         path: Path,
         lead: str,
-        required: bool,
+        switch: Slot | None = None,
         alternative: Slot | None = None,
     ) -> Object:
         self.check_keywords(schema, place, "any")
@@ -159,9 +162,6 @@ class _Compiler(SchemaReader):
             for name, inner in properties.items()
             if inner is not False or name in names
         )
-        switch = None
-        if alternative is not None or not required:
-            switch = opener(self.vocabulary, lead, "{", path, not required, alternative)
         return Object(path, lead, members, switch, alternative)
 
     def items(
@@ -171,7 +171,7 @@ class _Compiler(SchemaReader):
         refs: tuple,
         path: Path,
         lead: str,
-        required: bool,
+        switch: Slot | None = None,
         alternative: Slot | None = None,
     ) -> Items:
         self.check_keywords(schema, place, "any")
@@ -181,9 +181,6 @@ class _Compiler(SchemaReader):
         def element(at: int) -> Node:
             return self.node(schema["items"], f"{place}.items", refs, (*path, at), " " if at else "", at < low)
 
-        switch = None
-        if alternative is not None or not required:
-            switch = opener(self.vocabulary, lead, "[", path, not required, alternative)
         limit = max(low, MAX_ITEMS)
         capped, high = high is None or high > limit, min(limit, limit if high is None else high)
         return Items(path, lead, element, low, high, capped, switch, alternative)
