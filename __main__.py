@@ -13,6 +13,7 @@ from transformers.utils import logging
 
 from . import LaFuncModel, LaFuncProcessor
 from .diffusion_lafunc import SCHEDULES
+from .evaluation.commands import add_commands
 from .request_lafunc import FILLERS, MODES
 
 # A checkout has the shipped checkpoint beside this file; an installed wheel does not.
@@ -44,6 +45,8 @@ def _parser() -> argparse.ArgumentParser:
     call.add_argument("--steps", type=int, metavar="N", help="denoising steps; default: what the checkpoint says")
     call.add_argument("--json", action="store_true", help="print one JSON document and nothing else")
     call.set_defaults(run=run_call)
+    measure = commands.add_parser("eval", help="measure: accuracy, latency, retention, overlap; report")
+    add_commands(measure)
     return parser
 
 

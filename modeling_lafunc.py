@@ -250,7 +250,7 @@ class LaFuncModel(PreTrainedModel):
         *,
         processor: LaFuncProcessor,
         mode: str = "auto",
-        tool_choice: str | Mapping | None = "auto",
+        tool_choice: str | Mapping | Sequence[str] | None = "auto",
         parallel_tool_calls: bool = True,
         filler: str | None = None,
         num_steps: int | None = None,
@@ -266,7 +266,7 @@ class LaFuncModel(PreTrainedModel):
             processor: of the same checkpoint.
             mode: `auto` asks the router; `chat`, `think` and `tool` do not.
             tool_choice: `auto`; `required` means a call for sure; `none` means no call; a tool's name, or OpenAI's
-                form of it, one call of it.
+                form of it, one call of it; a list of names, exactly these calls in this order.
             parallel_tool_calls: whether several calls may answer one message.
             filler, num_steps, schedule: see [`LaFuncConfig`], whose values are the defaults.
             return_trace: record every step and value.
@@ -322,30 +322,50 @@ class LaFuncModel(PreTrainedModel):
         stats: Stats,
     ) -> None:
         """Decide the mode of each row, then plan and fill those in tool mode."""
+        planned, reader = self._plan_calls(rows, processor, parallel, stats)
+        if planned:
+            self._fill_calls(planned, reader, processor, filler, schedule, num_steps, return_trace, stats)
+
+    def _plan_calls(
+        self, rows: list[Request], processor: LaFuncProcessor, parallel: bool, stats: Stats
+    ) -> tuple[list[Request], Reader]:
+        """The rows in tool mode, each with its plan; and the base, which has read their prompts and nothing else."""
         with stats.stage("prefill"):
             reader = Reader(self.base, [row.prompt for row in rows], self.head.symbols[0], stats)
         with stats.stage("router"):
             if "router" in self.config.trained:
                 self._route(rows, reader)
         chosen = [at for at, row in enumerate(rows) if row.mode == "tool"]
-        if not chosen:
-            return
-        if len(chosen) < len(rows):
+        if chosen and len(chosen) < len(rows):
             reader.select(chosen)
-            rows = [rows[at] for at in chosen]
+        rows = [rows[at] for at in chosen]
+        if rows:
+            with stats.stage("plan"):
+                most = [self.config.max_calls if parallel else 1] * len(rows)
+                plan(reader, processor.vocabulary, rows, most)
+        return rows, reader
+
+    def _fill_calls(
+        self,
+        rows: list[Request],
+        reader: Reader,
+        processor: LaFuncProcessor,
+        filler: str,
+        schedule: str,
+        num_steps: int,
+        return_trace: bool,
+        stats: Stats,
+    ) -> None:
+        """Fill the planned calls of each row."""
         traces: list[list[dict]] | None = [[] for _ in rows] if return_trace else None
         if traces is not None:
             for row, trace in zip(rows, traces, strict=True):
                 row.output.trace = trace
         vocabulary = processor.vocabulary
-        with stats.stage("plan"):
-            most = [self.config.max_calls if parallel and row.several else 1 for row in rows]
-            openings, rooms = [row.opening for row in rows], [row.room for row in rows]
-            plans = plan(reader, vocabulary, [row.tools for row in rows], openings, most, rooms)
         with stats.stage("scaffold"):
             scaffolds, limits = [], []
-            for row, planned in zip(rows, plans, strict=True):
-                scaffold = Scaffold(planned, vocabulary, row.opening, row.room)
+            for row in rows:
+                scaffold = Scaffold(row.plan, vocabulary, row.opening, row.room)
                 block = scaffold.block()
                 # Left to right, absent members are not written. Without any room, a cursor writes the least there is.
                 least = Cursor(vocabulary, list(continuations(scaffold.chain)), row.opening, limit=0).tokens
@@ -356,7 +376,7 @@ class LaFuncModel(PreTrainedModel):
                         "prompt; shorten the conversation, offer fewer or smaller tools, or allow one call only"
                     )
                 limits.append(row.room - len(least))
-                row.output.plan = [tool.name for tool in planned]
+                row.output.plan = [tool.name for tool in row.plan]
                 row.output.scaffold = block.text(vocabulary)
                 scaffolds.append(scaffold)
         with stats.stage("fill"):

@@ -11,8 +11,9 @@ import json
 from collections.abc import Sequence
 
 from .filling_lafunc import Cursor, Reader, write
-from .node_lafunc import Continuation, Tool
+from .node_lafunc import Continuation
 from .processing_lafunc import RequestError
+from .request_lafunc import Request
 from .scaffolding_lafunc import CALL_OPEN
 from .vocabulary_lafunc import Vocabulary
 
@@ -21,57 +22,46 @@ MORE = '"}, {"name": "'
 NOTHING = Continuation("")  # what is left to write when the plan is complete
 
 
-def plan(
-    reader: Reader,
-    vocabulary: Vocabulary,
-    offered: Sequence[Sequence[Tool]],
-    openings: Sequence[Sequence[int]],
-    max_calls: Sequence[int],
-    rooms: Sequence[int],
-) -> list[list[Tool]]:
-    """The tools to call, in order, at least one per row. The reader is left where it stood.
+def plan(reader: Reader, vocabulary: Vocabulary, rows: Sequence[Request], max_calls: Sequence[int]) -> None:
+    """Give each row its plan: the tools to call, in order, at least one. The reader is left where it stood.
 
     Args:
-        offered: per row, the tools to choose from.
-        openings: per row, tokens before the plan.
-        max_calls: per row.
-        rooms: per row, tokens that the base can read. No further call is offered where its name might not fit.
+        rows: those whose plan was given with the request keep it.
+        max_calls: per row. No further call is offered where its name might not fit.
 
     Raises:
         RequestError: not even one name might fit.
     """
+    for row, most in zip(rows, max_calls, strict=True):
+        if len(row.tools) == 1 and most == 1:
+            row.plan = row.plan or [row.tools[0]]
+    ended = [bool(row.plan) for row in rows]
     mark = reader.mark()
-    plans: list[list[Tool]] = [[] for _ in offered]
-    ended = [False] * len(offered)
-    for row, tools in enumerate(offered):
-        if len(tools) == 1 and max_calls[row] == 1:
-            plans[row], ended[row] = [tools[0]], True
-    written = [list(opening) for opening in openings]
+    written = [list(row.opening) for row in rows]
     longest = [
-        max(len(vocabulary.encode(CALL_OPEN + json.dumps(tool.name) + LAST)) for tool in row) for row in offered
+        max(len(vocabulary.encode(CALL_OPEN + json.dumps(tool.name) + LAST)) for tool in row.tools) for row in rows
     ]
-    for row, opening in enumerate(openings):
-        if not ended[row] and len(opening) + longest[row] > rooms[row]:
+    for n, row in enumerate(rows):
+        if not ended[n] and len(row.opening) + longest[n] > row.room:
             raise RequestError(
-                f"there is no room to plan: the base can read {rooms[row]} more tokens after the prompt, and naming a "
-                f"tool takes {len(opening) + longest[row]}; shorten the conversation or offer fewer tools"
+                f"there is no room to plan: the base can read {row.room} more tokens after the prompt, and naming a "
+                f"tool takes {len(row.opening) + longest[n]}; shorten the conversation or offer fewer tools"
             )
     while not all(ended):
         cursors = []
-        for row, tools in enumerate(offered):
+        for n, row in enumerate(rows):
             ways = {}
-            for tool in tools:
-                text = ("" if plans[row] else CALL_OPEN + '"') + json.dumps(tool.name, ensure_ascii=False)[1:-1]
+            for tool in row.tools:
+                text = ("" if row.plan else CALL_OPEN + '"') + json.dumps(tool.name, ensure_ascii=False)[1:-1]
                 ways[Continuation(text + LAST)] = tool
-                spent = len(written[row]) + len(vocabulary.encode(text + MORE))
-                if len(plans[row]) + 1 < max_calls[row] and spent + longest[row] <= rooms[row]:
+                spent = len(written[n]) + len(vocabulary.encode(text + MORE))
+                if len(row.plan) + 1 < max_calls[n] and spent + longest[n] <= row.room:
                     ways[Continuation(text + MORE)] = tool
-            cursors.append((Cursor(vocabulary, [NOTHING] if ended[row] else list(ways), written[row]), ways))
+            cursors.append((Cursor(vocabulary, [NOTHING] if ended[n] else list(ways), written[n]), ways))
         reader.rewind(mark)
         write(reader, [cursor for cursor, _ in cursors])
-        for row, (cursor, ways) in enumerate(cursors):
-            if not ended[row] and cursor.done is not None:
-                plans[row].append(ways[cursor.done])
-                written[row], ended[row] = cursor.tokens, cursor.done.text.endswith(LAST)
+        for n, (cursor, ways) in enumerate(cursors):
+            if not ended[n] and cursor.done is not None:
+                rows[n].plan.append(ways[cursor.done])
+                written[n], ended[n] = cursor.tokens, cursor.done.text.endswith(LAST)
     reader.rewind(mark)
-    return plans

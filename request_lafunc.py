@@ -25,7 +25,7 @@ class Request:
         room: tokens that the base can read after the prompt.
         mode: `auto` until the router has decided.
         tools: what may be called.
-        several: whether more than one call may answer.
+        plan: the calls to make, as far as they are settled.
         output: what has been found out so far.
     """
 
@@ -34,7 +34,7 @@ class Request:
     room: int
     mode: str
     tools: list[Tool]
-    several: bool
+    plan: list[Tool]
     output: ToolCallOutput
 
 
@@ -74,7 +74,7 @@ def read_request(
     processor: LaFuncProcessor,
     config: LaFuncConfig,
     mode: str,
-    tool_choice: str | Mapping | None,
+    tool_choice: str | Mapping | Sequence[str] | None,
     filler: str,
 ) -> Request:
     """Check one conversation and make its prompt.
@@ -95,7 +95,7 @@ def read_request(
         raise RequestError("mode='tool' and tool_choice='none' contradict each other")
     if choice == "required" and mode in ("chat", "think"):
         raise RequestError(f"mode={mode!r} and tool_choice={tool_choice!r} contradict each other")
-    callable_tools = [tool for tool in offered if choice != "none" and forced in (None, tool.name)]
+    callable_tools = offered if choice != "none" else []
     if choice == "required":
         mode = "tool"
     if mode == "tool" and not callable_tools:
@@ -123,22 +123,26 @@ def read_request(
     thought = processor.empty_thought
     thoughtless = mode == "think" or not thought or prompt[-len(thought) :] == thought
     opening = [] if thoughtless else thought
-    return Request(prompt, opening, room - len(prompt), mode, callable_tools, forced is None, ToolCallOutput(mode))
+    by_name = {tool.name: tool for tool in offered}
+    plan = [by_name[name] for name in forced]
+    return Request(prompt, opening, room - len(prompt), mode, callable_tools, plan, ToolCallOutput(mode))
 
 
-def read_choice(tool_choice: str | Mapping | None, names: Sequence[str]) -> tuple[str, str | None]:
-    """`auto`, `required` or `none`, and the name of the one tool that must be called, if there is one.
+def read_choice(tool_choice: str | Mapping | Sequence[str] | None, names: Sequence[str]) -> tuple[str, list[str]]:
+    """`auto`, `required` or `none`, and the names of the tools that must be called, if they are given.
 
     Raises:
-        RequestError: neither of these words, nor the name of an offered tool, nor OpenAI's form of it.
+        RequestError: neither of these words, nor the name of an offered tool, nor OpenAI's form of it, nor a list of
+            such names.
     """
     if tool_choice is None or tool_choice in ("auto", "required", "none"):
-        return str(tool_choice or "auto"), None
+        return str(tool_choice or "auto"), []
     function = tool_choice.get("function") if isinstance(tool_choice, Mapping) else None
     name = function.get("name") if isinstance(function, Mapping) else tool_choice
-    if name not in names:
+    forced = name if isinstance(name, (list, tuple)) else [name]
+    if not forced or any(name not in names for name in forced):
         raise RequestError(
-            f"tool_choice {tool_choice!r} is unknown; it must be auto, required, none or the name of an offered tool: "
-            f"{', '.join(names) or 'there are none'}"
+            f"tool_choice {tool_choice!r} is unknown; it must be auto, required, none, the name of an offered tool "
+            f"or a list of such names: {', '.join(names) or 'there are none'}"
         )
-    return "required", str(name)
+    return "required", [str(name) for name in forced]

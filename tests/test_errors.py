@@ -102,9 +102,16 @@ REQUESTS = {
         HELLO,
         [WEATHER],
         {"tool_choice": "get_time"},
-        "tool_choice 'get_time' is unknown; it must be auto, required, none or the name of an "
-        "offered tool: get_weather",
+        "tool_choice 'get_time' is unknown; it must be auto, required, none, the name of an offered tool or a list of "
+        "such names: get_weather",
     ),
+    "unknown name in a list": (
+        HELLO,
+        [WEATHER],
+        {"tool_choice": ["get_weather", "get_time"]},
+        "tool_choice ['get_weather', 'get_time'] is unknown",
+    ),
+    "empty list of names": (HELLO, [WEATHER], {"tool_choice": []}, "tool_choice [] is unknown"),
     "no steps": (HELLO, [WEATHER], {"num_steps": 0}, "num_steps must be a whole number of at least 1, got 0"),
     "half a step": (HELLO, [WEATHER], {"num_steps": 1.5}, "num_steps must be a whole number of at least 1, got 1.5"),
     "tool mode without a call": (

@@ -238,6 +238,14 @@ def test_tool_choice_by_name(any_pair, mode, tool):
     assert [call.name for call in output.tool_calls] == [tool["name"]]
 
 
+@pytest.mark.parametrize("filler", FILLERS)
+def test_tool_choice_as_a_list_is_the_plan(any_pair, filler):
+    names = [TOOLS[1]["name"], TOOLS[0]["name"], TOOLS[1]["name"]]
+    with routed(any_pair, "chat"):
+        output = any_pair.call("hello", TOOLS, mode="auto", tool_choice=names, filler=filler)
+    assert [call.name for call in output.tool_calls] == output.plan == names
+
+
 def test_tool_choice_required_overrules_the_router(any_pair):
     with routed(any_pair, "chat"):
         assert any_pair.call("hello", TOOLS, mode="auto", tool_choice="required").tool_calls

@@ -1,0 +1,120 @@
+"""`lafunc eval bfcl`: one or more systems over BFCL's rows, with a breakdown of what went wrong.
+
+Every row's record is written as soon as it is made, so a run that was killed goes on where it stood.
+"""
+
+import argparse
+import sys
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+from tqdm.auto import tqdm
+
+from ..diffusion_lafunc import SCHEDULES
+from ..request_lafunc import FILLERS
+from . import bfcl, results
+from .breakdown import examine, summarise
+from .checkpoint import add_checkpoint, load_checkpoint
+from .systems import RAW, answers, systems
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_checkpoint(parser)
+    parser.add_argument(
+        "--filler", nargs="+", metavar="NAME", help=f"of {', '.join((*FILLERS, RAW))}; default: the checkpoint's own"
+    )
+    parser.add_argument("--steps", nargs="+", type=int, metavar="N", help="denoising steps; default: the checkpoint's")
+    parser.add_argument(
+        "--schedule", nargs="+", metavar="NAME", help=f"of {', '.join(SCHEDULES)}; default: the checkpoint's"
+    )
+    parser.add_argument("--categories", nargs="+", metavar="NAME", help="default: all 13, or non_live, or live")
+    parser.add_argument("--limit", type=int, metavar="N", help="rows a category, drawn with the seed; default: all")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="for --limit; default: 0")
+    parser.add_argument("--gold-plan", action="store_true", help="give the right tools, and measure filling alone")
+    parser.add_argument("--max-slot-tokens", type=int, metavar="N", help="longest value; default: the checkpoint's")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="default: results/bfcl-FILLER.json")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Measure and write the result file; prints what is in it."""
+    categories = _categories(options.categories, options.gold_plan)
+    rows = bfcl.load(categories, options.limit, options.seed)
+    bfcl.version()
+    model, processor, about = load_checkpoint(options.checkpoint)
+    if options.max_slot_tokens:
+        model.config.max_slot_tokens = options.max_slot_tokens
+    config = model.config
+    chosen = systems(
+        options.filler or [config.filler], options.steps or [config.num_steps], options.schedule or [config.schedule]
+    )
+    gold = "-gold-plan" if options.gold_plan else ""
+    out = options.out or Path("results") / f"bfcl-{'-'.join(dict.fromkeys(s.filler for s in chosen))}{gold}.json"
+    settings = {
+        "checkpoint": about,
+        "systems": [system.name for system in chosen],
+        "categories": categories,
+        "limit": options.limit,
+        "seed": options.seed,
+        "gold_plan": options.gold_plan,
+        "max_slot_tokens": config.max_slot_tokens,
+        "mode": "tool" if options.gold_plan or "router" not in config.trained else "auto",
+        "bfcl_eval": bfcl.version(),
+    }
+    journal = results.Journal(out, settings)
+    done = {(record["id"], record["system"]) for record in journal.rows}
+    with tqdm(rows, desc="bfcl", unit="row", file=sys.stderr) as bar:
+        for row in bar:
+            open_ = [system for system in chosen if (row.id, system.name) not in done]
+            for system, answer in answers(model, processor, row, open_, options.gold_plan):
+                journal.add({"system": system.name, **examine(row, answer)})
+            right = sum(record["right"] for record in journal.rows)
+            bar.set_postfix_str(f"{right}/{len(journal.rows)} right")
+    data = {"systems": {}}
+    for system in chosen:
+        records = [record for record in journal.rows if record["system"] == system.name]
+        summary = summarise(records)
+        counts = {name: (c["right"], c["rows"]) for name, c in summary["categories"].items()}
+        data["systems"][system.name] = {"averages": bfcl.averages(counts), **summary}
+    results.write(out, "bfcl", settings, data)
+    journal.pack()
+    for line in table(data["systems"]):
+        print(line)
+    print(f"\n{out}")
+    return 0
+
+
+def _categories(asked: list[str] | None, gold_plan: bool) -> list[str]:
+    groups = {"all": bfcl.CATEGORIES, "non_live": (*bfcl.NON_LIVE, "irrelevance")}
+    groups["live"] = tuple(category for category in bfcl.CATEGORIES if category.startswith("live"))
+    names = [name for group in asked or ["all"] for name in groups.get(group, (group,))]
+    names = list(dict.fromkeys(names))
+    if gold_plan:  # where no call is due, or any, there is no right plan to give
+        names = [name for name in names if name not in (*bfcl.NO_CALL, *bfcl.ANY_CALL)]
+        if not names:
+            raise bfcl.EvaluationError("--gold-plan needs categories in which certain calls are due")
+    return names
+
+
+def table(systems: dict[str, dict[str, Any]]) -> list[str]:
+    """Systems as rows of a Markdown table."""
+
+    def shown(value: float | None, digits: int = 1) -> str:
+        return "–" if value is None else f"{value:.{digits}f}"
+
+    lines = [
+        "| system | non-live AST | live AST | irrelevance | live relevance | right of rows | hallucinated | invalid "
+        "| base passes | head passes | ms (median) |",
+        "|---|---|---|---|---|---|---|---|---|---|---|",
+    ]
+    for name, found in systems.items():
+        average, spent = found["averages"], found["milliseconds"] or defaultdict(lambda: None)
+        rate = found["hallucination_rate"]
+        lines.append(
+            f"| {name} | {shown(average['non_live_ast'])} | {shown(average['live_ast'])} "
+            f"| {shown(average['irrelevance'])} | {shown(average['live_relevance'])} "
+            f"| {found['right']} of {found['rows']} | {shown(None if rate is None else 100 * rate)} % "
+            f"| {found['invalid']} | {shown(found['base_passes'])} | {shown(found['head_passes'])} "
+            f"| {shown(spent['median'], 0)} |"
+        )
+    return lines

@@ -1,0 +1,58 @@
+"""The checkpoint that is measured."""
+
+import argparse
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from transformers.utils import logging
+
+from .. import LaFuncModel, LaFuncProcessor
+from .bfcl import EvaluationError
+from .results import ROOT
+
+SHIPPED = ROOT / "checkpoints" / "lafunc-smollm2-135m"
+
+
+def add_checkpoint(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--checkpoint", type=Path, default=SHIPPED, metavar="DIR", help="default: the shipped one")
+
+
+def load_checkpoint(folder: Path) -> tuple[LaFuncModel, LaFuncProcessor, dict[str, Any]]:
+    """Model, processor, and what a result file says of them: name, SHA-256 of the heads, what of them is trained.
+
+    Raises:
+        EvaluationError: the folder is no checkpoint.
+        CheckpointError: the checkpoint is damaged, or its base is missing.
+    """
+    if not (folder / "config.json").is_file():
+        raise EvaluationError(
+            f"{folder} is no checkpoint: it has no config.json; name a folder that save_pretrained has written"
+        )
+    logging.disable_progress_bar()
+    processor = LaFuncProcessor.from_pretrained(str(folder))
+    model = LaFuncModel.from_pretrained(str(folder))
+    digest = hashlib.sha256()
+    for file in sorted(folder.glob("*.safetensors")):
+        digest.update(file.read_bytes())
+    about = {
+        "name": folder.resolve().name,
+        "sha256": digest.hexdigest()[:16],
+        "trained": sorted(model.config.trained),
+        "base": model.config.base,
+        "dtype": str(model.dtype).removeprefix("torch."),
+    }
+    return model, processor, about
+
+
+@contextmanager
+def untrained_allowed(model: LaFuncModel) -> Iterator[None]:
+    """Let untrained heads answer: their values are chance, their cost is not. The config is as before afterwards."""
+    before = model.config.trained
+    model.config.trained = sorted({*before, "diffusion"})
+    try:
+        yield
+    finally:
+        model.config.trained = before

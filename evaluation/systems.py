@@ -1,0 +1,212 @@
+"""The systems that are compared on one base model: three fillers of the scaffold, and no scaffold at all.
+
+A row's prompt is read and its plan is made once; each system fills the same plan on the same cache, one after the
+other, so that answers and times are paired. What was shared is part of each system's cost.
+"""
+
+import json
+import time
+from collections.abc import Iterator, Sequence
+from copy import deepcopy
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import jsonschema
+import torch
+
+from .. import LaFuncModel, LaFuncProcessor
+from ..diffusion_lafunc import SCHEDULES
+from ..filling_lafunc import Reader
+from ..output_lafunc import Stats, ToolCallOutput
+from ..request_lafunc import FILLERS, Request, check_options, read_request
+from ..scaffolding_lafunc import CALL_OPEN
+from .bfcl import EvaluationError, Row
+
+RAW = "raw"
+MAX_RAW_TOKENS = 256
+MAX_REST = 40  # characters after a call that begin no other: `</tool_call>` fits, prose does not
+
+
+@dataclass(frozen=True)
+class System:
+    """A way to fill: one of the fillers, or `raw`, in which the base writes JSON without a scaffold."""
+
+    filler: str
+    steps: int = 2
+    schedule: str = SCHEDULES[0]
+
+    @property
+    def name(self) -> str:
+        """`autoregressive`, `diffusion/2/confidence`, `verified/2/confidence`, `raw`."""
+        alone = self.filler in ("autoregressive", RAW)
+        return self.filler if alone else f"{self.filler}/{self.steps}/{self.schedule}"
+
+
+def systems(fillers: Sequence[str], steps: Sequence[int], schedules: Sequence[str]) -> list[System]:
+    """All combinations that differ: with one step every schedule commits everything.
+
+    Raises:
+        EvaluationError: an unknown filler.
+        RequestError: an unknown schedule, or a number of steps below 1.
+    """
+    found: list[System] = []
+    for filler in fillers:
+        if filler not in (*FILLERS, RAW):
+            raise EvaluationError(f"filler {filler!r} is unknown; it must be one of {', '.join((*FILLERS, RAW))}")
+        for count in steps:
+            for schedule in schedules[:1] if count == 1 else schedules:
+                check_options("tool", FILLERS[0], schedule, count)
+                system = System(filler, count, schedule)
+                if system.name not in [other.name for other in found]:
+                    found.append(system)
+    return found
+
+
+@dataclass
+class Answer:
+    """What a system made of a row.
+
+    Attributes:
+        calls: (name, arguments).
+        invalid: calls that name no offered tool, violate its schema or do not parse; must be 0 with a scaffold.
+        confidence: per call, of each argument.
+        seconds: wall-clock time, the shared part included.
+        error: what was raised, if anything was.
+    """
+
+    mode: str = ""
+    plan: list[str] = field(default_factory=list)
+    calls: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    invalid: int = 0
+    text: str = ""
+    confidence: list[dict[str, float]] = field(default_factory=list)
+    needs: list[str] = field(default_factory=list)
+    clipped: list[str] = field(default_factory=list)
+    stats: dict[str, Any] = field(default_factory=dict)
+    seconds: float = 0.0
+    error: str | None = None
+
+
+@torch.no_grad()
+def answers(
+    model: LaFuncModel, processor: LaFuncProcessor, row: Row, systems: Sequence[System], gold_plan: bool = False
+) -> Iterator[tuple[System, Answer]]:
+    """Each system's answer to a row. An exception becomes the answer's error.
+
+    Args:
+        gold_plan: the calls that are due are given, by name and in order, so that filling is measured alone.
+    """
+    start, stats = time.perf_counter(), Stats()
+    try:
+        mode = "auto" if "router" in model.config.trained and not gold_plan else "tool"
+        choice = row.names if gold_plan else "auto"
+        tools = row.tools or None
+        mode = mode if tools else "chat"  # some rows of live_irrelevance offer nothing
+        # Which filler is asked for is no matter here: untrained heads are refused by the model, and measured here.
+        request = read_request(row.messages, tools, processor, model.config, mode, choice, FILLERS[0])
+        planned, reader = model._plan_calls([request], processor, True, stats) if tools else ([], None)
+    except Exception as error:
+        for system in systems:
+            yield system, Answer(error=_describe(error))
+        return
+    shared = time.perf_counter() - start
+    if not planned:
+        for system in systems:
+            yield system, Answer(mode=request.mode, stats=asdict(stats), seconds=shared)
+        return
+    assert reader is not None
+    mark = reader.mark()
+    for system in systems:
+        reader.rewind(mark)
+        reader.stats, request.output = deepcopy(stats), ToolCallOutput(request.mode)
+        start = time.perf_counter()
+        try:
+            if system.filler == RAW:
+                answer = _raw(request, reader, processor, row, gold_plan)
+            else:
+                answer = _fill(model, request, reader, processor, system, row)
+        except Exception as error:
+            answer = Answer(error=_describe(error))
+        answer.mode, answer.seconds = request.mode, shared + time.perf_counter() - start
+        answer.plan, answer.stats = [tool.name for tool in request.plan], asdict(reader.stats)
+        yield system, answer
+
+
+def _fill(
+    model: LaFuncModel, request: Request, reader: Reader, processor: LaFuncProcessor, system: System, row: Row
+) -> Answer:
+    """One filler in the scaffold."""
+    model._fill_calls([request], reader, processor, system.filler, system.schedule, system.steps, False, reader.stats)
+    out = request.output
+    return Answer(
+        calls=(calls := [(call.name, call.arguments) for call in out.tool_calls]),
+        invalid=sum(not valid(row, *call) for call in calls),
+        confidence=[call.confidence for call in out.tool_calls],
+        needs=[f"{need.name} {need.path}" for need in out.needs],
+        clipped=out.clipped,
+    )
+
+
+def _raw(request: Request, reader: Reader, processor: LaFuncProcessor, row: Row, gold_plan: bool) -> Answer:
+    """The base writes on after `<tool_call>`, greedily, until it ends or turns to something else.
+
+    With a gold plan the calls are begun for it, name by name, and it writes each to its end.
+    """
+    vocabulary = processor.vocabulary
+    ends = set(processor.tokenizer.all_special_ids)
+    heads = [CALL_OPEN]
+    if gold_plan:
+        heads = [f'{CALL_OPEN}{json.dumps(tool.name, ensure_ascii=False)}, "arguments":' for tool in request.plan]
+    text, unread = "", list(request.opening)
+    for head in heads:
+        head = "\n</tool_call>\n" + head if text else head
+        unread += vocabulary.encode(head)
+        begun, written = text + head, []
+        while len(written) < MAX_RAW_TOKENS and reader.lengths[0] + len(unread) < request.room + len(request.prompt):
+            token = int(reader.logits(reader.read([unread])[0, -1]).argmax())
+            unread = []
+            if token in ends:
+                break
+            written.append(token)
+            unread = [token]
+            text = begun + vocabulary.decode_bytes(written).decode(errors="replace")
+            _, broken, rest = parse(text)
+            if not broken and "{" not in rest and (gold_plan or len(rest) > MAX_REST):
+                break
+        text = begun + vocabulary.decode_bytes(written).decode(errors="replace")
+    calls, broken, _ = parse(text)
+    return Answer(calls=calls, invalid=broken + sum(not valid(row, *call) for call in calls), text=text)
+
+
+def parse(text: str) -> tuple[list[tuple[str, dict[str, Any]]], int, str]:
+    """What a text that nothing forced to be JSON holds.
+
+    Returns:
+        Its calls, how many objects were begun that cannot be read as calls, and the text after the last object.
+    """
+    calls: list[tuple[str, dict[str, Any]]] = []
+    broken, end = 0, 0
+    while (at := text.find("{", end)) >= 0:
+        try:
+            found, end = json.JSONDecoder().raw_decode(text, at)
+            calls.append((str(found["name"]), dict(found["arguments"])))
+        except (KeyError, TypeError):
+            broken += 1
+        except ValueError:
+            broken += 1
+            end = text.find("<tool_call>", at)
+            if end < 0:
+                return calls, broken, ""
+    return calls, broken, text[end:]
+
+
+def valid(row: Row, name: str, arguments: dict[str, Any]) -> bool:
+    """Whether a call names an offered tool, holds no key that its schema does not have, and validates."""
+    tool = next((tool for tool in row.tools if tool["name"] == name), None)
+    if tool is None or arguments.keys() - tool["parameters"].get("properties", {}).keys():
+        return False
+    return jsonschema.Draft202012Validator(tool["parameters"]).is_valid(arguments)
+
+
+def _describe(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"
