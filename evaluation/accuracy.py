@@ -5,18 +5,20 @@ Every row's record is written as soon as it is made, so a run that was killed go
 
 import argparse
 import sys
-from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from tqdm.auto import tqdm
 
+from .. import LaFuncModel, LaFuncProcessor
 from ..diffusion_lafunc import SCHEDULES
 from ..request_lafunc import FILLERS
 from . import bfcl, results
 from .breakdown import examine, summarise
-from .checkpoint import add_checkpoint, load_checkpoint
-from .systems import RAW, answers, systems
+from .checkpoint import add_checkpoint, load_checkpoint, untrained_allowed
+from .markdown import number, table
+from .systems import RAW, System, answers, systems
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -62,26 +64,39 @@ def run(options: argparse.Namespace) -> int:
         "bfcl_eval": bfcl.version(),
     }
     journal = results.Journal(out, settings)
-    done = {(record["id"], record["system"]) for record in journal.rows}
-    with tqdm(rows, desc="bfcl", unit="row", file=sys.stderr) as bar:
-        for row in bar:
-            open_ = [system for system in chosen if (row.id, system.name) not in done]
-            for system, answer in answers(model, processor, row, open_, options.gold_plan):
-                journal.add({"system": system.name, **examine(row, answer)})
-            right = sum(record["right"] for record in journal.rows)
-            bar.set_postfix_str(f"{right}/{len(journal.rows)} right")
-    data = {"systems": {}}
-    for system in chosen:
-        records = [record for record in journal.rows if record["system"] == system.name]
-        summary = summarise(records)
-        counts = {name: (c["right"], c["rows"]) for name, c in summary["categories"].items()}
-        data["systems"][system.name] = {"averages": bfcl.averages(counts), **summary}
+    data = measure(model, processor, rows, chosen, journal, options.gold_plan)
     results.write(out, "bfcl", settings, data)
     journal.pack()
-    for line in table(data["systems"]):
-        print(line)
-    print(f"\n{out}")
+    print("\n".join([*systems_table(data["systems"]), "", str(out)]))
     return 0
+
+
+def measure(
+    model: LaFuncModel,
+    processor: LaFuncProcessor,
+    rows: Sequence[bfcl.Row],
+    systems: Sequence[System],
+    journal: results.Journal,
+    gold_plan: bool = False,
+) -> dict[str, Any]:
+    """Every system's answer to every row that the journal does not hold yet.
+
+    Returns:
+        `systems`: by name the leaderboard's `averages` and the counts of [`summarise`].
+    """
+    done = {(record["id"], record["system"]) for record in journal.rows}
+    with untrained_allowed(model), tqdm(rows, desc="bfcl", unit="row", file=sys.stderr) as bar:
+        for row in bar:
+            left = [system for system in systems if (row.id, system.name) not in done]
+            for system, answer in answers(model, processor, row, left, gold_plan) if left else ():
+                journal.add({"system": system.name, **examine(row, answer)})
+            bar.set_postfix_str(f"{sum(record['right'] for record in journal.rows)}/{len(journal.rows)} right")
+    found = {}
+    for system in systems:
+        counts = summarise([record for record in journal.rows if record["system"] == system.name])
+        accuracy = {name: (c["right"], c["rows"]) for name, c in counts["categories"].items()}
+        found[system.name] = {"averages": bfcl.averages(accuracy), **counts}
+    return {"systems": found}
 
 
 def _categories(asked: list[str] | None, gold_plan: bool) -> list[str]:
@@ -96,25 +111,25 @@ def _categories(asked: list[str] | None, gold_plan: bool) -> list[str]:
     return names
 
 
-def table(systems: dict[str, dict[str, Any]]) -> list[str]:
-    """Systems as rows of a Markdown table."""
-
-    def shown(value: float | None, digits: int = 1) -> str:
-        return "–" if value is None else f"{value:.{digits}f}"
-
-    lines = [
-        "| system | non-live AST | live AST | irrelevance | live relevance | right of rows | hallucinated | invalid "
-        "| base passes | head passes | ms (median) |",
-        "|---|---|---|---|---|---|---|---|---|---|---|",
-    ]
-    for name, found in systems.items():
-        average, spent = found["averages"], found["milliseconds"] or defaultdict(lambda: None)
-        rate = found["hallucination_rate"]
-        lines.append(
-            f"| {name} | {shown(average['non_live_ast'])} | {shown(average['live_ast'])} "
-            f"| {shown(average['irrelevance'])} | {shown(average['live_relevance'])} "
-            f"| {found['right']} of {found['rows']} | {shown(None if rate is None else 100 * rate)} % "
-            f"| {found['invalid']} | {shown(found['base_passes'])} | {shown(found['head_passes'])} "
-            f"| {shown(spent['median'], 0)} |"
+def systems_table(found: Mapping[str, Any]) -> list[str]:
+    """Systems as rows of a table."""
+    head = (
+        "system,non-live AST,live AST,irrelevance,live relevance,right,hallucinated %,invalid,base passes,head passes,"
+        "ms median,p10,p90"
+    )
+    rows = []
+    for name, counts in found.items():
+        average, rate, spent = counts["averages"], counts["hallucination_rate"], counts["milliseconds"] or {}
+        rows.append(
+            [
+                name,
+                *(number(average[key]) for key in ("non_live_ast", "live_ast", "irrelevance", "live_relevance")),
+                f"{counts['right']} of {counts['rows']}",
+                number(None if rate is None else 100 * rate),
+                str(counts["invalid"]),
+                number(counts["base_passes"]),
+                number(counts["head_passes"]),
+                *(number(spent.get(key), 0) for key in ("median", "p10", "p90")),
+            ]
         )
-    return lines
+    return table(head.split(","), rows)

@@ -1,0 +1,446 @@
+"""`lafunc eval report`: all result files as one Markdown page with plots, and a summary in the README.
+
+Nothing is measured and nothing is typed here: every figure comes from a file in `results/`, and beside each table
+stands what made it.
+"""
+
+import argparse
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from . import bfcl, results
+from .accuracy import systems_table
+from .breakdown import FAULTS, KINDS
+from .markdown import number, percent, table
+
+BEGIN, END = "<!-- results: written by `lafunc eval report` -->", "<!-- end of results -->"
+Document = Mapping[str, Any]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--results", type=Path, default=Path("results"), metavar="DIR", help="default: results")
+    parser.add_argument("--out", type=Path, default=Path("docs/results.md"), metavar="FILE", help="the page")
+    parser.add_argument("--readme", type=Path, metavar="FILE", help="also write the summary between its marks")
+
+
+def run(options: argparse.Namespace) -> int:
+    documents = read_all(options.results)
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    draw(documents, options.out.parent / "figures")
+    options.out.write_text(page(documents), encoding="utf-8")
+    print(options.out)
+    if options.readme:
+        options.readme.write_text(
+            with_summary(options.readme.read_text(encoding="utf-8"), documents), encoding="utf-8"
+        )
+        print(options.readme)
+    return 0
+
+
+def read_all(folder: Path) -> dict[str, Document]:
+    """The result files of a folder by their names, without `.json`.
+
+    Raises:
+        ResultError: there are none, or one of them cannot be used.
+    """
+    found = {path.stem: results.read(path) for path in sorted(folder.glob("*.json"))}
+    if not found:
+        raise results.ResultError(f"{folder} holds no result files; `lafunc eval bfcl` writes one")
+    return found
+
+
+def of_kind(documents: Mapping[str, Document], kind: str, measured: str | None = None) -> dict[str, Document]:
+    return {
+        name: document
+        for name, document in documents.items()
+        if document["kind"] == kind and measured in (None, document["settings"].get("measured"))
+    }
+
+
+# ---------------------------------------------------------------------------------------------------------------- page
+
+
+def page(documents: Mapping[str, Document]) -> str:
+    """The whole page."""
+    sections: list[tuple[str, str, Callable[[Document], Iterable[str]], dict[str, Document]]] = [
+        ("Accuracy", ACCURACY, _accuracy, of_kind(documents, "bfcl")),
+        ("Other libraries on the same base", PEERS, _peers, of_kind(documents, "latency", "peers")),
+        ("How cost grows", GROWTH, _growth, of_kind(documents, "latency", "growth")),
+        ("Latency by mode", MODES, _modes, of_kind(documents, "latency", "modes")),
+        ("Retention", RETENTION, _retention, of_kind(documents, "retention")),
+        ("Overlap of training and evaluation", OVERLAP, _overlap, of_kind(documents, "overlap")),
+    ]
+    lines = ["# Results", "", "Written by `lafunc eval report` from the files in `results/`; not by hand.", ""]
+    for title, about, render, files in sections:
+        if files:
+            lines += [f"## {title}", "", about, ""]
+        for name, document in files.items():
+            lines += [f"### {name}", "", *render({"name": name, **document}), "", *_made_by(document), ""]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+ACCURACY = (
+    "Rows and AST checker of the Berkeley Function-Calling Leaderboard, averaged as it does; what is counted stands "
+    "in [evaluation.md](evaluation.md). All systems of one file answered the same rows, one after the other. An average "
+    "over categories that were not all measured is a –."
+)
+PEERS = (
+    "Every system read the same token ids on the same weights and answered each row right after the others, in an "
+    "order drawn anew for each row. Ratio: the system's time per time of LaFuNC on the same row; above 1 LaFuNC is "
+    "faster."
+)
+GROWTH = "Median time and base passes of one request, while one thing grows and the rest stays."
+MODES = (
+    "Medians, with the tenth that is fastest and slowest. What is weighted stands in [evaluation.md](evaluation.md)."
+)
+RETENTION = (
+    "The base, loaded on its own, against LaFuNC in chat and think mode, with tool calls in between: prompts, logits "
+    "and texts that are equal, bit for bit."
+)
+OVERLAP = "Training rows whose text meets an evaluation query; what counts stands in [evaluation.md](evaluation.md)."
+
+
+def _made_by(document: Document) -> list[str]:
+    versions = ", ".join(f"{name} {version}" for name, version in document["versions"].items())
+    hardware = document["hardware"]
+    machine = f"{hardware['gpu'] or hardware['processor']}, {hardware['cores']} cores, {hardware['threads']} threads"
+    return [
+        f"`{document['command']}`  ",
+        f"<sub>commit {document['commit']}, {document['date']}; {versions}; {machine}</sub>",
+    ]
+
+
+def _accuracy(document: Document) -> Iterable[str]:
+    settings, systems = document["settings"], document["data"]["systems"]
+    about = settings["checkpoint"]
+    trained = ", ".join(about["trained"]) or "none"
+    rows = "all rows" if settings["limit"] is None else f"at most {settings['limit']} rows a category"
+    plan = "; the right tools are given" if settings["gold_plan"] else ""
+    yield (
+        f"Checkpoint {about['name']} ({about['sha256']}), trained heads: {trained}; base {about['base']} in "
+        f"{about['dtype']}; mode {settings['mode']}{plan}; {rows}, seed {settings['seed']}; values of at most "
+        f"{settings['max_slot_tokens']} tokens; bfcl-eval {settings['bfcl_eval']}."
+    )
+    yield ""
+    yield from systems_table(systems)
+    yield ""
+    yield "Right, in percent of a category's rows:"
+    yield ""
+    categories = [name for name in bfcl.CATEGORIES if name in settings["categories"]]
+    yield from table(
+        ["system", *categories],
+        [
+            [name, *(percent(c["right"], c["rows"]) for c in (found["categories"][key] for key in categories))]
+            for name, found in systems.items()
+        ],
+    )
+    any_system = next(iter(systems.values()))
+    yield "| *rows* | " + " | ".join(str(any_system["categories"][key]["rows"]) for key in categories) + " |"
+    yield ""
+    yield "What went wrong, in rows (the first fault that applies):"
+    yield ""
+    yield from table(
+        ["system", *FAULTS],
+        [[name, *(str(found["faults"][fault]) for fault in FAULTS)] for name, found in systems.items()],
+    )
+    yield ""
+    yield "Arguments of calls to the right tool that are right, in percent, by kind of value (and how many there are):"
+    yield ""
+    yield from table(
+        ["system", *KINDS],
+        [
+            [name, *(_argument_cell(found["arguments"].get(kind, {})) for kind in KINDS)]
+            for name, found in systems.items()
+        ],
+    )
+    errors = [(name, error) for name, found in systems.items() for error in found["errors"]]
+    if errors:
+        yield ""
+        yield f"Rows that raised ({len(errors)}; each counts as wrong):"
+        yield ""
+        for name, error in errors[:20]:
+            yield f"- {name}, {error['id']}: {error['error']}"
+        if len(errors) > 20:
+            yield f"- … and {len(errors) - 20} more in the result file"
+
+
+def _argument_cell(counts: Mapping[str, int]) -> str:
+    total = sum(counts.values())
+    return f"{percent(counts.get('right', 0), total)} ({total})" if total else "–"
+
+
+def _peers(document: Document) -> Iterable[str]:
+    settings, data = document["settings"], document["data"]
+    yield (
+        f"{settings['rows']} rows of {', '.join(settings['categories'])}; LaFuNC with the "
+        f"{settings['filler']} filler; one call each."
+    )
+    yield ""
+    yield from table(
+        "system,version,valid,accuracy %,s median,p10,p90,ratio median,q1,q3,rows paired,tokens,base passes".split(
+            ","
+        ),
+        [
+            [
+                name,
+                found.get("version", ""),
+                f"{found['valid']} of {found['rows']}",
+                number(100 * found["accuracy"]),
+                *(number(found["seconds"][key], 2) for key in ("median", "p10", "p90")),
+                *(number(found["ratio"][key], 2) for key in ("median", "q1", "q3")),
+                str(found["ratio"]["rows"]),
+                number(found["tokens"], 0),
+                number(found["passes"], 0),
+            ]
+            for name, found in data["systems"].items()
+        ],
+    )
+    for name, why in data["missing"].items():
+        yield f"\n{name} is missing: {why}"
+    yield ""
+    yield f"![Time of each system per time of LaFuNC](figures/{document['name']}.png)"
+    errors = [(name, error) for name, found in data["systems"].items() for error in found["errors"]]
+    if errors:
+        yield ""
+        yield f"Rows without a valid call ({len(errors)}):"
+        yield ""
+        for name, error in errors[:20]:
+            yield f"- {name}, {error['id']}: {' '.join(str(error['error']).split())[:200]}"
+        if len(errors) > 20:
+            yield f"- … and {len(errors) - 20} more in the result file"
+
+
+def _growth(document: Document) -> Iterable[str]:
+    for note in document["data"]["notes"]:
+        yield f"{note}  "
+    yield f"![Time and base passes against the size of a request](figures/{document['name']}.png)"
+    for axis, lines in document["data"]["axes"].items():
+        yield ""
+        yield f"Milliseconds (base passes, tokens of the calls) against {AXES[axis]}:"
+        yield ""
+        yield from table(
+            ["system", *map(str, lines["x"])],
+            [
+                [
+                    name,
+                    *(
+                        "error" if ms is None else f"{number(ms, 0)} ({number(passes, 0)}, {number(tokens, 0)})"
+                        for ms, passes, tokens in zip(line["ms"], line["base_passes"], line["tokens"], strict=True)
+                    ),
+                ]
+                for name, line in lines["systems"].items()
+            ],
+        )
+        for name, line in lines["systems"].items():
+            for error in dict.fromkeys(filter(None, line["errors"])):
+                yield f"\n{name}: {error}"
+
+
+AXES = {
+    "arguments": "arguments of one call",
+    "calls": "calls",
+    "tools": "offered tools",
+    "prompt": "tokens of the prompt",
+}
+
+
+def _modes(document: Document) -> Iterable[str]:
+    data, settings = document["data"], document["settings"]
+    for note in data["notes"]:
+        yield f"{note}  "
+    yield f"Model {settings['model']} ({settings['weights']} weights, {settings['dtype']}, {settings['device']})."
+    yield ""
+
+    def cell(found: Mapping[str, float]) -> str:
+        return f"{number(found['median'])} ({number(found['p10'])} to {number(found['p90'])})"
+
+    rows = [["router", part, cell(found)] for part, found in data["router"].items()]
+    rows += [[mode, part, cell(found)] for mode in ("chat", "think") for part, found in data[mode].items()]
+    rows += [
+        [f"tool, {filler}", part, cell(found)]
+        for filler, parts in data["tool"].items()
+        for part, found in parts.items()
+        if not part.endswith("passes")
+    ]
+    yield from table(["mode", "part", "ms"], rows)
+    yield ""
+    shares = ", ".join(f"{mode} {share:.0%}" for mode, share in data["shares"].items())
+    yield f"Weighted ({shares}), in milliseconds:"
+    yield ""
+    yield from table(
+        ["time to", "filler", *data["shares"], "weighted"],
+        [
+            [what, filler, *(number(found[key], 0) for key in (*data["shares"], "weighted"))]
+            for what, key in (("the whole answer", "answer"), ("the first useful part", "useful"))
+            for filler, found in data[key].items()
+        ],
+    )
+
+
+def _retention(document: Document) -> Iterable[str]:
+    data = document["data"]
+    yield "Everything is equal." if data["equal"] else f"{len(data['different'])} turns differ."
+    yield ""
+    yield from table(
+        ["set", "mode", "turns", "tokens", "equal prompts", "equal logits", "equal texts"],
+        [
+            [name, mode, *map(str, counts.values())]
+            for name, modes in data["sets"].items()
+            for mode, counts in modes.items()
+        ],
+    )
+    yield ""
+    equal = "equal" if data["weights"]["equal"] else "not equal"
+    yield f"{data['tool_calls']} tool calls were made in between; all weights before and after are {equal}."
+    if not data["thinks"]:
+        yield "The base's chat template knows no thinking: both modes have the same prompts."
+
+
+def _overlap(document: Document) -> Iterable[str]:
+    data, settings = document["data"], document["settings"]
+    totals, evaluation = data["totals"], data["evaluation"]
+    yield (
+        f"{totals['rows']} training rows in {len(data['files'])} files of {', '.join(settings['train'])} against "
+        f"{evaluation['queries']} queries; threshold {settings['threshold']}. {totals['rows_hit']} rows meet a query: "
+        f"{totals['exact']} exact, {totals['phrase']} as a phrase, {totals['containment']} by 8-grams; "
+        f"{evaluation['rows_met']} of {evaluation['rows']} evaluation rows are met. {totals['short']} further rows "
+        "hold a query of less than three words."
+    )
+    found = [file for file in data["files"] if file["hits"]]
+    if found:
+        yield ""
+        yield from table(
+            ["file", "rows", "hits"], [[file["file"], str(file["rows"]), str(file["hits"])] for file in found]
+        )
+
+
+# -------------------------------------------------------------------------------------------------------------- README
+
+
+def summary(documents: Mapping[str, Document]) -> list[str]:
+    """What the README says of the results."""
+    lines: list[str] = []
+    for name, document in of_kind(documents, "bfcl").items():
+        rows = []
+        for system, found in document["data"]["systems"].items():
+            average, rate = found["averages"], found["hallucination_rate"]
+            rows.append(
+                [
+                    system,
+                    number(average["non_live_ast"]),
+                    number(average["live_ast"]),
+                    number(average["irrelevance"]),
+                    number(None if rate is None else 100 * rate),
+                    f"{found['right']} of {found['rows']}",
+                    str(found["invalid"]),
+                    number(found["base_passes"]),
+                    number((found["milliseconds"] or {}).get("median"), 0),
+                ]
+            )
+        trained = ", ".join(document["settings"]["checkpoint"]["trained"]) or "none"
+        gold = ", the right tools given" if document["settings"]["gold_plan"] else ""
+        lines += [f"**BFCL, {name}** (trained heads: {trained}{gold}):", ""]
+        head = "system,non-live AST,live AST,irrelevance,hallucinated %,right,invalid calls,base passes,ms"
+        lines += [*table(head.split(","), rows), ""]
+    for document in of_kind(documents, "latency", "peers").values():
+        lines += ["**Other libraries, same weights, same prompts, same rows** (ratio above 1: LaFuNC is faster):", ""]
+        rows = [
+            [
+                system,
+                number(found["seconds"]["median"], 2),
+                f"{number(found['ratio']['median'], 2)} ({number(found['ratio']['q1'], 2)} to "
+                f"{number(found['ratio']['q3'], 2)})",
+                number(100 * found["accuracy"]),
+                f"{found['valid']} of {found['rows']}",
+            ]
+            for system, found in document["data"]["systems"].items()
+        ]
+        lines += [*table(["system", "seconds, median", "ratio, median (quartiles)", "accuracy %", "valid"], rows), ""]
+    for name in of_kind(documents, "latency", "growth"):
+        lines += [f"![Time and base passes against the size of a request](docs/figures/{name}.png)", ""]
+    lines.append("Everything that was measured, and what made each figure: [docs/results.md](docs/results.md).")
+    return lines
+
+
+def with_summary(text: str, documents: Mapping[str, Document]) -> str:
+    """A README with the summary between its marks.
+
+    Raises:
+        ResultError: it has no marks.
+    """
+    before, begin, rest = text.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise results.ResultError(f"the README has no place for the results: put {BEGIN} and {END} where they go")
+    return "\n".join([before + begin, "", *summary(documents), "", end + after])
+
+
+# --------------------------------------------------------------------------------------------------------------- plots
+
+
+def draw(documents: Mapping[str, Document], folder: Path) -> None:
+    """The plots, as PNG files.
+
+    Raises:
+        EvaluationError: matplotlib is not installed.
+    """
+    try:
+        import matplotlib
+    except ImportError:
+        raise bfcl.EvaluationError("plots need matplotlib: pip install '.[eval]'") from None
+    matplotlib.use("agg")
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, document in of_kind(documents, "latency", "growth").items():
+        _draw_growth(document["data"]["axes"], folder / f"{name}.png")
+    for name, document in of_kind(documents, "latency", "peers").items():
+        _draw_peers(document["data"]["systems"], folder / f"{name}.png")
+
+
+def _draw_growth(axes: Mapping[str, Any], path: Path) -> None:
+    """Milliseconds above, base passes below; one column an axis."""
+    import matplotlib.pyplot as plt
+
+    figure, grid = plt.subplots(2, len(axes), figsize=(3.4 * len(axes), 5.6), sharex="col", layout="constrained")
+    for column, (axis, lines) in enumerate(axes.items()):
+        for at, (name, line) in enumerate(lines["systems"].items()):
+            style = {"label": name, "color": f"C{at}", "marker": "o", "markersize": 3}
+            known = [n for n, ms in enumerate(line["ms"]) if ms is not None]
+            xs = [lines["x"][n] for n in known]
+            grid[0, column].plot(xs, [line["ms"][n] for n in known], **style)
+            low, high = ([line[end][n] for n in known] for end in ("low", "high"))
+            grid[0, column].fill_between(xs, low, high, color=f"C{at}", alpha=0.15, linewidth=0)
+            grid[1, column].plot(xs, [line["base_passes"][n] for n in known], **style)
+        for row in grid[:, column]:
+            row.set_xscale("log", base=2)
+            row.set_yscale("log")
+            row.grid(alpha=0.3)
+        grid[0, column].set_title(AXES[axis], fontsize=10)
+        grid[1, column].set_xticks(lines["x"], [str(x) for x in lines["x"]])
+    grid[0, 0].set_ylabel("milliseconds")
+    grid[1, 0].set_ylabel("base passes")
+    handles, labels = grid[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False, fontsize=9)
+    figure.savefig(path, dpi=130, metadata={"Software": None})
+    plt.close(figure)
+
+
+def _draw_peers(systems: Mapping[str, Any], path: Path) -> None:
+    """The paired ratio of each peer: median, and the middle half."""
+    import matplotlib.pyplot as plt
+
+    found = {name: s["ratio"] for name, s in systems.items() if name != "lafunc" and s["ratio"]["median"] is not None}
+    figure, axes = plt.subplots(figsize=(6, 1 + 0.45 * len(found)), layout="constrained")
+    for at, ratio in enumerate(found.values()):
+        axes.plot(
+            [ratio["q1"], ratio["q3"]], [at, at], color=f"C{at}", linewidth=5, alpha=0.35, solid_capstyle="round"
+        )
+        axes.plot(ratio["median"], at, "o", color=f"C{at}")
+        axes.annotate(f"{ratio['median']:.2f}", (ratio["median"], at), (0, 7), textcoords="offset points", ha="center")
+    axes.axvline(1, color="black", linewidth=0.8)
+    axes.set_yticks(range(len(found)), list(found))
+    axes.set_ylim(len(found) - 0.4, -0.6)
+    axes.set_xlabel("time per time of LaFuNC on the same row (right of the line LaFuNC is faster)")
+    axes.grid(axis="x", alpha=0.3)
+    figure.savefig(path, dpi=130, metadata={"Software": None})
+    plt.close(figure)
