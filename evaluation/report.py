@@ -82,8 +82,8 @@ def page(documents: Mapping[str, Document]) -> str:
 
 ACCURACY = (
     "Rows and AST checker of the Berkeley Function-Calling Leaderboard, averaged as it does; what is counted stands "
-    "in [evaluation.md](evaluation.md). All systems of one file answered the same rows, one after the other. An average "
-    "over categories that were not all measured is a –."
+    "in [evaluation.md](evaluation.md). All systems of one file answered the same rows, one after the other. An "
+    "average over categories that were not all measured is a –."
 )
 PEERS = (
     "Every system read the same token ids on the same weights and answered each row right after the others, in an "

@@ -43,7 +43,9 @@ class System:
 
 
 def systems(fillers: Sequence[str], steps: Sequence[int], schedules: Sequence[str]) -> list[System]:
-    """All combinations that differ: with one step every schedule commits everything.
+    """All combinations for `diffusion` that differ: with one step every schedule commits everything.
+
+    `verified` drafts with the first number of steps and the first schedule, since its answers do not depend on them.
 
     Raises:
         EvaluationError: an unknown filler.
@@ -53,8 +55,9 @@ def systems(fillers: Sequence[str], steps: Sequence[int], schedules: Sequence[st
     for filler in fillers:
         if filler not in (*FILLERS, RAW):
             raise EvaluationError(f"filler {filler!r} is unknown; it must be one of {', '.join((*FILLERS, RAW))}")
-        for count in steps:
-            for schedule in schedules[:1] if count == 1 else schedules:
+        varied = filler == "diffusion"
+        for count in steps if varied else steps[:1]:
+            for schedule in schedules if varied and count > 1 else schedules[:1]:
                 check_options("tool", FILLERS[0], schedule, count)
                 system = System(filler, count, schedule)
                 if system.name not in [other.name for other in found]:

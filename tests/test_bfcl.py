@@ -393,9 +393,10 @@ def test_a_summary_counts_what_its_records_say():
 
 
 def test_systems_are_those_that_differ():
-    names = [s.name for s in systems(["autoregressive", "diffusion", RAW], [1, 2], ["confidence", "entropy_bound"])]
-    assert names == [
+    fillers = ["autoregressive", "verified", "diffusion", RAW]
+    assert [system.name for system in systems(fillers, [1, 2], ["confidence", "entropy_bound"])] == [
         "autoregressive",
+        "verified/1/confidence",
         "diffusion/1/confidence",
         "diffusion/2/confidence",
         "diffusion/2/entropy_bound",
