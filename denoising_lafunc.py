@@ -14,10 +14,10 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from .configuration_lafunc import LaFuncConfig
-from .diffusion_lafunc import KINDS, MASK, NULL, DiffusionHead, best_string, commit
+from .diffusion_lafunc import KINDS, MASK, NULL, PIECE, Blank, DiffusionHead, best_strings, commit
 from .filling_lafunc import Cursor, Reader
 from .node_lafunc import Path, json_path
-from .scaffolding_lafunc import Block, Capacity, Scaffold, Span
+from .scaffolding_lafunc import Block, Capacity, Scaffold
 
 
 @dataclass
@@ -192,19 +192,18 @@ class Denoiser:
         canvas = self.canvases[row]
         at = torch.tensor(canvas.positions, device=features.device)
         logits = self.head.logits(features[at], self.reader.base.get_output_embeddings())  # [N, V + 1]
-        log_probs = torch.nan_to_num(logits, nan=-1e9, posinf=1e9, neginf=-1e9).log_softmax(dim=-1)
-        proposal: list[int] = []
-        for span in canvas.block.spans:
-            here = slice(len(proposal), len(proposal) + span.budget)
-            first = step == 0 and canvas.tokens[span.start] == MASK
-            if first:
-                canvas.absent.setdefault(span.slot.path, float(log_probs[here.start, -1].exp()))
-            proposal += self._propose(canvas, span, log_probs[here])
-        null = log_probs.shape[-1] - 1
-        ids = torch.tensor([null if token == NULL else token for token in proposal], device=features.device)
-        sure = log_probs.gather(1, ids[:, None])[:, 0]  # [N]
-        entropy = -(log_probs.exp() * log_probs).sum(dim=-1)  # [N]
-        open = torch.tensor([canvas.tokens[p] == MASK for p in canvas.positions], device=features.device)
+        log_probs = logits.nan_to_num_(nan=-1e9, posinf=1e9, neginf=-1e9)  # in place from here on, see PIECE
+        for rows in log_probs.split(max(1, PIECE // log_probs.shape[1])):
+            rows.copy_(rows.log_softmax(dim=-1))
+        if step == 0:
+            self._note_absence(canvas, log_probs)
+        proposal = self._propose(canvas, log_probs)
+        ids = torch.tensor([token if token != NULL else log_probs.shape[-1] - 1 for token in proposal])
+        sure = log_probs.gather(1, ids[:, None].to(log_probs.device))[:, 0].cpu()  # [N]
+        entropy = None
+        if self.schedule == "entropy_bound":
+            entropy = -(log_probs.exp() * log_probs).sum(dim=-1).cpu()  # [N]
+        open = torch.tensor([canvas.tokens[p] == MASK for p in canvas.positions])
         committed = commit(
             self.schedule,
             sure,
@@ -233,25 +232,31 @@ class Denoiser:
         if self.traces is not None:
             self.traces[row].append(self._picture(canvas, proposal, sure.exp().tolist(), step))
 
-    def _propose(self, canvas: Canvas, span: Span, log_probs: Tensor) -> list[int]:
-        """The best string of one slot given what is committed in it, padded with NULL. log_probs: [J, V + 1]"""
-        standing = canvas.tokens[span.start : span.start + span.budget]
-        if MASK not in standing:
-            return standing
-        if any(token != MASK for token in standing):
-            allowed = torch.full_like(log_probs, -math.inf)
-            for j, token in enumerate(standing):
-                if token == MASK:
-                    allowed[j] = log_probs[j]
-                else:
-                    allowed[j, token if token >= 0 else -1] = 0.0
-            log_probs = allowed
-        optional = span.slot.optional and span.slot.path not in canvas.kept
-        found = best_string(span.slot.language, log_probs, optional)
-        assert found is not None, (
-            f"no string of {span.slot.path}'s language fits {span.budget} positions after {standing}"
-        )
-        return found[0] + [NULL] * (span.budget - len(found[0]))
+    def _propose(self, canvas: Canvas, log_probs: Tensor) -> list[int]:
+        """Each slot's best string given what is committed in it, padded with NULL. log_probs: [N, V + 1]"""
+        masked = [n for n, at in enumerate(canvas.positions) if canvas.tokens[at] == MASK]
+        if len(masked) < len(log_probs):
+            log_probs = log_probs.index_select(0, torch.tensor(masked, device=log_probs.device))  # [M, V + 1]
+        standing = {span.start: [canvas.tokens[at] for at in span.positions] for span in canvas.block.spans}
+        spans = [span for span in canvas.block.spans if MASK in standing[span.start]]
+        blanks = [
+            Blank(span.slot.language, standing[span.start], span.slot.optional and span.slot.path not in canvas.kept)
+            for span in spans
+        ]
+        for span, best in zip(spans, best_strings(blanks, log_probs), strict=True):
+            assert best is not None, (
+                f"no string of {span.slot.path}'s language fits {span.budget} positions after {standing[span.start]}"
+            )
+            standing[span.start] = best[0] + [NULL] * (span.budget - len(best[0]))
+        return [token for tokens in standing.values() for token in tokens]
+
+    @staticmethod
+    def _note_absence(canvas: Canvas, log_probs: Tensor) -> None:
+        """How likely each slot that is still masked is absent. log_probs: [N, V + 1]"""
+        null = dict(zip(canvas.positions, log_probs[:, -1].exp().tolist(), strict=True))
+        for span in canvas.block.spans:
+            if canvas.tokens[span.start] == MASK:
+                canvas.absent.setdefault(span.slot.path, null[span.start])
 
     def _picture(self, canvas: Canvas, proposal: list[int], probabilities: list[float], step: int) -> dict:
         """A step as the demo shows it: per slot the proposed tokens, their probabilities, and which are committed."""

@@ -16,6 +16,9 @@ unmasking: Ben-Hamu et al. 2025, "Accelerated Sampling from Masked Diffusion Mod
 """
 
 import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from weakref import WeakKeyDictionary
 
 import torch
 import torch.nn.functional as F
@@ -23,11 +26,13 @@ from torch import Tensor, nn
 
 from .configuration_lafunc import LaFuncConfig
 from .filling_lafunc import class_index
-from .language_lafunc import Automaton
+from .language_lafunc import Automaton, State
+from .vocabulary_lafunc import TokenClass
 
 KINDS = ("string", "integer", "number", "boolean", "enum", "array", "mixed", "opener")
 SCHEDULES = ("conservative", "confidence", "entropy_bound")
 MASK, NULL = -1, -2  # where a token id is expected: to be filled; unused
+PIECE = 2**20  # numbers worked on at once: fresh memory for all logits would cost more than the arithmetic
 
 
 class DiffusionHead(nn.Module):
@@ -91,8 +96,10 @@ class DiffusionHead(nn.Module):
 
     def logits(self, features: Tensor, lm_head: nn.Module) -> Tensor:
         """[N, H] -> [N, V + 1] in float32; the last column is `<NULL>`."""
-        null = features @ self.symbols[1].to(features)  # [N]
-        return torch.cat([lm_head(features), null[:, None]], dim=-1).float()
+        tokens = lm_head(features)  # [N, V]
+        logits = tokens.new_empty(len(tokens), tokens.shape[1] + 1, dtype=torch.float32)  # one copy, not two
+        logits[:, :-1], logits[:, -1] = tokens, features @ self.symbols[1].to(features)
+        return logits
 
 
 class _Block(nn.Module):
@@ -141,61 +148,152 @@ def _rotate(x: Tensor) -> Tensor:
 # --------------------------------------------------------------------------------------------------------------------
 
 
-def best_string(language: Automaton, log_probs: Tensor, optional: bool) -> tuple[list[int], float] | None:
-    """The most probable filling of a slot: a string of its language, then `<NULL>` to the end.
+@dataclass(frozen=True)
+class Blank:
+    """A slot to decode.
 
-    Exact, by dynamic programming over (position, state). log_probs: [J, V + 1], `<NULL>` last; -inf forbids. An
-    `optional` slot may also be all `<NULL>`, absent; so may any slot whose language holds the empty string.
+    Attributes:
+        language: of its strings.
+        standing: what its positions hold: tokens, NULL, or MASK where it is to be filled.
+        optional: may be all `<NULL>`, absent; so may any slot whose language holds the empty string.
+    """
+
+    language: Automaton
+    standing: Sequence[int]
+    optional: bool = False
+
+
+def best_strings(blanks: Sequence[Blank], log_probs: Tensor) -> list[tuple[list[int], float] | None]:
+    """The most probable filling of each slot: a string of its language, then `<NULL>` to the end.
+
+    Exact, by dynamic programming over (position, state). What stands already is certain. Of equally probable strings,
+    a shortest is chosen.
+
+    Args:
+        log_probs: [M, V + 1], a row for each MASK of the slots, in order; `<NULL>` last; -inf forbids.
 
     Returns:
-        The string and the filling's log-probability, or None if no string of the language fits in J positions.
+        Per slot the string and the filling's log-probability, or None if no string of the language fits.
     """
-    length = log_probs.shape[0]
-    null = log_probs[:, -1].tolist()
-    tail = [0.0] * (length + 1)  # tail[j]: <NULL> from j to the end
-    for j in reversed(range(length)):
-        tail[j] = tail[j + 1] + null[j]
-    scores: dict[
-        int, tuple[list[float], list[int]]
-    ] = {}  # per token class, by position: its best token's score, and which
+    graphs = [_graph(blank.language, len(blank.standing)) for blank in blanks]
+    classes = {group.members: group for graph in graphs for group in graph.classes}
+    # On the device each class is reduced to its best token, for all slots at once; the rest is small and on the host.
+    scores, tokens = _best_of_classes(log_probs, list(classes.values()))  # [M, G + 1]
+    columns = {members: column for column, members in enumerate(classes)}
+    found: list[tuple[list[int], float] | None] = []
+    row = 0
+    for blank, graph in zip(blanks, graphs, strict=True):
+        mine = [*(columns[group.members] for group in graph.classes), len(classes)]
+        gain = torch.full((len(blank.standing), len(mine)), -math.inf, dtype=scores.dtype)  # [J, G of the slot + 1]
+        choice = torch.tensor(blank.standing)[:, None].repeat(1, len(mine))  # the token that is meant, likewise
+        open = choice[:, 0] == MASK
+        rows = slice(row, row := row + int(open.sum()))
+        gain[open], choice[open] = scores[rows, mine], tokens[rows, mine]
+        for at, token in enumerate(blank.standing):
+            if token != MASK:
+                certain = [n for n, group in enumerate(graph.classes) if token in group.members]
+                gain[at, certain if token != NULL else -1] = 0.0
+        best = _best_path(graph, gain, blank.optional)
+        if best is not None:
+            path, score = best
+            best = [int(choice[at, label]) for at, label in enumerate(path)], score
+        found.append(best)
+    return found
 
-    best: tuple[float, int, object] | None = None
-    frontier = {language.start: 0.0}
-    # How each state was reached at each position: (previous state, token).
-    origins: list[dict] = []
-    if optional or language.accepting(language.start):
-        best = (tail[0], 0, language.start)
-    for j in range(length):
-        reached: dict = {}
-        origin: dict = {}
-        for state, so_far in frontier.items():
-            for group, to in language.edges(state):
-                if id(group) not in scores:
-                    ids = class_index(group, log_probs.device)
-                    values, which = log_probs[:, ids].max(dim=-1)  # [J]
-                    scores[id(group)] = (values.tolist(), ids[which].tolist())
-                values_, tokens = scores[id(group)]
-                total = so_far + values_[j]
-                if total > -math.inf and total > reached.get(to, -math.inf):
-                    reached[to] = total
-                    origin[to] = (state, tokens[j])
-        origins.append(origin)
-        frontier = reached
-        for state, total in frontier.items():
-            if language.accepting(state) and total + tail[j + 1] > (best[0] if best else -math.inf):
-                best = (total + tail[j + 1], j + 1, state)
-    if best is None or best[0] == -math.inf:
+
+def _best_of_classes(log_probs: Tensor, classes: Sequence[TokenClass]) -> tuple[Tensor, Tensor]:
+    """[M, V + 1] -> the score of each class's best token, and which it is; [M, G + 1] each, `<NULL>` last."""
+    scores, tokens = [], []
+    for group in classes:
+        ids = class_index(group, log_probs.device)
+        pieces = [rows.index_select(1, ids).max(dim=1) for rows in log_probs.split(max(1, PIECE // len(ids)))]
+        scores.append(torch.cat([piece.values for piece in pieces]))  # [M]
+        tokens.append(ids[torch.cat([piece.indices for piece in pieces])])
+    null = log_probs[:, -1]
+    scores, tokens = [*scores, null], [*tokens, torch.full_like(null, NULL, dtype=torch.long)]
+    return torch.stack(scores, 1).cpu().double(), torch.stack(tokens, 1).cpu()
+
+
+@dataclass(frozen=True)
+class _Graph:
+    """What strings of bounded length can reach in an automaton. States are numbered, the start is 0.
+
+    Attributes:
+        source, target, label: [E], the edges in the order of `target`; `label` is an index into `classes`.
+        into: the edges into state s are those from into[s] to into[s + 1].
+        final: [S], 0 at accepting states, else -inf.
+    """
+
+    source: Tensor
+    target: Tensor
+    label: Tensor
+    into: list[int]
+    final: Tensor
+    classes: list[TokenClass]
+
+
+_GRAPHS: WeakKeyDictionary[Automaton, dict[int, _Graph]] = WeakKeyDictionary()
+
+
+def _graph(language: Automaton, length: int) -> _Graph:
+    """The graph of the strings of at most `length` tokens, made once. Languages without an end stay lazy beyond it."""
+    known = _GRAPHS.setdefault(language, {})
+    if length not in known:
+        numbers: dict[State, int] = {language.start: 0}
+        classes: dict[frozenset[int], tuple[int, TokenClass]] = {}
+        edges, border = [], [language.start]
+        for _ in range(length):
+            before, border = border, []
+            for state in before:
+                for group, to in language.edges(state):
+                    if to not in numbers:
+                        numbers[to] = len(numbers)
+                        border.append(to)
+                    # Classes are told apart by what they hold: the states of a number repeat a few sets of digits.
+                    label, _ = classes.setdefault(group.members, (len(classes), group))
+                    edges.append((numbers[state], numbers[to], label))
+        source, target, label = torch.tensor(edges, dtype=torch.long).view(-1, 3).unbind(1)
+        order = target.argsort(stable=True)
+        into = [0, *target.bincount(minlength=len(numbers)).cumsum(0).tolist()]
+        final = torch.tensor([0.0 if language.accepting(state) else -math.inf for state in numbers])
+        groups = [group for _, group in classes.values()]
+        known[length] = _Graph(source[order], target[order], label[order], into, final, groups)
+    return known[length]
+
+
+def _best_path(graph: _Graph, gain: Tensor, optional: bool) -> tuple[list[int], float] | None:
+    """The labels of the best path to an accepting state, and its score with the `<NULL>`s after it.
+
+    Args:
+        gain: [J, G + 1], what each label scores at each position, `<NULL>` last.
+    """
+    length, states = len(gain), len(graph.final)
+    total = torch.full((length + 1, states), -math.inf, dtype=gain.dtype)  # of the best path to here
+    total[0, 0] = 0.0
+    for at in range(length):
+        reached = total[at, graph.source] + gain[at, graph.label]  # [E]
+        total[at + 1].scatter_reduce_(0, graph.target, reached, "amax")
+    tail = gain[:, -1].flip(0).cumsum(0).flip(0)  # <NULL> from here to the end
+    ends = total + graph.final
+    if optional:
+        ends[0, 0] = 0.0
+    ends[:-1] += tail[:, None]
+    best = int(ends.argmax())
+    score = float(ends.flatten()[best])
+    if score == -math.inf:
         return None
-    score, count, state = best
-    tokens_: list[int] = []
-    for j in reversed(range(count)):
-        state, token = origins[j][state]
-        tokens_.append(token)
-    return tokens_[::-1], score
+    count, state = divmod(best, states)
+    path: list[int] = []
+    for at in reversed(range(count)):
+        edges = slice(graph.into[state], graph.into[state + 1])
+        edge = edges.start + int((total[at, graph.source[edges]] + gain[at, graph.label[edges]]).argmax())
+        path.append(int(graph.label[edge]))
+        state = int(graph.source[edge])
+    return path[::-1], score
 
 
 def commit(
-    schedule: str, sure: Tensor, entropy: Tensor, open: Tensor, steps_left: int, keep: float, bound: float
+    schedule: str, sure: Tensor, entropy: Tensor | None, open: Tensor, steps_left: int, keep: float, bound: float
 ) -> Tensor:
     """Which positions are committed after a step. All tensors are [N], one entry per slot position; returns bool [N].
 
@@ -204,7 +302,7 @@ def commit(
             commits open positions in order of entropy, as long as the entropies before sum to at most `bound` (in
             nats), for good. `conservative` keeps the surest `keep` share of all positions and revises the others.
         sure: log-probability of the token that stands or is proposed there.
-        entropy: of the prediction there, in nats.
+        entropy: of the prediction there, in nats; only `entropy_bound` needs it.
         open: not committed yet.
         steps_left: this step included; the last step commits everything.
     """
@@ -219,6 +317,7 @@ def commit(
         order = sure.masked_fill(~open, -math.inf).argsort(descending=True, stable=True)
         count = math.ceil(int(open.sum()) / steps_left)
     else:
+        assert entropy is not None, "entropy_bound needs entropies"
         order = entropy.masked_fill(~open, math.inf).argsort(stable=True)
         ordered = entropy[order[: int(open.sum())]]
         count = max(1, int((ordered.cumsum(0) - ordered <= bound).sum()))

@@ -14,11 +14,13 @@ Automata may be nondeterministic: readers carry a set of states.
 """
 
 from collections.abc import Callable, Hashable, Iterable
-from functools import cache
-from typing import Any
+from functools import cache, wraps
+from typing import Any, ParamSpec
+from weakref import WeakValueDictionary
 
 from .vocabulary_lafunc import TokenClass, Vocabulary, remembered
 
+P = ParamSpec("P")
 State = Hashable
 Edges = tuple[tuple[TokenClass, State], ...]
 
@@ -77,6 +79,23 @@ def accepts(language: Automaton, tokens: Iterable[int]) -> bool:
     return any(language.accepting(state) for state in states)
 
 
+_COMBINED: WeakValueDictionary[tuple, Automaton] = WeakValueDictionary()  # as long as a tool uses them
+
+
+def _shared(combine: Callable[P, Automaton]) -> Callable[P, Automaton]:
+    """The same languages, combined in the same way, are one automaton: its states are explored once for all slots."""
+
+    @wraps(combine)
+    def wrapped(*args: P.args, **kwargs: P.kwargs) -> Automaton:
+        key = (combine, args, *sorted(kwargs.items()))
+        automaton = _COMBINED.get(key)
+        if automaton is None:
+            automaton = _COMBINED[key] = combine(*args, **kwargs)
+        return automaton
+
+    return wrapped
+
+
 @remembered
 def literal(vocabulary: Vocabulary, text: str) -> Automaton:
     """Exactly this text, in the tokenizer's own tokenization."""
@@ -109,6 +128,7 @@ def one_of(vocabulary: Vocabulary, texts: tuple[str, ...]) -> Automaton:
     return Automaton(0, edges, ends.__contains__)
 
 
+@_shared
 def union(*languages: Automaton) -> Automaton:
     """Any of the languages."""
 
@@ -126,6 +146,7 @@ def union(*languages: Automaton) -> Automaton:
     return Automaton((), edges, accepting)
 
 
+@_shared
 def concat(*languages: Automaton) -> Automaton:
     """The languages one after the other. States are (which part, its state)."""
 
@@ -145,6 +166,7 @@ def concat(*languages: Automaton) -> Automaton:
     return Automaton((0, languages[0].start), edges, accepting)
 
 
+@_shared
 def repeat(item: Automaton, low: int, high: int | None) -> Automaton:
     """`low` to `high` (None: any number) strings of `item`, which must not hold the empty string.
 

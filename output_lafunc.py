@@ -1,10 +1,10 @@
 """What an answer consists of, and how values become one."""
 
 import time
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Callable, Iterator, Mapping, Set
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import jsonschema
 
@@ -23,6 +23,7 @@ class Stats:
         prompt_tokens: of these, the prompt's.
         rounds: drafts that the verified filler checked.
         seconds: wall-clock time by stage.
+        settle: called where a stage begins and ends. Does nothing, unless somebody who times on a GPU has it wait.
     """
 
     base_passes: int = 0
@@ -31,14 +32,17 @@ class Stats:
     prompt_tokens: int = 0
     rounds: int = 0
     seconds: dict[str, float] = field(default_factory=dict)
+    settle: ClassVar[Callable[[], object]] = staticmethod(lambda: None)
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
         """Add the time spent inside to `seconds[name]`."""
+        self.settle()
         start = time.perf_counter()
         try:
             yield
         finally:
+            self.settle()
             self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - start
 
 

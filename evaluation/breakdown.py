@@ -6,8 +6,8 @@ An answer has at most one fault, the first that applies:
 |---|---|
 | error | the system raised |
 | mode | no call where one is due, or a call where none is |
-| tool | the right number of calls, but not these tools |
 | count | too few or too many calls |
+| tool | the right number of calls, but not of these tools |
 | invalid | a call that does not parse, or violates its schema |
 | missing | an argument that is due is not there |
 | extra | an argument that may not be there is |
@@ -33,7 +33,7 @@ from typing import Any
 from .bfcl import ANY_CALL, NO_CALL, Calls, Row, score, score_argument
 from .systems import Answer
 
-FAULTS = ("error", "mode", "tool", "count", "invalid", "missing", "extra", "value", "checker")
+FAULTS = ("error", "mode", "count", "tool", "invalid", "missing", "extra", "value", "checker")
 KINDS = ("verbatim", "normalised", "number", "boolean", "enum", "array", "nested")
 
 ONES = "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen"

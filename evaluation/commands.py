@@ -1,15 +1,18 @@
-"""The commands of `lafunc eval`."""
+"""The commands of `lafunc eval`, one a question."""
 
 import argparse
 
-from . import accuracy
+from . import accuracy, latency, overlap, report, retention
 
 
 def add_commands(parser: argparse.ArgumentParser) -> None:
-    """One command per question."""
     commands = parser.add_subparsers(required=True, metavar="QUESTION")
     for name, module, about in (
         ("bfcl", accuracy, "accuracy on the Berkeley Function-Calling Leaderboard, and what went wrong"),
+        ("latency", latency, "time by mode; --growth: how it grows; --peers: other libraries on the same weights"),
+        ("retention", retention, "chat and think mode against the bare base, bit for bit"),
+        ("overlap", overlap, "training rows that meet an evaluation row"),
+        ("report", report, "all result files as one page with plots"),
     ):
         command = commands.add_parser(name, help=about, description=about)
         module.add_arguments(command)

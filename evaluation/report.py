@@ -105,6 +105,7 @@ def _made_by(document: Document) -> list[str]:
     versions = ", ".join(f"{name} {version}" for name, version in document["versions"].items())
     hardware = document["hardware"]
     machine = f"{hardware['gpu'] or hardware['processor']}, {hardware['cores']} cores, {hardware['threads']} threads"
+    machine += f", load {hardware['load']}"
     return [
         f"`{document['command']}`  ",
         f"<sub>commit {document['commit']}, {document['date']}; {versions}; {machine}</sub>",

@@ -201,5 +201,8 @@ def _hardware() -> dict[str, Any]:
         "processor": processor,
         "cores": cores,
         "threads": torch.get_num_threads(),
+        "load": round(os.getloadavg()[0], 1)
+        if hasattr(os, "getloadavg")
+        else None,  # near `threads`: nothing else ran
         "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
     }

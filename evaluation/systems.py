@@ -23,7 +23,7 @@ from ..scaffolding_lafunc import CALL_OPEN
 from .bfcl import EvaluationError, Row
 
 RAW = "raw"
-MAX_RAW_TOKENS = 256
+MAX_RAW_TOKENS = 192
 MAX_REST = 40  # characters after a call that begin no other: `</tool_call>` fits, prose does not
 
 

@@ -1,8 +1,10 @@
 """Vocabularies and slot languages, against brute force."""
 
+import gc
 import itertools
 import json
 import random
+import weakref
 from decimal import Decimal
 from types import SimpleNamespace
 
@@ -312,3 +314,17 @@ def test_shortest_of_an_empty_language_is_refused():
     nothing = Automaton(0, lambda state: ((TokenClass([0]), 0),), lambda state: False)
     with pytest.raises(ValueError, match="empty"):
         nothing.shortest()
+
+
+def test_the_same_languages_combined_alike_are_one_automaton_for_as_long_as_it_is_used():
+    toy = Toy()
+    a, b = literal(toy, "a"), literal(toy, "b")
+    for combine in (lambda: concat(a, b), lambda: union(a, concat(a, b)), lambda: repeat(a, 1, 3)):
+        language = combine()
+        assert combine() is language
+        gone = weakref.ref(language)
+        del language
+        gc.collect()
+        assert gone() is None
+    assert len({concat(a, b), concat(b, a), union(a, b), union(b, a)}) == 4
+    assert repeat(a, 1, 3) is not repeat(a, 1, None)

@@ -1,0 +1,153 @@
+"""Result files are checked when read; the report holds what they hold, and the committed pages are its work."""
+
+import gzip
+import json
+from pathlib import Path
+
+import pytest
+
+from lafunc.__main__ import main
+from lafunc.evaluation import results
+from lafunc.evaluation.markdown import number, percent, table
+from lafunc.evaluation.report import BEGIN, END, page, read_all, summary, with_summary
+from lafunc.evaluation.results import ResultError
+
+ROOT = Path(__file__).parent.parent
+RESULTS = ROOT / "results"
+
+
+def write(path: Path, **changed) -> Path:
+    results.write(path, "retention", {}, {"equal": True})
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changed}))
+    return path
+
+
+def test_a_result_says_what_made_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(
+        "sys.argv", ["lafunc", "eval", "overlap", "--train", str(tmp_path), "../data", "results/x.json"]
+    )
+    results.write(tmp_path / "deep" / "x.json", "overlap", {"a": 1}, {"b": 2}, packages=["pytest", "no-such-package"])
+    found = results.read(tmp_path / "deep" / "x.json", "overlap")
+    assert found["settings"] == {"a": 1} and found["data"] == {"b": 2}
+    assert found["command"] == f"lafunc eval overlap --train {tmp_path.name} data results/x.json"  # no machine's paths
+    assert {"python", "torch", "transformers", "pytest"} <= found["versions"].keys()
+    assert "no-such-package" not in found["versions"]
+    assert found["hardware"]["cores"] >= 1 and found["hardware"]["threads"] >= 1
+    assert [path.name for path in (tmp_path / "deep").iterdir()] == ["x.json"]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("{", r"x\.json is not a result file: "),
+        ("[]", r"x\.json is not a result file: it has no kind, format and data"),
+        (json.dumps({"kind": "bfcl", "data": {}}), "it has no kind, format and data"),
+        (
+            json.dumps({"kind": "bfcl", "format": results.FORMAT + 1, "data": {}}),
+            rf"x\.json has result format {results.FORMAT + 1}, and this version of LaFuNC reads format "
+            rf"{results.FORMAT}; delete it and measure again",
+        ),
+        (
+            json.dumps({"kind": "bfcl", "format": results.FORMAT, "data": {}}),
+            r"x\.json was written by `lafunc eval bfcl`, not by `lafunc eval retention`",
+        ),
+    ],
+)
+def test_what_is_no_usable_result_is_refused(tmp_path, content, message):
+    (tmp_path / "x.json").write_text(content)
+    with pytest.raises(ResultError, match=message):
+        results.read(tmp_path / "x.json", "retention")
+
+
+def test_a_missing_result_says_how_it_is_made(tmp_path):
+    with pytest.raises(ResultError, match="run `lafunc eval retention` first"):
+        results.read(tmp_path / "x.json", "retention")
+
+
+def test_a_journal_of_another_version_is_refused(tmp_path):
+    journal = results.Journal(tmp_path / "x.json", {})
+    journal.path.write_text(json.dumps({"format": 0, "settings": {}}) + "\n")
+    with pytest.raises(ResultError, match="has result format 0"):
+        results.Journal(tmp_path / "x.json", {})
+
+
+def test_a_journal_packs_and_unpacks(tmp_path):
+    journal = results.Journal(tmp_path / "x.json", {"seed": 0})
+    journal.add({"id": "a\u2028b"})  # some programs take that for a line's end
+    journal.pack()
+    assert not journal.path.exists()
+    assert gzip.decompress(journal.packed.read_bytes()).count(b"\n") == 2
+    assert list(results.read_rows(tmp_path / "x.json")) == [{"id": "a\u2028b"}]
+    again = results.Journal(tmp_path / "x.json", {"seed": 0})
+    again.add({"id": "c"})
+    assert [row["id"] for row in results.Journal(tmp_path / "x.json", {"seed": 0}).rows] == ["a\u2028b", "c"]
+    with pytest.raises(ResultError, match="is not there; it is written by the command that wrote y.json"):
+        list(results.read_rows(tmp_path / "y.json"))
+
+
+def test_markdown():
+    assert table(["a", "b"], [["1", "2"]]) == ["| a | b |", "| --- | --- |", "| 1 | 2 |"]
+    assert number(None) == "–" and number(1234.56) == "1 234.6" and number(0.126, 2) == "0.13"
+    assert percent(1, 3) == "33.3" and percent(0, 0) == "–"
+
+
+# -------------------------------------------------------------------------------------------------------------- report
+
+
+def test_a_folder_without_results_is_refused(tmp_path, capsys):
+    assert main(["eval", "report", "--results", str(tmp_path)]) == 2
+    assert "holds no result files; `lafunc eval bfcl` writes one" in capsys.readouterr().err
+
+
+def test_a_result_of_another_version_stops_the_report(tmp_path, capsys):
+    write(tmp_path / "x.json", format=0)
+    assert main(["eval", "report", "--results", str(tmp_path)]) == 2
+    assert "x.json has result format 0" in capsys.readouterr().err
+
+
+def test_a_readme_without_a_place_is_refused():
+    with pytest.raises(ResultError, match="the README has no place for the results"):
+        with_summary("# README\n", read_all(RESULTS))
+
+
+def test_a_readme_keeps_what_is_around_its_place():
+    written = with_summary(f"before\n{BEGIN}\nold\n{END}\nafter\n", read_all(RESULTS))
+    assert written.startswith(f"before\n{BEGIN}\n") and written.endswith(f"{END}\nafter\n") and "old" not in written
+    assert with_summary(written, read_all(RESULTS)) == written
+
+
+def test_the_committed_pages_are_what_the_report_makes_of_the_committed_results():
+    documents = read_all(RESULTS)
+    remedy = "run `lafunc eval report --readme README.md`"
+    assert (ROOT / "docs" / "results.md").read_text(encoding="utf-8") == page(documents), remedy
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert readme == with_summary(readme, documents), remedy
+
+
+def test_every_plot_that_a_page_shows_is_there_and_no_other():
+    shown = {
+        line.split("figures/")[1].rstrip(")") for line in page(read_all(RESULTS)).split("\n") if "](figures/" in line
+    }
+    assert shown == {path.name for path in (ROOT / "docs" / "figures").iterdir()}
+    assert all(
+        f"docs/figures/{name}" not in line or name in shown for name in shown for line in summary(read_all(RESULTS))
+    )
+
+
+def test_the_report_draws_and_writes(tmp_path, capsys):
+    pytest.importorskip("matplotlib")
+    assert main(["eval", "report", "--results", str(RESULTS), "--out", str(tmp_path / "page.md")]) == 0
+    assert (tmp_path / "page.md").read_text(encoding="utf-8") == page(read_all(RESULTS))
+    for plot in (ROOT / "docs" / "figures").iterdir():
+        assert (tmp_path / "figures" / plot.name).read_bytes().startswith(b"\x89PNG")
+
+
+def test_no_committed_result_names_a_place_of_a_machine():
+    for path in RESULTS.glob("*.json"):
+        text = path.read_text(encoding="utf-8")
+        assert "/work/" not in text and "/home/" not in text and "/root/" not in text, path
+
+
+def test_committed_results_are_of_a_clean_commit():
+    for path in RESULTS.glob("*.json"):
+        assert not json.loads(path.read_text(encoding="utf-8"))["commit"].endswith("+"), path
