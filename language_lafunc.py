@@ -15,12 +15,11 @@ Automata may be nondeterministic: readers carry a set of states.
 
 from collections.abc import Callable, Hashable, Iterable
 from functools import cache, wraps
-from typing import Any, ParamSpec
+from typing import Any
 from weakref import WeakValueDictionary
 
 from .vocabulary_lafunc import TokenClass, Vocabulary, remembered
 
-P = ParamSpec("P")
 State = Hashable
 Edges = tuple[tuple[TokenClass, State], ...]
 
@@ -82,15 +81,17 @@ def accepts(language: Automaton, tokens: Iterable[int]) -> bool:
 _COMBINED: WeakValueDictionary[tuple, Automaton] = WeakValueDictionary()  # as long as a tool uses them
 
 
-def _shared(combine: Callable[P, Automaton]) -> Callable[P, Automaton]:
+def _shared(combine: Callable[..., Automaton]) -> Callable[..., Automaton]:
     """The same languages, combined in the same way, are one automaton: its states are explored once for all slots."""
 
     @wraps(combine)
-    def wrapped(*args: P.args, **kwargs: P.kwargs) -> Automaton:
-        key = (combine, args, *sorted(kwargs.items()))
+    def wrapped(*args: Automaton | int | None) -> Automaton:
+        # By id: keys that held the parts would keep whole vocabularies. An automaton holds its parts, so while its
+        # entry lives, no other part has such an id.
+        key = (combine, *(id(part) if isinstance(part, Automaton) else part for part in args))
         automaton = _COMBINED.get(key)
         if automaton is None:
-            automaton = _COMBINED[key] = combine(*args, **kwargs)
+            automaton = _COMBINED[key] = combine(*args)
         return automaton
 
     return wrapped

@@ -19,10 +19,9 @@ from typing import Any
 
 from tqdm import tqdm
 
-from lafunc import LaFuncModel, LaFuncProcessor, ToolCallOutput
-from lafunc.request_lafunc import FILLERS, check_options
-
-from .latency import RANDOM_NOTE, Clock, spread, timing
+from .. import LaFuncModel, LaFuncProcessor, ToolCallOutput
+from ..request_lafunc import FILLERS, check_options
+from .modes import RANDOM_NOTE, Clock, spread, timing
 from .results import Journal
 
 AXES: dict[str, tuple[int, ...]] = {

@@ -10,7 +10,7 @@ from conftest import make_base, make_pair, make_tokenizer
 from transformers import AutoConfig, AutoModelForCausalLM, SmolLM3Config
 
 from lafunc import LaFuncProcessor, RequestError
-from lafunc.evaluation import growth, latency, results
+from lafunc.evaluation import growth, latency, modes, results
 from lafunc.output_lafunc import Stats
 
 CITY = {
@@ -22,7 +22,7 @@ SMALL = {"arguments": (1, 2), "calls": (1, 2), "tools": (2,), "prompt": (700,)}
 
 @pytest.fixture(autouse=True)
 def short(monkeypatch):
-    monkeypatch.setattr(latency, "TIMED_TOKENS", 3)
+    monkeypatch.setattr(modes, "TIMED_TOKENS", 3)
 
 
 @pytest.fixture
@@ -56,7 +56,7 @@ class Fake:
 @pytest.mark.parametrize("family", ["llama", "smollm3"])
 def test_every_part_of_every_mode_is_timed(family):
     pair = make_pair(family, trained=[], max_slot_tokens=6)
-    found = latency.modes(pair.model, pair.processor, ["Hello", "Weather in Paris?"], [CITY], repeats=2, warmup=1)
+    found = modes.modes(pair.model, pair.processor, ["Hello", "Weather in Paris?"], [CITY], repeats=2, warmup=1)
     assert found["weights"] == "pretrained" and found["untrained_heads"] == ["router", "diffusion"]
     assert found["can_think"] == (family == "smollm3")
     assert set(found["router"]) == {"prefill", "router"}
@@ -65,8 +65,8 @@ def test_every_part_of_every_mode_is_timed(family):
         assert all(0 < part["p10"] <= part["median"] <= part["p90"] for part in parts.values())
     assert list(found["tool"]) == ["autoregressive", "diffusion", "verified"]
     for filler, parts in found["tool"].items():
-        assert set(parts) == {*latency.STAGES, "total", "base_passes", "head_passes"}
-        assert all(parts[stage]["median"] > 0 for stage in (*latency.STAGES, "total"))
+        assert set(parts) == {*modes.STAGES, "total", "base_passes", "head_passes"}
+        assert all(parts[stage]["median"] > 0 for stage in (*modes.STAGES, "total"))
         assert (parts["head_passes"]["median"] > 0) == (filler != "autoregressive")
         assert found["answer"][filler]["tool"] == parts["total"]["median"]
     json.dumps(found)
@@ -78,22 +78,22 @@ def test_the_weighted_sums_are_those_computed_by_hand():
         "chat": {"first": 20.0, "token": 2.0},
         "think": {"first": 30.0, "token": 3.0},
     }
-    answer, useful = latency.weigh(medians, 100.0)
+    answer, useful = modes.weigh(medians, 100.0)
     assert answer == pytest.approx({"chat": 94, "think": 424, "tool": 100, "weighted": 145})
     assert useful == pytest.approx({"chat": 30, "think": 424, "tool": 100, "weighted": 106.6})
-    assert sum(latency.SHARES.values()) == pytest.approx(1)
+    assert sum(modes.SHARES.values()) == pytest.approx(1)
 
 
 def test_spread_is_median_and_deciles():
-    assert latency.spread(range(11)) == {"median": 5, "p10": 1, "p90": 9}
-    assert latency.spread([4.0]) == {"median": 4, "p10": 4, "p90": 4}
+    assert modes.spread(range(11)) == {"median": 5, "p10": 1, "p90": 9}
+    assert modes.spread([4.0]) == {"median": 4, "p10": 4, "p90": 4}
 
 
 @pytest.mark.parametrize("fails", [False, True])
 def test_timing_leaves_the_model_as_it_was(untrained, fails):
-    clock, model, settle = latency.Clock("cpu"), untrained.model, Stats.settle
+    clock, model, settle = modes.Clock("cpu"), untrained.model, Stats.settle
     try:
-        with latency.timing(model, clock, max_slot_tokens=3) as heads:
+        with modes.timing(model, clock, max_slot_tokens=3) as heads:
             assert heads == ["router", "diffusion"] and model.config.trained == heads
             assert model.config.max_slot_tokens == 3 and Stats.settle == clock.wait
             if fails:
@@ -107,21 +107,21 @@ def test_timing_leaves_the_model_as_it_was(untrained, fails):
 
 def test_a_failing_request_leaves_the_model_as_it_was(untrained):
     with pytest.raises(RequestError):
-        latency.modes(untrained.model, untrained.processor, [""], [CITY, CITY], repeats=1, warmup=0)
+        modes.modes(untrained.model, untrained.processor, [""], [CITY, CITY], repeats=1, warmup=0)
     assert untrained.model.config.trained == []
 
 
 def test_a_stage_waits_for_the_device_at_both_ends(untrained):
     waits = []
-    clock = latency.Clock("cpu")
+    clock = modes.Clock("cpu")
     clock.wait = lambda: waits.append(1)
-    with latency.timing(untrained.model, clock):
+    with modes.timing(untrained.model, clock):
         out = untrained.call("Hello", [CITY])
     assert len(waits) == 2 * len(out.stats.seconds) == 12
 
 
 def test_a_clock_tells_milliseconds():
-    clock = latency.Clock("cpu")
+    clock = modes.Clock("cpu")
     assert clock.between(1.0, 1.5) == 500
     result, ms = clock.time(lambda: "done")
     assert result == "done" and 0 < ms < 1000
@@ -131,7 +131,7 @@ def test_a_clock_tells_milliseconds():
 
 
 def test_smollm3_3b_has_the_numbers_of_the_true_model():
-    config = AutoConfig.for_model(**latency.SHAPES["smollm3-3b"])
+    config = AutoConfig.for_model(**modes.SHAPES["smollm3-3b"])
     assert isinstance(config, SmolLM3Config)
     with torch.device("meta"):
         base = AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16)
@@ -147,12 +147,12 @@ def test_a_shape_is_random_and_says_so(monkeypatch, tmp_path, capsys):
     processor = LaFuncProcessor.from_base(make_tokenizer("llama"))
     processor.save_pretrained(tmp_path / "tokenizer")
     tiny = make_base("llama", len(processor.tokenizer) + 100).config.to_dict()
-    monkeypatch.setitem(latency.SHAPES, "tiny", {**tiny, "model_type": "llama"})
-    model, _ = latency.shape("tiny", tmp_path / "tokenizer")
-    assert model.dtype == torch.bfloat16 and model.config.max_slot_tokens == latency.RANDOM_SLOT_TOKENS
-    monkeypatch.setattr(latency, "REQUESTS", ("Hello",))
+    monkeypatch.setitem(modes.SHAPES, "tiny", {**tiny, "model_type": "llama"})
+    model, _ = modes.shape("tiny", tmp_path / "tokenizer")
+    assert model.dtype == torch.bfloat16 and model.config.max_slot_tokens == modes.RANDOM_SLOT_TOKENS
+    monkeypatch.setattr(modes, "REQUESTS", ("Hello",))
     (tmp_path / "tools.json").write_text(json.dumps([CITY]))
-    monkeypatch.setattr(latency, "TOOLS", tmp_path / "tools.json")
+    monkeypatch.setattr(modes, "TOOLS", tmp_path / "tools.json")
     words = ["--shape", "tiny", "--checkpoint", str(tmp_path / "tokenizer"), "--device", "cpu", "--repeats", "1"]
     assert latency.run(options(*words, "--out", str(tmp_path / "modes.json"))) == 0
     found = results.read(tmp_path / "modes.json", "latency")
@@ -166,7 +166,7 @@ def test_a_shape_is_random_and_says_so(monkeypatch, tmp_path, capsys):
     "words, message",
     [
         (["--shape", "smollm4"], "shape 'smollm4' is unknown; it must be one of smollm3-3b, smollm2-135m"),
-        (["--fillers", "guessing"], "filler 'guessing' is unknown"),
+        (["--filler", "guessing"], "filler 'guessing' is unknown"),
         (["--steps", "0"], "num_steps must be a whole number of at least 1, got 0"),
         (["--repeats", "0"], "--repeats must be at least 1, got 0"),
         (["--threads", "0"], "--threads must be at least 1, got 0"),
@@ -270,7 +270,7 @@ def test_an_unknown_filler_is_named_before_anything_runs(untrained, tmp_path):
     with pytest.raises(RequestError, match="filler 'guessing' is unknown"):
         growth.growth(untrained.model, untrained.processor, journal, fillers=["guessing"])
     with pytest.raises(RequestError, match="filler 'guessing' is unknown"):
-        latency.modes(untrained.model, untrained.processor, ["Hello"], [CITY], fillers=["guessing"])
+        modes.modes(untrained.model, untrained.processor, ["Hello"], [CITY], fillers=["guessing"])
 
 
 def test_growth_through_the_command(untrained, tmp_path, monkeypatch, capsys):
@@ -279,7 +279,7 @@ def test_growth_through_the_command(untrained, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(growth, "AXES", {"calls": (1, 2)})
     words = ["--growth", "--checkpoint", str(tmp_path / "tiny"), "--repeats", "1", "--device", "cpu"]
     out = tmp_path / "growth.json"
-    assert latency.run(options(*words, "--fillers", "diffusion", "--steps", "1", "--out", str(out))) == 0
+    assert latency.run(options(*words, "--filler", "diffusion", "--steps", "1", "--out", str(out))) == 0
     found = results.read(out, "latency")
     assert found["settings"]["model"] == "tiny" and found["settings"]["steps"] == 1
     assert found["data"]["axes"]["calls"]["systems"]["diffusion"]["valid"] == [1, 1]
