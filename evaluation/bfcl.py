@@ -11,6 +11,7 @@ True
 """
 
 import json
+import math
 import random
 import sys
 from collections import defaultdict
@@ -78,7 +79,8 @@ def load(categories: Sequence[str], limit: int | None = None, seed: int = 0) -> 
     """The rows of some categories.
 
     Args:
-        limit: at most so many a category, drawn at random with the seed; in the order of the data.
+        limit: at most so many a category, drawn at random with the seed; in the order of the data. The languages of
+            simple, one category in three, share it.
 
     Raises:
         EvaluationError: a category is unknown, or `bfcl-eval` is not installed.
@@ -91,8 +93,10 @@ def load(categories: Sequence[str], limit: int | None = None, seed: int = 0) -> 
     rows = []
     for category in categories:
         found = _load(category)
-        if limit is not None and limit < len(found):
-            chosen = random.Random(f"{seed} {category}").sample(range(len(found)), limit)
+        shares = sum(name in SIMPLE for name in categories) if category in SIMPLE else 1
+        most = len(found) if limit is None else math.ceil(limit / shares)
+        if most < len(found):
+            chosen = random.Random(f"{seed} {category}").sample(range(len(found)), most)
             found = [found[at] for at in sorted(chosen)]
         rows += found
     return rows

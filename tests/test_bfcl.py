@@ -170,6 +170,7 @@ def test_a_limit_draws_the_same_rows_again_and_keeps_their_order():
     drawn = load(["multiple", "parallel"], limit=5, seed=3)
     assert drawn == load(["multiple", "parallel"], limit=5, seed=3) != load(["multiple", "parallel"], limit=5, seed=4)
     assert Counter(row.category for row in drawn) == {"multiple": 5, "parallel": 5}
+    assert Counter(row.category for row in load(bfcl.SIMPLE, limit=10)) == dict.fromkeys(bfcl.SIMPLE, 4)
     everything = [row.id for row in load(["multiple", "parallel"])]
     assert sorted((row.id for row in drawn), key=everything.index) == [row.id for row in drawn]
 

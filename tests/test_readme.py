@@ -2,6 +2,7 @@
 
 import ast
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -38,6 +39,25 @@ def test_python_blocks_parse_and_name_what_exists():
 def test_the_listed_files_are_the_files_there_are():
     listed = set(re.findall(r"^(\w+_lafunc\.py) ", README, re.MULTILINE))
     assert listed == {path.name for path in ROOT.glob("*_lafunc.py")}
+
+
+def test_the_listed_files_of_the_evaluation_are_those_there_are():
+    listed = set(re.findall(r"^([a-z]+\.py)  ", README, re.MULTILINE))
+    assert listed == {path.name for path in (ROOT / "evaluation").glob("*.py")} - {"__init__.py"}
+
+
+def test_every_command_that_a_page_names_is_one(monkeypatch):
+    from lafunc.__main__ import _parser
+
+    commands = []
+    for page in (ROOT / "README.md", ROOT / "docs" / "evaluation.md", ROOT / "docs" / "results.md"):
+        text = page.read_text(encoding="utf-8").replace(" PATH …", " PATH")
+        commands += re.findall(r"^lafunc .*|(?<=`)lafunc (?:call|eval \w+)[^`]*(?=`)", text, re.MULTILINE)
+    for command in commands:
+        words = shlex.split(command, comments=True)[1:]
+        if words != ["eval", "overlap"]:  # named without what it needs
+            _parser().parse_args(words)
+    assert len(commands) > 10
 
 
 def test_the_shipped_checkpoint_has_the_code_and_no_copies_of_it():
