@@ -250,8 +250,8 @@ def _graph(language: Automaton, length: int) -> _Graph:
                         numbers[to] = len(numbers)
                         border.append(to)
                     # Classes are told apart by what they hold: the states of a number repeat a few sets of digits.
-                    label, _ = classes.setdefault(group.members, (len(classes), group))
-                    edges.append((numbers[state], numbers[to], label))
+                    column, _ = classes.setdefault(group.members, (len(classes), group))
+                    edges.append((numbers[state], numbers[to], column))
         source, target, label = torch.tensor(edges, dtype=torch.long).view(-1, 3).unbind(1)
         order = target.argsort(stable=True)
         into = [0, *target.bincount(minlength=len(numbers)).cumsum(0).tolist()]

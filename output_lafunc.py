@@ -1,7 +1,7 @@
 """What an answer consists of, and how values become one."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Set
+from collections.abc import Iterator, Mapping, Set
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
@@ -32,7 +32,7 @@ class Stats:
     prompt_tokens: int = 0
     rounds: int = 0
     seconds: dict[str, float] = field(default_factory=dict)
-    settle: ClassVar[Callable[[], object]] = staticmethod(lambda: None)
+    settle: ClassVar[Any] = staticmethod(lambda: None)
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:

@@ -30,6 +30,7 @@ LIVE = ("live_simple", "live_multiple", "live_parallel", "live_parallel_multiple
 NO_CALL = ("irrelevance", "live_irrelevance")  # nothing offered fits: any call is wrong
 ANY_CALL = ("live_relevance",)  # something fits: any call is right
 CATEGORIES = (*NON_LIVE, "irrelevance", *LIVE, "live_irrelevance", *ANY_CALL)
+SIZES = dict(zip(CATEGORIES, (400, 100, 50, 200, 200, 200, 240, 258, 1053, 16, 24, 884, 16), strict=True))  # rows
 
 Calls = Sequence[tuple[str, Mapping[str, Any]]]  # (name, arguments) of each call
 

@@ -221,7 +221,7 @@ def _ungrounded(row: Row, calls: Calls) -> list[tuple[int, str]]:
     words, numbers = _said(conversation(row))
     found = []
     for at, (name, arguments) in enumerate(calls):
-        schema = next((tool["parameters"] for tool in row.tools if tool["name"] == name), {})
+        schema: dict[str, Any] = next((tool["parameters"] for tool in row.tools if tool["name"] == name), {})
         right = [call[name] for call in row.expected if name in call]
         for argument, value in arguments.items():
             member = schema.get("properties", {}).get(argument, {})
@@ -258,12 +258,13 @@ def _stem(word: str) -> str:
 
 def summarise(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """The counts of many records: right answers by category, faults, arguments by kind, hallucinations, cost."""
-    categories: dict[str, dict[str, int]] = {}
+    categories: dict[str, dict[str, Any]] = {}
     arguments: dict[str, Counter[str]] = {kind: Counter() for kind in KINDS}
     for record in records:
-        category = categories.setdefault(record["category"], {"right": 0, "rows": 0})
+        category = categories.setdefault(record["category"], {"right": 0, "rows": 0, "seconds": 0.0})
         category["right"] += record["right"]
         category["rows"] += 1
+        category["seconds"] += record["seconds"]
         for argument in record["arguments"]:
             arguments[argument["kind"]][argument["fault"] or "right"] += 1
     calls = sum(len(record["got"]) for record in records)

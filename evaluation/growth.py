@@ -112,7 +112,8 @@ def _form(x: int, random: Random) -> Case:
     """One call with x arguments: text, number, choice, switch, and again."""
     if x > 4 * len(TEXTS):
         raise ValueError(f"at most {4 * len(TEXTS)} arguments can be asked for, not {x}")
-    properties, values = {}, []
+    properties: dict[str, Any] = {}
+    values: list[Any] = []
     for text, number, choice, switch in zip(TEXTS, NUMBERS, CHOICES, SWITCHES, strict=True):
         properties |= {
             text: _TEXT,
@@ -231,7 +232,7 @@ def growth(
 
 
 def _filler(model: LaFuncModel, processor: LaFuncProcessor, filler: str, steps: int | None) -> Callable[[Case], Any]:
-    def answer(asked: Case) -> ToolCallOutput:
+    def answer(asked: Case) -> Any:
         # One call of whichever tool it chooses, or so many of the only one.
         plan: dict[str, Any] = {"parallel_tool_calls": False}
         if asked.calls > 1:

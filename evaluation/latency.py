@@ -67,7 +67,7 @@ def run(options: argparse.Namespace) -> int:
         about: dict[str, Any] = {"name": options.shape}
     else:
         model, processor, about = load_checkpoint(options.checkpoint)
-        model.to(where)
+        model.to(where)  # type: ignore[arg-type]
     names = options.peers or peers.PEERS if options.peers is not None else ()
     found, missing = peers.open_peers(names, model, processor)
     settings = {

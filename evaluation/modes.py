@@ -131,7 +131,8 @@ class Ticks(BaseStreamer):
     """A streamer of `generate` that notes when the prompt, the first token and each further one were there."""
 
     def __init__(self, clock: Clock):
-        self.clock, self.points = clock, []
+        self.clock = clock
+        self.points: list[Any] = []
 
     def put(self, value: Any) -> None:
         self.points.append(self.clock.point())
@@ -220,7 +221,7 @@ def modes(
 
     length = {"min_new_tokens": 1 + TIMED_TOKENS, "max_new_tokens": 1 + TIMED_TOKENS}
     thinks = bool(processor.empty_thought)
-    rounds = [*requests[:1] * warmup, *requests * repeats]
+    rounds = [*list(requests[:1]) * warmup, *list(requests) * repeats]
     limits = {} if max_slot_tokens is None else {"max_slot_tokens": max_slot_tokens}
     with timing(model, clock, **limits) as untrained:
         for at, query in enumerate(tqdm(rounds, desc="latency by mode", unit="request")):

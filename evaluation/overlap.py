@@ -144,7 +144,7 @@ class Index:
             for query in self.phrases.get(start, ()):
                 if query is not whole and tuple(found[at : at + len(query.words)]) == query.words:
                     hits.append(Hit(query, "phrase", 1.0, at))
-        places = {}  # of the first of each 8-gram that occurs in a query
+        places: dict[tuple[str, ...], int] = {}  # of the first of each 8-gram that occurs in a query
         for at, gram in enumerate(grams(found)):
             if gram in self.grams:
                 places.setdefault(gram, at)
@@ -154,11 +154,11 @@ class Index:
                 for query in self.grams[gram]:
                     shared[query.words].append(at)
             size = len(set(grams(found)))
-            for key, at in shared.items():
+            for key, ats in shared.items():
                 query = self.exact[key]
-                containment = len(at) / min(size, len(set(grams(query.words))))
+                containment = len(ats) / min(size, len(set(grams(query.words))))
                 if query is not whole and containment >= self.threshold:
-                    hits.append(Hit(query, "containment", containment, at[0]))
+                    hits.append(Hit(query, "containment", containment, ats[0]))
         unique = {hit.query.words: hit for hit in reversed(hits)}  # a phrase may stand in a text twice
         return sorted(unique.values(), key=lambda hit: (hit.kind != "exact", -hit.containment, hit.query.ids))
 

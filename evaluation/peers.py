@@ -355,7 +355,7 @@ def answer_schema(tools: Sequence[Mapping[str, Any]], calls: tuple[int, int] = (
                 "additionalProperties": False,
             }
         )
-    answer = options[0] if len(options) == 1 else {"anyOf": options}
+    answer: dict[str, Any] = options[0] if len(options) == 1 else {"anyOf": options}
     if calls[1] > 1:
         answer = {"type": "array", "items": answer, "minItems": calls[0], "maxItems": calls[1]}
     return {**answer, "$defs": definitions} if definitions else answer

@@ -93,7 +93,7 @@ def lafunc_system(model: LaFuncModel, processor: LaFuncProcessor, **options) -> 
     """LaFuNC, one call in tool mode. Its `tokens` are those that the base read after the prompt."""
 
     def answer_with_lafunc(messages, tools):
-        out = model.generate_tool_call(
+        out: Any = model.generate_tool_call(
             messages, tools, processor=processor, mode="tool", parallel_tool_calls=False, **options
         )
         calls = [(call.name, call.arguments) for call in out.tool_calls]

@@ -44,7 +44,7 @@ def read_all(folder: Path) -> dict[str, Document]:
     Raises:
         ResultError: there are none, or one of them cannot be used.
     """
-    found = {path.stem: results.read(path) for path in sorted(folder.glob("*.json"))}
+    found: dict[str, Document] = {path.stem: results.read(path) for path in sorted(folder.glob("*.json"))}
     if not found:
         raise results.ResultError(f"{folder} holds no result files; `lafunc eval bfcl` writes one")
     return found
@@ -106,9 +106,11 @@ def _made_by(document: Document) -> list[str]:
     hardware = document["hardware"]
     machine = f"{hardware['gpu'] or hardware['processor']}, {hardware['cores']} cores, {hardware['threads']} threads"
     machine += f", load {hardware['load']}"
+    begun = document.get("begun", document["commit"])
+    counted = "" if begun == document["commit"] else f", counted by {document['commit']}"
     return [
         f"`{document['command']}`  ",
-        f"<sub>commit {document['commit']}, {document['date']}; {versions}; {machine}</sub>",
+        f"<sub>commit {begun}{counted}, {document['date']}; {versions}; {machine}</sub>",
     ]
 
 
@@ -155,6 +157,8 @@ def _accuracy(document: Document) -> Iterable[str]:
             for name, found in systems.items()
         ],
     )
+    yield ""
+    yield from _duration(systems)
     errors = [(name, error) for name, found in systems.items() for error in found["errors"]]
     if errors:
         yield ""
@@ -164,6 +168,18 @@ def _accuracy(document: Document) -> Iterable[str]:
             yield f"- {name}, {error['id']}: {error['error']}"
         if len(errors) > 20:
             yield f"- … and {len(errors) - 20} more in the result file"
+
+
+def _duration(systems: Mapping[str, Any]) -> Iterable[str]:
+    """How long the rows took, and how long all of a category's would."""
+    for name, found in systems.items():
+        spent = sum(category["seconds"] for category in found["categories"].values())
+        whole = sum(c["seconds"] / c["rows"] * bfcl.SIZES[key] for key, c in found["categories"].items())
+        rows = sum(bfcl.SIZES[key] for key in found["categories"])
+        yield (
+            f"{name}: {number(spent / 60)} minutes for {found['rows']} rows, which makes {number(whole / 60)} for all "
+            f"{rows} of these categories.  "
+        )
 
 
 def _argument_cell(counts: Mapping[str, int]) -> str:

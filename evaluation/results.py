@@ -52,13 +52,22 @@ def provenance(packages: Sequence[str] = ()) -> dict[str, Any]:
 def write(path: Path, kind: str, settings: Mapping[str, Any], data: Mapping[str, Any], **made_with) -> None:
     """Write a result file, whole or not at all.
 
+    `commit` is that of the code that counted; `begun` that of the code that made the first of the rows, which differs
+    if the command was given again to count the same rows anew.
+
     Args:
         kind: which command writes such files.
         settings: what was asked for.
         data: what was found.
         made_with: see [`provenance`].
     """
-    document = {"kind": kind, "format": FORMAT, "settings": settings, **provenance(**made_with), "data": data}
+    document = {"kind": kind, "format": FORMAT, "settings": settings, **provenance(**made_with)}
+    document["begun"] = document["commit"]
+    if path.exists():
+        before = read(path)
+        if before["settings"] == json.loads(json.dumps(settings)):
+            document["begun"] = before.get("begun", before["commit"])
+    document["data"] = data
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(path.name + ".part")
     partial.write_text(json.dumps(document, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
@@ -114,7 +123,7 @@ class Journal:
         self.packed = path.with_suffix(".rows.jsonl.gz")
         settings = json.loads(json.dumps(settings))
         self.rows: list[dict[str, Any]] = []
-        header = {"format": FORMAT, "settings": settings}
+        header: dict[str, Any] = {"format": FORMAT, "settings": settings}
         if self.packed.exists() and not self.path.exists():
             self.path.write_bytes(gzip.decompress(self.packed.read_bytes()))
         if self.path.exists():

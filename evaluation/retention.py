@@ -81,7 +81,7 @@ def weights_hash(model: PreTrainedModel) -> str:
     digest = hashlib.sha256()
     for name, tensor in (*model.named_parameters(), *model.named_buffers()):
         digest.update(f"{name} {tensor.dtype} {list(tensor.shape)}\n".encode())
-        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
+        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
     return digest.hexdigest()
 
 
@@ -107,14 +107,16 @@ class Comparison:
     ):
         if not tokenizer.chat_template:
             raise EvaluationError("the base's tokenizer has no chat template, so there is no chat to compare with")
-        self.model, self.processor, self.base, self.tokenizer = model, processor, base, tokenizer
-        self.generation = {"max_new_tokens": max_new_tokens, "do_sample": False}
+        self.model, self.processor = model, processor
+        self.base: Any = base
+        self.tokenizer: Any = tokenizer
+        self.generation: dict[str, Any] = {"max_new_tokens": max_new_tokens, "do_sample": False}
         self.thinks = "enable_thinking" in tokenizer.get_chat_template()
 
     def answer(self, question: Question) -> dict[str, Any]:
         """A question in both modes, with a tool call between them: the row of a journal."""
         row: dict[str, Any] = {"set": question.set, "id": question.id, "chat": self._turns(question, "chat")}
-        out = self.model.generate_tool_call(
+        out: Any = self.model.generate_tool_call(
             [{"role": "user", "content": question.turns[0]}],
             [SEARCH],
             processor=self.processor,
@@ -151,10 +153,10 @@ class Comparison:
             lambda _, inputs: reads.append(inputs[0][0].tolist())
         )
         try:
-            text = self.model.generate_tool_call(messages, processor=self.processor, mode=mode, **self.generation).text
+            out: Any = self.model.generate_tool_call(messages, processor=self.processor, mode=mode, **self.generation)
         finally:
             handle.remove()
-        same_prompt = reads[0] == prompt
+        text, same_prompt = out.text, reads[0] == prompt
         if not same_prompt:
             text = decode(self.model.generate(ids, attention_mask=attention_mask, **self.generation))
         logits, own = self.model(ids).logits, self.base(ids).logits  # [1, P, V]

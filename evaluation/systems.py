@@ -164,7 +164,8 @@ def _raw(request: Request, reader: Reader, processor: LaFuncProcessor, row: Row,
     for head in heads:
         head = "\n</tool_call>\n" + head if text else head
         unread += vocabulary.encode(head)
-        begun, written = text + head, []
+        begun = text + head
+        written: list[int] = []
         while len(written) < MAX_RAW_TOKENS and reader.lengths[0] + len(unread) < request.room + len(request.prompt):
             token = int(reader.logits(reader.read([unread])[0, -1]).argmax())
             unread = []

@@ -10,7 +10,8 @@ from conftest import make_base, make_pair, make_tokenizer
 from transformers import AutoConfig, AutoModelForCausalLM, SmolLM3Config
 
 from lafunc import LaFuncProcessor, RequestError
-from lafunc.evaluation import growth, latency, modes, results
+from lafunc.evaluation import bfcl, growth, latency, modes, peers, results
+from lafunc.evaluation.peers import PeerAnswer
 from lafunc.output_lafunc import Stats
 
 CITY = {
@@ -285,3 +286,30 @@ def test_growth_through_the_command(untrained, tmp_path, monkeypatch, capsys):
     assert found["data"]["axes"]["calls"]["systems"]["diffusion"]["valid"] == [1, 1]
     assert len(list(results.read_rows(out))) == 2
     assert "diffusion" in capsys.readouterr().out
+
+
+# ---------------------------------------------------------------------------------------------------- peers
+
+
+def test_the_race_through_the_command_names_who_is_missing(untrained, tmp_path, monkeypatch, capsys):
+    untrained.model.save_pretrained(tmp_path / "tiny", include_base=True)
+    untrained.processor.save_pretrained(tmp_path / "tiny")
+    row = bfcl.Row("r", "simple_python", [{"role": "user", "content": "Weather in Rome?"}], [CITY], [CITY], [])
+    peer = Fake()
+    peer.package, peer.version = "pytest", "1.0"
+    peer.call = lambda prompt, tools, **how: PeerAnswer([("get_weather", {"city": "Rome"})], "", 7, 5, True)
+    monkeypatch.setattr(bfcl, "load", lambda categories, limit, seed: [row])
+    monkeypatch.setattr(bfcl, "version", lambda: "0")
+    monkeypatch.setattr(bfcl, "score", lambda row, calls: SimpleNamespace(valid=calls[0][1] == {"city": "Rome"}))
+    monkeypatch.setattr(peers, "open_peers", lambda names, *_: ({"fake": peer}, {"outlines": "not installed"}))
+    out = tmp_path / "peers.json"
+    words = ["--peers", "--filler", "diffusion", "--checkpoint", str(tmp_path / "tiny"), "--out", str(out)]
+    assert latency.run(options(*words)) == 0
+    found = results.read(out, "latency")
+    assert found["settings"]["filler"] == "diffusion" and found["settings"]["rows"] == 1
+    assert found["data"]["missing"] == {"outlines": "not installed"}
+    assert found["data"]["systems"]["fake"]["accuracy"] == 1 and found["data"]["systems"]["fake"]["version"] == "1.0"
+    assert [record["id"] for record in results.read_rows(out)] == ["r"]
+    assert "missing     outlines: not installed" in capsys.readouterr().out
+    again = latency.run(options(*words))
+    assert again == 0 and results.read(out)["data"]["systems"] == found["data"]["systems"]  # nothing measured twice

@@ -36,6 +36,15 @@ def test_a_result_says_what_made_it(tmp_path, monkeypatch):
     assert [path.name for path in (tmp_path / "deep").iterdir()] == ["x.json"]
 
 
+def test_counting_anew_keeps_the_commit_that_made_the_rows(tmp_path, monkeypatch):
+    path = tmp_path / "x.json"
+    for commit, settings in (("a", {"seed": 0}), ("b", {"seed": 0}), ("c", {"seed": 1})):
+        monkeypatch.setattr(results, "_commit", lambda: commit)  # noqa: B023
+        results.write(path, "bfcl", settings, {})
+        found = results.read(path)
+        assert (found["commit"], found["begun"]) == (commit, {"a": "a", "b": "a", "c": "c"}[commit])
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
