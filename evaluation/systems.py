@@ -151,7 +151,7 @@ def _fill(
 
 
 def _raw(request: Request, reader: Reader, processor: LaFuncProcessor, row: Row, gold_plan: bool) -> Answer:
-    """The base writes on after `<tool_call>`, greedily, until it ends or turns to something else.
+    """The base writes on after `<tool_call>`, greedily, until it ends, turns to something else, or is past mending.
 
     With a gold plan the calls are begun for it, name by name, and it writes each to its end.
     """
@@ -175,7 +175,7 @@ def _raw(request: Request, reader: Reader, processor: LaFuncProcessor, row: Row,
             unread = [token]
             text = begun + vocabulary.decode_bytes(written).decode(errors="replace")
             _, broken, rest = parse(text)
-            if not broken and "{" not in rest and (gold_plan or len(rest) > MAX_REST):
+            if hopeless(text) or not broken and "{" not in rest and (gold_plan or len(rest) > MAX_REST):
                 break
         text = begun + vocabulary.decode_bytes(written).decode(errors="replace")
     calls, broken, _ = parse(text)
@@ -202,6 +202,20 @@ def parse(text: str) -> tuple[list[tuple[str, dict[str, Any]]], int, str]:
             if end < 0:
                 return calls, broken, ""
     return calls, broken, text[end:]
+
+
+def hopeless(text: str) -> bool:
+    """Whether the last call that was begun can no longer become JSON, whatever follows."""
+    last = text.rfind("<tool_call>")
+    at = text.find("{", last)
+    if at < 0:
+        return False
+    try:
+        json.JSONDecoder().raw_decode(text, at)
+    except json.JSONDecodeError as error:
+        # What is cut off fails where it ends, at the start of its string, or within the word or number that it is in.
+        return not error.msg.startswith("Unterminated") and error.pos < len(text.rstrip()) - len("\\uD83D\\uDE00")
+    return False
 
 
 def valid(row: Row, name: str, arguments: dict[str, Any]) -> bool:

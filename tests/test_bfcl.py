@@ -13,7 +13,7 @@ from lafunc.evaluation import bfcl, results
 from lafunc.evaluation.accuracy import measure
 from lafunc.evaluation.bfcl import EvaluationError, Row, averages, load, score, tool
 from lafunc.evaluation.breakdown import FAULTS, examine, grounded, summarise
-from lafunc.evaluation.systems import RAW, Answer, answers, parse, systems
+from lafunc.evaluation.systems import RAW, Answer, answers, hopeless, parse, systems
 
 try:
     bfcl.version()
@@ -420,6 +420,27 @@ def test_systems_are_those_that_differ():
 )
 def test_parsing_what_nothing_forced(text, calls, broken):
     assert parse(text)[:2] == (calls, broken)
+
+
+@given(
+    st.recursive(st.none() | st.booleans() | st.floats(allow_nan=False, allow_infinity=False) | st.text(), st.lists)
+)
+def test_no_beginning_of_json_is_hopeless(value):
+    text = "<tool_call>\n" + json.dumps({"name": "a", "arguments": {"b": value, "c": {}}}, ensure_ascii=False)
+    assert not any(hopeless(text[:end]) for end in range(len(text) + 1))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"name": "a", arguments: {"b": 1}}',
+        '{"name": "a" and then more',
+        '{"name": "a\nb", "arguments": {}',
+        "{'name': 'a'}",
+    ],
+)
+def test_what_cannot_become_json_is_hopeless(text):
+    assert hopeless("<tool_call>" + text + " and so on and so on")
 
 
 def test_each_system_fills_the_same_plan_and_answers_as_it_would_alone(pair):
