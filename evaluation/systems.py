@@ -157,7 +157,7 @@ def _raw(request: Request, reader: Reader, processor: LaFuncProcessor, row: Row,
     """
     vocabulary = processor.vocabulary
     ends = set(processor.tokenizer.all_special_ids)
-    heads = [CALL_OPEN]
+    heads = [CALL_OPEN.rstrip()]  # the space belongs to the name's first token
     if gold_plan:
         heads = [f'{CALL_OPEN}{json.dumps(tool.name, ensure_ascii=False)}, "arguments":' for tool in request.plan]
     text, unread = "", list(request.opening)
