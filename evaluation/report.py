@@ -104,7 +104,7 @@ OVERLAP = "Training rows whose text meets an evaluation query; what counts stand
 def _made_by(document: Document) -> list[str]:
     versions = ", ".join(f"{name} {version}" for name, version in document["versions"].items())
     hardware = document["hardware"]
-    machine = f"{hardware['gpu'] or hardware['processor']}, {hardware['cores']} cores, {hardware['threads']} threads"
+    machine = f"{hardware['gpu'] or hardware['processor']}, {hardware['cores']} cores, threads: {hardware['threads']}"
     machine += f", load {hardware['load']}"
     begun = document.get("begun", document["commit"])
     counted = "" if begun == document["commit"] else f", counted by {document['commit']}"
@@ -321,8 +321,8 @@ def _overlap(document: Document) -> Iterable[str]:
         f"{totals['rows']} training rows in {len(data['files'])} files of {', '.join(settings['train'])} against "
         f"{evaluation['queries']} queries; threshold {settings['threshold']}. {totals['rows_hit']} rows meet a query: "
         f"{totals['exact']} exact, {totals['phrase']} as a phrase, {totals['containment']} by 8-grams; "
-        f"{evaluation['rows_met']} of {evaluation['rows']} evaluation rows are met. {totals['short']} further rows "
-        "hold a query of less than three words."
+        f"{evaluation['rows_met']} of {evaluation['rows']} evaluation rows are met. {totals['short']} times a row "
+        "holds a query of fewer than three words as a text of its own."
     )
     found = [file for file in data["files"] if file["hits"]]
     if found:

@@ -46,7 +46,7 @@ def test_the_listed_files_of_the_evaluation_are_those_there_are():
     assert listed == {path.name for path in (ROOT / "evaluation").glob("*.py")} - {"__init__.py"}
 
 
-def test_every_command_that_a_page_names_is_one(monkeypatch):
+def test_every_command_that_a_page_names_is_one():
     from lafunc.__main__ import _parser
 
     commands = []
@@ -55,7 +55,7 @@ def test_every_command_that_a_page_names_is_one(monkeypatch):
         commands += re.findall(r"^lafunc .*|(?<=`)lafunc (?:call|eval \w+)[^`]*(?=`)", text, re.MULTILINE)
     for command in commands:
         words = shlex.split(command, comments=True)[1:]
-        if words != ["eval", "overlap"]:  # named without what it needs
+        if words != ["eval", "overlap"] and "--help" not in words:  # named without what it needs; ends the program
             _parser().parse_args(words)
     assert len(commands) > 10
 
