@@ -447,7 +447,7 @@ def _draw_peers(systems: Mapping[str, Any], path: Path) -> None:
     import matplotlib.pyplot as plt
 
     found = {name: s["ratio"] for name, s in systems.items() if name != "lafunc" and s["ratio"]["median"] is not None}
-    figure, axes = plt.subplots(figsize=(6, 1 + 0.45 * len(found)), layout="constrained")
+    figure, axes = plt.subplots(figsize=(7, 1 + 0.45 * len(found)), layout="constrained")
     for at, ratio in enumerate(found.values()):
         axes.plot(
             [ratio["q1"], ratio["q3"]], [at, at], color=f"C{at}", linewidth=5, alpha=0.35, solid_capstyle="round"
@@ -457,7 +457,7 @@ def _draw_peers(systems: Mapping[str, Any], path: Path) -> None:
     axes.axvline(1, color="black", linewidth=0.8)
     axes.set_yticks(range(len(found)), list(found))
     axes.set_ylim(len(found) - 0.4, -0.6)
-    axes.set_xlabel("time per time of LaFuNC on the same row (right of the line LaFuNC is faster)")
+    axes.set_xlabel("time per time of LaFuNC, same row (above 1: LaFuNC is faster)")
     axes.grid(axis="x", alpha=0.3)
     figure.savefig(path, dpi=130, metadata={"Software": None})
     plt.close(figure)
