@@ -179,6 +179,8 @@ def _raw(request: Request, reader: Reader, processor: LaFuncProcessor, row: Row,
                 break
         text = begun + vocabulary.decode_bytes(written).decode(errors="replace")
     calls, broken, _ = parse(text)
+    if broken:  # the leaderboard decodes an answer as a whole or not at all
+        calls = []
     return Answer(calls=calls, invalid=broken + sum(not valid(row, *call) for call in calls), text=text)
 
 

@@ -461,6 +461,21 @@ def test_each_system_fills_the_same_plan_and_answers_as_it_would_alone(pair):
                 assert answer.stats["base_passes"] == alone.stats.base_passes
 
 
+def test_raw_text_with_a_broken_call_has_no_calls(pair, monkeypatch):
+    """One call that can be read does not make an answer of two right."""
+    row, chosen = first("simple_python"), systems([RAW], [1], ["confidence"])
+    good = '{"name": "calculate_triangle_area", "arguments": {"base": 10, "height": 5}}'
+    for text, calls, invalid in (
+        (good, 1, 0),
+        (good + '\n{"name": "calculate', 0, 1),
+        (good.replace("10", "[]"), 1, 1),
+    ):
+        found = parse(text)
+        monkeypatch.setattr("lafunc.evaluation.systems.parse", lambda _, found=found: found)
+        ((_, answer),) = answers(pair.model, pair.processor, row, chosen)
+        assert (len(answer.calls), answer.invalid) == (calls, invalid)
+
+
 def test_a_row_that_raises_is_its_answer(pair):
     row = first("simple_python")
     refused = Row(row.id, row.category, row.messages, [{"name": "f", "parameters": {"$ref": "#/no"}}], [], [])
