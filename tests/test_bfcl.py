@@ -472,8 +472,8 @@ def test_raw_text_with_a_broken_call_has_no_calls(pair, monkeypatch):
     ):
         found = parse(text)
         monkeypatch.setattr("lafunc.evaluation.systems.parse", lambda _, found=found: found)
-        ((_, answer),) = answers(pair.model, pair.processor, row, chosen)
-        assert (len(answer.calls), answer.invalid) == (calls, invalid)
+        ((_, answer),) = answers(pair.model, pair.processor, row, chosen, gold_plan=True)
+        assert (answer.error, len(answer.calls), answer.invalid) == (None, calls, invalid)
 
 
 def test_a_row_that_raises_is_its_answer(pair):
