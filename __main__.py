@@ -13,11 +13,9 @@ from transformers.utils import logging
 
 from . import LaFuncModel, LaFuncProcessor
 from .diffusion_lafunc import SCHEDULES
+from .evaluation.checkpoint import SHIPPED
 from .evaluation.commands import add_commands
 from .request_lafunc import FILLERS, MODES
-
-# A checkout has the shipped checkpoint beside this file; an installed wheel does not.
-SHIPPED_CHECKPOINT = Path(__file__).parent / "checkpoints" / "lafunc-smollm2-135m"
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -35,7 +33,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     call = commands.add_parser("call", help="answer one request, with text or with tool calls, and show the way")
     call.add_argument("query", metavar="QUERY")
-    call.add_argument("--checkpoint", default=str(SHIPPED_CHECKPOINT), metavar="DIR", help="folder or Hub id")
+    call.add_argument("--checkpoint", default=str(SHIPPED), metavar="DIR", help="folder or Hub id")
     call.add_argument("--tools", metavar="FILE", help="JSON list of tools; none: the model can only chat")
     call.add_argument(
         "--mode", choices=("auto", *MODES), help="default: auto, or tool as long as the router is untrained"
@@ -54,7 +52,7 @@ def run_call(options: argparse.Namespace) -> int:
     """`lafunc call`"""
     tools = _read_tools(options.tools) if options.tools else None
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    if not os.path.isdir(options.checkpoint) and options.checkpoint == str(SHIPPED_CHECKPOINT):
+    if not os.path.isdir(options.checkpoint) and options.checkpoint == str(SHIPPED):
         raise OSError("no checkpoint beside this installation; name one with --checkpoint (a folder or a Hub id)")
     logging.disable_progress_bar()
     show = (lambda *_: None) if options.json else _line

@@ -290,7 +290,9 @@ class LaFuncModel(PreTrainedModel):
         sliding = any(getattr(layer, "is_sliding", None) is not False for layer in layers)
         asked = [row for row in rows if row.mode in ("auto", "tool")]
         for group in [[row] for row in asked] if sliding else [asked] if asked else []:
-            self._call_tools(group, processor, parallel_tool_calls, filler, schedule, num_steps, return_trace, stats)
+            planned, reader = self._plan_calls(group, processor, parallel_tool_calls, stats)
+            if planned:
+                self._fill_calls(planned, reader, processor, filler, schedule, num_steps, return_trace, stats)
         for row in rows:
             if row.mode != "tool":
                 with stats.stage(row.mode):
@@ -310,26 +312,10 @@ class LaFuncModel(PreTrainedModel):
         stats.base_tokens += len(prompt) + max(len(written) - 1, 0)
         return processor.tokenizer.decode(written, skip_special_tokens=True)
 
-    def _call_tools(
-        self,
-        rows: list[Request],
-        processor: LaFuncProcessor,
-        parallel: bool,
-        filler: str,
-        schedule: str,
-        num_steps: int,
-        return_trace: bool,
-        stats: Stats,
-    ) -> None:
-        """Decide the mode of each row, then plan and fill those in tool mode."""
-        planned, reader = self._plan_calls(rows, processor, parallel, stats)
-        if planned:
-            self._fill_calls(planned, reader, processor, filler, schedule, num_steps, return_trace, stats)
-
     def _plan_calls(
         self, rows: list[Request], processor: LaFuncProcessor, parallel: bool, stats: Stats
     ) -> tuple[list[Request], Reader]:
-        """The rows in tool mode, each with its plan; and the base, which has read their prompts and nothing else."""
+        """Decide the mode of each row; plan those in tool mode. Returns these, and the base after their prompts."""
         with stats.stage("prefill"):
             reader = Reader(self.base, [row.prompt for row in rows], self.head.symbols[0], stats)
         with stats.stage("router"):

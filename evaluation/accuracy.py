@@ -44,7 +44,6 @@ def run(options: argparse.Namespace) -> int:
     """Measure and write the result file; prints what is in it."""
     categories = _categories(options.categories, options.gold_plan)
     rows = bfcl.load(categories, options.limit, options.seed)
-    bfcl.version()
     model, processor, about = load_checkpoint(options.checkpoint)
     if options.max_slot_tokens:
         model.config.max_slot_tokens = options.max_slot_tokens
@@ -87,12 +86,14 @@ def measure(
         `systems`: by name the leaderboard's `averages` and the counts of [`summarise`].
     """
     done = {(record["id"], record["system"]) for record in journal.rows}
+    right = sum(record["right"] for record in journal.rows)
     with untrained_allowed(model), tqdm(rows, desc="bfcl", unit="row", file=sys.stderr) as bar:
         for row in bar:
             left = [system for system in systems if (row.id, system.name) not in done]
             for system, answer in answers(model, processor, row, left, gold_plan) if left else ():
                 journal.add({"system": system.name, **examine(row, answer)})
-            bar.set_postfix_str(f"{sum(record['right'] for record in journal.rows)}/{len(journal.rows)} right")
+                right += journal.rows[-1]["right"]
+            bar.set_postfix_str(f"{right}/{len(journal.rows)} right")
     found = {}
     for system in systems:
         counts = summarise([record for record in journal.rows if record["system"] == system.name])
@@ -121,7 +122,7 @@ def systems_table(found: Mapping[str, Any]) -> list[str]:
     )
     rows = []
     for name, counts in found.items():
-        average, rate, spent = counts["averages"], counts["hallucination_rate"], counts["milliseconds"] or {}
+        average, rate, spent = counts["averages"], counts["hallucination_rate"], counts["milliseconds"]
         rows.append(
             [
                 name,

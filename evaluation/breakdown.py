@@ -31,6 +31,7 @@ from itertools import permutations
 from typing import Any
 
 from .bfcl import ANY_CALL, NO_CALL, Calls, Row, score, score_argument
+from .quantiles import spread
 from .systems import Answer
 
 FAULTS = ("error", "mode", "count", "tool", "invalid", "missing", "extra", "value", "checker")
@@ -282,7 +283,7 @@ def summarise(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         "undue_calls": undue,
         "hallucination_rate": hallucinated / calls if calls else None,
         "errors": [{"id": record["id"], "error": record["error"]} for record in records if record["error"]],
-        "milliseconds": _spread([1000 * record["seconds"] for record in records if not record["error"]]),
+        "milliseconds": spread([1000 * record["seconds"] for record in records if not record["error"]]),
         "base_passes": _mean([record["stats"]["base_passes"] for record in records if record["stats"]]),
         "head_passes": _mean([record["stats"]["head_passes"] for record in records if record["stats"]]),
     }
@@ -290,14 +291,3 @@ def summarise(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 def _mean(values: Sequence[float]) -> float | None:
     return sum(values) / len(values) if values else None
-
-
-def _spread(values: Sequence[float]) -> dict[str, float] | None:
-    """Median, and the tenth that is fastest and slowest."""
-    if not values:
-        return None
-    ordered = sorted(values)
-    at = {"p10": 0.1, "median": 0.5, "p90": 0.9}
-    return {name: ordered[round(share * (len(ordered) - 1))] for name, share in at.items()} | {
-        "mean": sum(ordered) / len(ordered)
-    }

@@ -13,6 +13,7 @@ from .. import LaFuncModel, LaFuncProcessor
 from .bfcl import EvaluationError
 from .results import ROOT
 
+# A checkout has it; an installed wheel does not.
 SHIPPED = ROOT / "checkpoints" / "lafunc-smollm2-135m"
 
 

@@ -21,7 +21,8 @@ from tqdm import tqdm
 
 from .. import LaFuncModel, LaFuncProcessor, ToolCallOutput
 from ..request_lafunc import FILLERS, check_options
-from .modes import RANDOM_NOTE, Clock, spread, timing
+from .modes import RANDOM_NOTE, Clock, timing
+from .quantiles import spread
 from .results import Journal
 
 AXES: dict[str, tuple[int, ...]] = {

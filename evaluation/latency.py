@@ -85,9 +85,12 @@ def run(options: argparse.Namespace) -> int:
     }
     print(f"model       {settings['model']}, {settings['weights']} weights, {settings['dtype']} on {where.type}")
     out = options.out or Path("results") / f"latency-{measured}.json"
-    data = {"growth": _growth, "modes": _modes, "peers": _race}[measured](
-        model, processor, found, rows, options, settings, out
-    )
+    if measured == "modes":
+        data = _modes(model, processor, options, settings)
+    elif measured == "growth":
+        data = _growth(model, processor, found, options, settings, out)
+    else:
+        data = _race(model, processor, found, rows, options, settings, out)
     data["missing"] = missing
     results.write(out, "latency", settings, data, packages=[peer.package for peer in found.values()])
     for name, why in missing.items():
@@ -96,7 +99,7 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _modes(model, processor, found, rows, options, settings, out) -> dict[str, Any]:
+def _modes(model, processor, options, settings) -> dict[str, Any]:
     settings["repeats"] = options.repeats
     tools = json.loads(modes.TOOLS.read_text(encoding="utf-8"))
     # An untrained head does not know when a value is complete either.
@@ -109,7 +112,7 @@ def _modes(model, processor, found, rows, options, settings, out) -> dict[str, A
     return data
 
 
-def _growth(model, processor, found, rows, options, settings, out) -> dict[str, Any]:
+def _growth(model, processor, found, options, settings, out) -> dict[str, Any]:
     settings["repeats"] = options.repeats
     journal = results.Journal(out, settings)
     data = growth.growth(

@@ -32,10 +32,11 @@ from transformers.generation import BaseStreamer
 from .. import LaFuncModel, LaFuncProcessor
 from ..output_lafunc import Stats
 from ..request_lafunc import FILLERS, check_options
-from . import results
+from .checkpoint import SHIPPED
+from .quantiles import spread
+from .results import ROOT
 
-CHECKPOINT = results.ROOT / "checkpoints" / "lafunc-smollm2-135m"
-TOOLS = results.ROOT / "examples" / "tools.json"
+TOOLS = ROOT / "examples" / "tools.json"
 SHARES = {"chat": 0.60, "think": 0.15, "tool": 0.25}
 TOKENS = {"chat": 32, "think": 128}  # of an answer, after the first one
 TIMED_TOKENS = 32  # what each of them takes is the mean of so many
@@ -139,14 +140,6 @@ class Ticks(BaseStreamer):
 
     def end(self) -> None:
         pass
-
-
-def spread(samples: Sequence[float]) -> dict[str, float]:
-    """Median, 10th and 90th percentile."""
-    low, median, high = torch.tensor(samples, dtype=torch.double).quantile(
-        torch.tensor([0.1, 0.5, 0.9], dtype=torch.double)
-    )
-    return {"median": float(median), "p10": float(low), "p90": float(high)}
 
 
 @contextmanager
@@ -286,7 +279,7 @@ def weigh(medians: Mapping[str, Mapping[str, float]], tool: float) -> tuple[dict
 
 
 def shape(
-    name: str, checkpoint: str | Path = CHECKPOINT, device: torch.device | str = "cpu"
+    name: str, checkpoint: Path = SHIPPED, device: torch.device | str = "cpu"
 ) -> tuple[LaFuncModel, LaFuncProcessor]:
     """A model of a known shape with random weights in bfloat16, made on the device, and the processor of a checkpoint.
 

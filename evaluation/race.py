@@ -9,7 +9,6 @@ is left out of its times, and out of its ratio. How many these are, and the erro
 """
 
 import random
-import statistics
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
@@ -20,6 +19,7 @@ from tqdm import tqdm
 from ..modeling_lafunc import LaFuncModel
 from ..processing_lafunc import LaFuncProcessor
 from .peers import Peer, PeerAnswer, find_fault
+from .quantiles import quantile, spread
 
 LAFUNC = "lafunc"  # the system that the ratios refer to
 WARM_UP = (
@@ -161,11 +161,7 @@ def summarize(records: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any]]
             "rows": len(answers),
             "valid": len(valid),
             "accuracy": sum(given["correct"] for given in answers) / len(answers),
-            "seconds": {
-                "median": quantile(seconds, 0.5),
-                "p10": quantile(seconds, 0.1),
-                "p90": quantile(seconds, 0.9),
-            },
+            "seconds": spread(seconds),
             "ratio": {
                 "rows": len(ratios),
                 "median": quantile(ratios, 0.5),
@@ -183,12 +179,3 @@ def summarize(records: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any]]
             ],
         }
     return summary
-
-
-def quantile(values: Sequence[float], share: float) -> float | None:
-    """The value below which this share of the values lies, interpolated; None if there are none."""
-    if not values:
-        return None
-    if len(values) == 1:
-        return float(values[0])
-    return statistics.quantiles(values, n=100, method="inclusive")[round(share * 100) - 1]

@@ -15,6 +15,7 @@ from .breakdown import FAULTS, KINDS
 from .markdown import number, percent, table
 
 BEGIN, END = "<!-- results: written by `lafunc eval report` -->", "<!-- end of results -->"
+SHOWN_ERRORS = 20
 Document = Mapping[str, Any]
 
 
@@ -159,15 +160,18 @@ def _accuracy(document: Document) -> Iterable[str]:
     )
     yield ""
     yield from _duration(systems)
+    yield from _errors("Rows that raised; each counts as wrong", systems)
+
+
+def _errors(title: str, systems: Mapping[str, Any]) -> Iterable[str]:
+    """The first errors of all systems, and how many there are; nothing where there are none."""
     errors = [(name, error) for name, found in systems.items() for error in found["errors"]]
     if errors:
-        yield ""
-        yield f"Rows that raised ({len(errors)}; each counts as wrong):"
-        yield ""
-        for name, error in errors[:20]:
-            yield f"- {name}, {error['id']}: {error['error']}"
-        if len(errors) > 20:
-            yield f"- … and {len(errors) - 20} more in the result file"
+        yield from ("", f"{title} ({len(errors)}):", "")
+        for name, error in errors[:SHOWN_ERRORS]:
+            yield f"- {name}, {error['id']}: {' '.join(str(error['error']).split())[:200]}"
+        if len(errors) > SHOWN_ERRORS:
+            yield f"- … and {len(errors) - SHOWN_ERRORS} more in the result file"
 
 
 def _duration(systems: Mapping[str, Any]) -> Iterable[str]:
@@ -217,15 +221,7 @@ def _peers(document: Document) -> Iterable[str]:
         yield f"\n{name} is missing: {why}"
     yield ""
     yield f"![Time of each system per time of LaFuNC](figures/{document['name']}.png)"
-    errors = [(name, error) for name, found in data["systems"].items() for error in found["errors"]]
-    if errors:
-        yield ""
-        yield f"Rows without a valid call ({len(errors)}):"
-        yield ""
-        for name, error in errors[:20]:
-            yield f"- {name}, {error['id']}: {' '.join(str(error['error']).split())[:200]}"
-        if len(errors) > 20:
-            yield f"- … and {len(errors) - 20} more in the result file"
+    yield from _errors("Rows without a valid call; each counts as wrong", data["systems"])
 
 
 def _growth(document: Document) -> Iterable[str]:
@@ -352,7 +348,7 @@ def summary(documents: Mapping[str, Document]) -> list[str]:
                     f"{found['right']} of {found['rows']}",
                     str(found["invalid"]),
                     number(found["base_passes"]),
-                    number((found["milliseconds"] or {}).get("median"), 0),
+                    number(found["milliseconds"]["median"], 0),
                 ]
             )
         trained = ", ".join(document["settings"]["checkpoint"]["trained"]) or "none"

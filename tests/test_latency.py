@@ -12,6 +12,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, SmolLM3Config
 from lafunc import LaFuncProcessor, RequestError
 from lafunc.evaluation import bfcl, growth, latency, modes, peers, results
 from lafunc.evaluation.peers import PeerAnswer
+from lafunc.evaluation.quantiles import spread
 from lafunc.output_lafunc import Stats
 
 CITY = {
@@ -86,8 +87,8 @@ def test_the_weighted_sums_are_those_computed_by_hand():
 
 
 def test_spread_is_median_and_deciles():
-    assert modes.spread(range(11)) == {"median": 5, "p10": 1, "p90": 9}
-    assert modes.spread([4.0]) == {"median": 4, "p10": 4, "p90": 4}
+    assert spread(range(11)) == {"median": 5, "p10": 1, "p90": 9}
+    assert spread([4.0]) == {"median": 4, "p10": 4, "p90": 4}
 
 
 @pytest.mark.parametrize("fails", [False, True])
