@@ -1,0 +1,1 @@
+"""Training data: converters to one row format, synthesis from schemas, mixing. See docs/data.md."""
