@@ -10,6 +10,7 @@ once and stops where the cursor disagrees. Both therefore take the same decision
     draft again from  get_weather("Tokyo…           at most `rounds` times, then left to right
 """
 
+import copy
 import math
 import os
 import sys
@@ -35,20 +36,36 @@ class Reader:
         base: any causal language model of transformers.
         prompts: token ids per row.
         mask_embedding: [H], read in place of the id -1.
+        beginning: a reader of one row that has read what all prompts begin with, and which is not read again.
 
     Attributes:
         prompt: hidden states of the prompts, [B, P, H], left-padded.
         prompt_mask: [B, P], True at tokens.
     """
 
-    def __init__(self, base: PreTrainedModel, prompts: Sequence[Sequence[int]], mask_embedding: Tensor, stats: Stats):
+    def __init__(
+        self,
+        base: PreTrainedModel,
+        prompts: Sequence[Sequence[int]],
+        mask_embedding: Tensor,
+        stats: Stats,
+        beginning: "Reader | None" = None,
+    ):
         self.base, self.mask_embedding, self.stats = base, mask_embedding, stats
         self.device: torch.device = base.get_input_embeddings().weight.device  # type: ignore[assignment]
-        self.cache = DynamicCache(config=base.config)
-        self.cache.activate_past_recording()  # sliding windows forget what a rewind needs, unless told to keep it
-        self.mask = torch.zeros(len(prompts), 0, dtype=torch.long, device=self.device)
-        self.lengths = [0] * len(prompts)
-        self.prompt = self.read(prompts, left=True)
+        if beginning is None:
+            self.cache = DynamicCache(config=base.config)
+            self.cache.activate_past_recording()  # sliding windows forget what a rewind needs, unless told to keep it
+            self.mask = torch.zeros(len(prompts), 0, dtype=torch.long, device=self.device)
+            self.lengths = [0] * len(prompts)
+            self.prompt = self.read(prompts, left=True)  # [B, P, H]
+        else:
+            self.cache = copy.deepcopy(beginning.cache)
+            self.cache.batch_repeat_interleave(len(prompts))
+            self.mask = beginning.mask.expand(len(prompts), -1)
+            self.lengths = beginning.lengths * len(prompts)
+            rest = self.read([prompt[beginning.lengths[0] :] for prompt in prompts], left=True)
+            self.prompt = torch.cat([beginning.prompt.expand(len(prompts), -1, -1), rest], dim=1)  # [B, P, H]
         self.prompt_mask = self.mask.bool()
         stats.prompt_tokens += sum(self.lengths)
 

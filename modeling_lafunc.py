@@ -313,11 +313,16 @@ class LaFuncModel(PreTrainedModel):
         return processor.tokenizer.decode(written, skip_special_tokens=True)
 
     def _plan_calls(
-        self, rows: list[Request], processor: LaFuncProcessor, parallel: bool, stats: Stats
+        self,
+        rows: list[Request],
+        processor: LaFuncProcessor,
+        parallel: bool,
+        stats: Stats,
+        beginning: Reader | None = None,
     ) -> tuple[list[Request], Reader]:
         """Decide the mode of each row; plan those in tool mode. Returns these, and the base after their prompts."""
         with stats.stage("prefill"):
-            reader = Reader(self.base, [row.prompt for row in rows], self.head.symbols[0], stats)
+            reader = Reader(self.base, [row.prompt for row in rows], self.head.symbols[0], stats, beginning)
         with stats.stage("router"):
             if "router" in self.config.trained:
                 self._route(rows, reader)

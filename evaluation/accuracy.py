@@ -4,6 +4,7 @@ Every row's record is written as soon as it is made, so a run that was killed go
 """
 
 import argparse
+import json
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -18,7 +19,7 @@ from . import bfcl, results
 from .breakdown import examine, summarise
 from .checkpoint import add_checkpoint, load_checkpoint, untrained_allowed
 from .markdown import number, table
-from .systems import RAW, System, answers, systems
+from .systems import RAW, Beginnings, System, answers, systems
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -86,11 +87,15 @@ def measure(
         `systems`: by name the leaderboard's `averages` and the counts of [`summarise`].
     """
     done = {(record["id"], record["system"]) for record in journal.rows}
+    # Rows with the same tools stand together, so that their tools are read once.
+    offers: dict[str, int] = {}
+    rows = sorted(rows, key=lambda row: offers.setdefault(json.dumps(row.tools), len(offers)))
+    beginnings = Beginnings(model, processor)
     right = sum(record["right"] for record in journal.rows)
     with untrained_allowed(model), tqdm(rows, desc="bfcl", unit="row", file=sys.stderr) as bar:
         for row in bar:
             left = [system for system in systems if (row.id, system.name) not in done]
-            for system, answer in answers(model, processor, row, left, gold_plan) if left else ():
+            for system, answer in answers(model, processor, row, left, gold_plan, beginnings) if left else ():
                 journal.add({"system": system.name, **examine(row, answer)})
                 right += journal.rows[-1]["right"]
             bar.set_postfix_str(f"{right}/{len(journal.rows)} right")

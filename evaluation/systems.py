@@ -5,10 +5,12 @@ other, so that answers and times are paired. What was shared is part of each sys
 """
 
 import json
+import os
 import time
 from collections.abc import Iterator, Sequence
 from copy import deepcopy
 from dataclasses import asdict, dataclass, field
+from itertools import takewhile
 from typing import Any
 
 import jsonschema
@@ -90,14 +92,52 @@ class Answer:
     error: str | None = None
 
 
+class Beginnings:
+    """What the base made of a prompt's tools, kept for the next row with the same tools.
+
+    Where a prompt is divided depends on its tools alone, so that an answer does not depend on the rows before it.
+    """
+
+    def __init__(self, model: LaFuncModel, processor: LaFuncProcessor):
+        self.model, self.processor = model, processor
+        self.tokens: list[int] = []
+        self.reader: Reader | None = None
+        self.seconds = 0.0
+
+    def of(self, request: Request, row: Row) -> tuple[Reader | None, float]:
+        """A reader of what the request's prompt begins with, if it does, and the seconds that it took to read that."""
+        context = list(takewhile(lambda message: message["role"] == "system", row.messages))
+        thinking = {"chat": False, "think": True}.get(request.mode)
+        # What two prompts that differ in the user's first letter have in common.
+        prompts = [
+            self.processor.prompt([*context, {"role": "user", "content": letter}], row.tools, enable_thinking=thinking)
+            for letter in "Qz"
+        ]
+        tokens = os.path.commonprefix(prompts)
+        if not tokens or request.prompt[: len(tokens)] != tokens or len(tokens) == len(request.prompt):
+            return None, 0.0
+        if tokens != self.tokens:
+            self.reader = None  # freed before the next one is made
+            start = time.perf_counter()
+            reader = Reader(self.model.base, [tokens], self.model.head.symbols[0], Stats())
+            self.tokens, self.reader, self.seconds = tokens, reader, time.perf_counter() - start
+        return self.reader, self.seconds
+
+
 @torch.no_grad()
 def answers(
-    model: LaFuncModel, processor: LaFuncProcessor, row: Row, systems: Sequence[System], gold_plan: bool = False
+    model: LaFuncModel,
+    processor: LaFuncProcessor,
+    row: Row,
+    systems: Sequence[System],
+    gold_plan: bool = False,
+    beginnings: Beginnings | None = None,
 ) -> Iterator[tuple[System, Answer]]:
     """Each system's answer to a row. An exception becomes the answer's error.
 
     Args:
         gold_plan: the calls that are due are given, by name and in order, so that filling is measured alone.
+        beginnings: shared by rows with the same tools; each row's seconds are as if it had read the whole itself.
     """
     start, stats = time.perf_counter(), Stats()
     try:
@@ -107,7 +147,14 @@ def answers(
         mode = mode if tools else "chat"  # some rows of live_irrelevance offer nothing
         # Which filler is asked for is no matter here: untrained heads are refused by the model, and measured here.
         request = read_request(row.messages, tools, processor, model.config, mode, choice, FILLERS[0])
-        planned, reader = model._plan_calls([request], processor, True, stats) if tools else ([], None)
+        planned, reader = [], None
+        if tools:
+            asked = time.perf_counter()
+            beginning, before = beginnings.of(request, row) if beginnings else (None, 0.0)
+            start += time.perf_counter() - asked - before
+            planned, reader = model._plan_calls([request], processor, True, stats, beginning)
+            stats.base_tokens += beginning.lengths[0] if beginning else 0
+            stats.seconds["prefill"] += before
     except Exception as error:
         for system in systems:
             yield system, Answer(error=_describe(error))
