@@ -69,6 +69,26 @@ class Automaton:
                     todo.append(to)
         raise ValueError("the language is empty")
 
+    def spell(self, text: bytes, vocabulary: Vocabulary) -> list[int] | None:
+        """A string of the language that writes this text, in as few tokens as there are; None if there is none."""
+        # By length of text: state -> (how many tokens, the last one, where and in which state that began)
+        known: list[dict[State, tuple[int, int, int, State]]] = [{} for _ in range(len(text) + 1)]
+        known[0][self.start] = (0, -1, -1, None)
+        for at, states in enumerate(known[:-1]):
+            for token, end in vocabulary.tokens_at(text, at) if states else ():
+                for state, (count, *_) in states.items():
+                    for group, to in self.edges(state):
+                        if token in group.members and known[end].get(to, (count + 2,))[0] > count + 1:
+                            known[end][to] = (count + 1, token, at, state)
+        ends = [(found[0], state) for state, found in known[-1].items() if self.accepting(state)]
+        if not ends:
+            return None
+        at, state, written = len(text), min(ends, key=lambda end: end[0])[1], []
+        while at:
+            _, token, at, state = known[at][state]
+            written.append(token)
+        return written[::-1]
+
 
 def accepts(language: Automaton, tokens: Iterable[int]) -> bool:
     """Whether the language holds exactly this token string."""

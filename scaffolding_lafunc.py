@@ -20,8 +20,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from .language_lafunc import Automaton
-from .node_lafunc import Chain, Items, Node, Object, Path, Slot, Tool
+from .language_lafunc import Automaton, accepts
+from .node_lafunc import Chain, Items, Node, Object, Path, Slot, Tool, json_path
 from .vocabulary_lafunc import Vocabulary
 
 Values = Mapping[Path, Sequence[int]]  # the tokens of each slot that is present
@@ -217,6 +217,51 @@ class Scaffold:
             found.append(json.loads(text))
         return found
 
+    def read(self, arguments: Sequence[Mapping[str, Any]]) -> dict[Path, list[int]]:
+        """The values that make these arguments, one object per call: the inverse of [`arguments`].
+
+        Raises:
+            ValueError: an argument is not one that the schema allows; says which.
+        """
+        values: dict[Path, list[int]] = {}
+        for root, given in zip(self.roots, arguments, strict=True):
+            self._read(root, given, values)
+        return values
+
+    def _read(self, node: Node, given: Any, values: dict[Path, list[int]]) -> None:
+        kind = {"{": Mapping, "[": list}.get(node.bracket)
+        if kind is None:
+            slot = node
+        elif isinstance(given, kind):
+            if node.opener is not None:
+                values[node.opener.path] = list(self.vocabulary.encode(node.lead + node.bracket))
+            self._read_parts(node, given, values)
+            return
+        elif node.alternative is None:
+            raise ValueError(f"{json_path(node.path[1:])} cannot be {_short(given)}")
+        else:
+            slot = node.alternative
+        found = spell(slot.language, self.vocabulary, given, slot.close)
+        if found is None:
+            raise ValueError(f"{json_path(node.path[1:])} cannot be {_short(given)}")
+        values[slot.path] = found
+
+    def _read_parts(self, node: Object | Items, given: Any, values: dict[Path, list[int]]) -> None:
+        if node.bracket == "[":
+            if not node.low <= len(given) <= node.high:
+                raise ValueError(f"{json_path(node.path[1:])} cannot have {len(given)} elements")
+            for at, element in enumerate(given):
+                self._read(node.element(at), element, values)
+            return
+        names = {member.name for member in node.members}
+        if (unknown := next((name for name in given if name not in names), None)) is not None:
+            raise ValueError(f"{json_path(node.path[1:])} has no {unknown!r}")
+        for member in node.members:
+            if member.name in given:
+                self._read(member.node, given[member.name], values)
+            elif member.required:
+                raise ValueError(f"{json_path((*node.path[1:], member.name))} is missing")
+
     def crowded(self, values: Values, block: Block, capacity: Capacity, max_slot_tokens: int) -> Capacity | None:
         """More room for every slot and array that a filling ran into the end of; None if there is none to be had.
 
@@ -286,6 +331,25 @@ class Scaffold:
                 ]
             else:
                 todo += [member.node for member in node.members]
+
+
+def spell(language: Automaton, vocabulary: Vocabulary, value: Any, close: str = "") -> list[int] | None:
+    """The tokens by which a language writes a JSON value, without its end `close`; None if it cannot."""
+    text = json.dumps(value, ensure_ascii=False)
+    for whole in (" " + text, text):
+        written = whole[: len(whole) - len(close)]
+        if whole.endswith(close):
+            ids = vocabulary.encode(written)  # as the base would read it, if the language agrees
+            if accepts(language, ids):
+                return list(ids)
+            if (found := language.spell(written.encode(), vocabulary)) is not None:
+                return found
+    return None
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 80 else text[:77] + "…"
 
 
 def can_go_on(language: Automaton, tokens: tuple[int, ...]) -> bool:

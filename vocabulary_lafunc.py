@@ -8,8 +8,8 @@
 """
 
 import json
-from bisect import bisect_left
-from collections.abc import Callable, Iterable
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property, wraps
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -119,6 +119,12 @@ class Vocabulary:
         """The text of complete tokens. Raises UnicodeDecodeError inside a character."""
         return self.decode_bytes(ids).decode()
 
+    def tokens_at(self, data: bytes, at: int) -> Iterator[tuple[int, int]]:
+        """The tokens that write what stands at a place of a text, each with the place where it ends."""
+        for end in range(at + 1, min(len(data), at + self._longest) + 1):
+            for id in self.exactly(data[at:end]) if data[at:end] in self._by_bytes else ():
+                yield id, end
+
     @cached_property
     def _sorted(self) -> tuple[list[bytes], list[int]]:
         pairs = sorted((written, id) for id, written in enumerate(self.bytes) if written)
@@ -147,7 +153,8 @@ class Vocabulary:
 
     def exactly(self, written: bytes) -> tuple[int, ...]:
         """Ids of the tokens that write just this."""
-        return tuple(id for id in self.starting_with(written) if self.bytes[id] == written)
+        known, ids = self._sorted
+        return tuple(ids[bisect_left(known, written) : bisect_right(known, written)])
 
     def token_class(self, id: int) -> TokenClass:
         """The class of one fixed token."""

@@ -333,3 +333,58 @@ def test_nested_arrays_of_objects_do_not_multiply_the_block(vocabulary):
     for _ in range(8):
         schema = {"type": "array", "items": {"type": "object", "properties": {"a": schema}}}
     assert len(one_argument(vocabulary, schema).block().spans) < 200
+
+
+# --------------------------------------------------------------------------------------------------------------------
+# From arguments to values
+# --------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("tools", TOOLS)
+@pytest.mark.parametrize("seed", range(6))
+def test_reading_is_the_inverse_of_writing(vocabulary, tools, seed):
+    scaffold = scaffold_of(vocabulary, *TOOLS[tools])
+    arguments = scaffold.arguments(written_at_random(scaffold, seed).values)
+    values = scaffold.read(arguments)
+    assert scaffold.arguments(values) == arguments
+    for piece in scaffold.write(values):
+        if not isinstance(piece, str):
+            assert accepts(piece.language, values[piece.path])
+
+
+@pytest.mark.parametrize(
+    "schema, value, text",
+    [
+        ({"type": "string"}, 'a "b"\n\\ é🎉', ' "a \\"b\\"\\n\\\\ é🎉'),
+        ({"type": "integer"}, -120, " -120"),
+        ({"type": "number"}, 5, " 5"),
+        ({"type": "number"}, 5.25, " 5.25"),
+        ({"enum": ["a", "b c"]}, "b c", ' "b c'),
+        ({"enum": ["a", None, 1]}, 1, " 1"),
+        ({"type": "array", "items": {"type": "integer"}}, [1, 20], " [1, 20]"),
+        ({"type": "array", "items": {"type": "string"}}, [], " []"),
+        ({"type": "object", "additionalProperties": {"type": "string"}}, {"k": "v", "l": ""}, ' {"k": "v", "l": ""}'),
+        ({"type": ["string", "null"]}, None, " null"),
+    ],
+)
+def test_values_are_spelled_as_their_language_does(vocabulary, schema, value, text):
+    scaffold = one_argument(vocabulary, schema)
+    values = scaffold.read([{"a": value}])
+    assert vocabulary.decode(values[(0, "a")]) == text and scaffold.arguments(values) == [{"a": value}]
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        ({}, r"\$\.l is missing"),
+        ({"l": [1]}, r"\$\.l\[0\] cannot be 1$"),
+        ({"l": []}, r"\$\.l cannot have 0 elements"),
+        ({"l": ["x"], "u": "no"}, r'\$\.u cannot be "no"'),
+        ({"l": ["x"], "u": {"k": 1, "z": 2}}, r"\$\.u has no 'z'"),
+        ({"l": ["x"], "u": 1, "o": 5}, r"\$\.o cannot be 5"),
+    ],
+)
+def test_arguments_that_the_schema_does_not_allow(vocabulary, arguments, message):
+    arguments = {"u": 1, **arguments} if "l" in arguments else {"u": 1}
+    with pytest.raises(ValueError, match=message):
+        scaffold_of(vocabulary, NESTED).read([arguments])
