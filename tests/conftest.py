@@ -183,6 +183,11 @@ def bfcl_row(category: str, id: str | None = None) -> bfcl.Row:
     return next(row for row in bfcl.load([category]) if id in (None, row.id))
 
 
+def tool_of(schema, *required: str) -> dict:
+    """A tool with one argument, `a`, of this schema."""
+    return {"name": "f", "parameters": {"type": "object", "properties": {"a": schema}, "required": list(required)}}
+
+
 WEATHER = {
     "type": "function",
     "function": {
