@@ -1,4 +1,4 @@
-"""Tiny random models of four families with tokenizers of their kinds, made in memory; and the real embedded base."""
+"""Tiny random models of four families and tokenizers of their kinds, in memory; the embedded base; rows of BFCL."""
 
 import importlib.util
 import json
@@ -26,7 +26,8 @@ from transformers import (
     SmolLM3ForCausalLM,
 )
 
-from lafunc import EMBEDDED_BASE, LaFuncModel, LaFuncProcessor
+from lafunc import EMBEDDED_BASE, LaFuncModel, LaFuncProcessor, ToolCallOutput
+from lafunc.evaluation import bfcl
 
 torch.set_num_threads(1)  # two cost minutes when the machine is shared
 
@@ -177,6 +178,28 @@ def real() -> Pair:
     return Pair(LaFuncModel.from_base(EMBEDDED_BASE, dtype=torch.float32), LaFuncProcessor.from_base(EMBEDDED_BASE))
 
 
+def facts(output: ToolCallOutput) -> tuple:
+    """What was answered, without numbers that rounding may change."""
+    calls = [(call.name, call.arguments) for call in output.tool_calls]
+    return output.mode, output.plan, calls, output.needs, output.text, output.scaffold, output.clipped
+
+
+def head_config(model: LaFuncModel) -> dict:
+    """What makes the head of another model like that of this one."""
+    names = ("trained", "head_hidden_size", "head_layers", "max_slot_tokens")
+    return {name: getattr(model.config, name) for name in names}
+
+
+def bfcl_row(category: str, id: str | None = None) -> bfcl.Row:
+    """A row of BFCL: the first, unless told otherwise."""
+    return next(row for row in bfcl.load([category]) if id in (None, row.id))
+
+
+def tool_of(schema, *required: str) -> dict:
+    """A tool with one argument, `a`, of this schema."""
+    return {"name": "f", "parameters": {"type": "object", "properties": {"a": schema}, "required": list(required)}}
+
+
 WEATHER = {
     "type": "function",
     "function": {
@@ -219,3 +242,36 @@ ORDER = {
         "required": ["items"],
     },
 }
+HELLO = [{"role": "user", "content": "hello"}]
+LAMP = {
+    "name": "set_lamp",
+    "parameters": {
+        "properties": {
+            "on": {"type": "boolean"},
+            "colour": {"type": "string", "enum": ["red", "green", "blue"]},
+            "level": {"type": "integer", "minimum": 0, "maximum": 99},
+        },
+        "required": ["on", "colour"],
+    },
+}
+NOTE = {
+    "name": "send_note",
+    "parameters": {
+        "properties": {
+            "to": {
+                "type": "array",
+                "minItems": 1,
+                "maxItems": 2,
+                "items": {
+                    "type": "object",
+                    "properties": {"name": {"type": "string", "maxLength": 5}},
+                    "required": ["name"],
+                },
+            },
+            "text": {"type": "string", "maxLength": 8},
+            "place": {"type": ["object", "null"], "properties": {"street": {"type": "string", "maxLength": 4}}},
+        },
+        "required": ["to"],
+    },
+}
+TOOLS = [LAMP, NOTE]

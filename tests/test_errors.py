@@ -5,13 +5,12 @@ import re
 
 import pytest
 import torch
-from conftest import ORDER, WEATHER, make_base, make_pair
+from conftest import HELLO, ORDER, WEATHER, make_base, make_pair
 from pydantic import BaseModel
 
 from lafunc import CheckpointError, LaFuncConfig, LaFuncModel, LaFuncProcessor, RequestError, SchemaError
 from lafunc.base_lafunc import load_base, load_tokenizer
 
-HELLO = [{"role": "user", "content": "hello"}]
 CALL = {"name": "f", "arguments": {}}
 
 

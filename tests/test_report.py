@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from lafunc.__main__ import main
 from lafunc.evaluation import results
 from lafunc.evaluation.markdown import number, percent, table
-from lafunc.evaluation.report import BEGIN, END, page, read_all, summary, with_summary
+from lafunc.evaluation.report import BEGIN, END, page, read_all, with_summary
 from lafunc.evaluation.results import ResultError
 
 ROOT = Path(__file__).parent.parent
@@ -133,14 +134,14 @@ def test_the_committed_pages_are_what_the_report_makes_of_the_committed_results(
     assert readme == with_summary(readme, documents), remedy
 
 
-def test_every_plot_that_a_page_shows_is_there_and_no_other():
+def test_the_results_page_shows_every_figure_and_no_page_one_that_is_not_there():
+    figures = set((ROOT / "docs" / "figures").iterdir())
     shown = {
-        line.split("figures/")[1].rstrip(")") for line in page(read_all(RESULTS)).split("\n") if "](figures/" in line
+        page: {page.parent / link for link in re.findall(r"!\[[^]]*\]\(([^)]*)\)", page.read_text(encoding="utf-8"))}
+        for page in (ROOT / "README.md", *(ROOT / "docs").glob("*.md"))
     }
-    assert shown == {path.name for path in (ROOT / "docs" / "figures").iterdir()}
-    assert all(
-        f"docs/figures/{name}" not in line or name in shown for name in shown for line in summary(read_all(RESULTS))
-    )
+    assert shown[ROOT / "docs" / "results.md"] == figures
+    assert set().union(*shown.values()) <= figures
 
 
 def test_the_report_draws_and_writes(tmp_path, capsys):
