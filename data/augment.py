@@ -99,6 +99,38 @@ def remove_called(row: Row, pool: Sequence[Tool], chance: random.Random) -> Row 
     return negative if negative["tools"] else None
 
 
+def join(row: Row, other: Row, chance: random.Random) -> Row | None:
+    """One request for what two ask: the calls of both, in their order.
+
+    None unless both are one message that is answered by one call with nothing missing, both calls differ, and the
+    called tools are the same one, or unlike each other and all that the other row offers.
+    """
+    if any(len(one["messages"]) != 2 or len(calls_of(one)) != 1 or one["needs"] for one in (row, other)):
+        return None
+    (first, second) = (calls_of(one)[0] for one in (row, other))
+    tools = {tool["name"]: tool for tool in row["tools"]}
+    for tool in other["tools"]:
+        if tools.setdefault(tool["name"], tool) != tool:
+            return None
+    if first == second or (first[0] != second[0] and alike(tools[first[0]], tools[second[0]])):
+        return None
+    if any(
+        tool["name"] != name and alike(tool, tools[name], 0.5)
+        for (name, _), one in ((first, other), (second, row))
+        for tool in one["tools"]
+        if tool["name"] not in (first[0], second[0])
+    ):
+        return None
+    texts = [prompt_of(one)[0]["content"].strip() for one in (row, other)]
+    if sum(map(len, texts)) > 600 or "\n" in "".join(texts):
+        return None
+    start = texts[0] if texts[0][-1] in ".?!" else texts[0] + chance.choice((".", ",", ";"))
+    text = f"{start} {chance.choice(('Also,', 'And', 'Then', 'After that,', 'Besides:', ''))} {texts[1]}"
+    calls = row["messages"][1]["tool_calls"] + other["messages"][1]["tool_calls"]
+    messages = [{"role": "user", "content": text.replace("  ", " ")}, {**row["messages"][1], "tool_calls": calls}]
+    return {**row, "messages": messages, "tools": list(tools.values())}
+
+
 def topic(tool: Tool) -> set[str]:
     """The telling words of a tool's name and description."""
     return set(words(re.sub(r"(?<=[a-z])(?=[A-Z])", " ", tool["name"]) + " " + tool["description"])) - COMMON

@@ -216,6 +216,17 @@ def stands_in(value: Any, text: str) -> bool:
     return False
 
 
+def made_up(value: Any, text: str) -> bool:
+    """Whether a value has numbers and the text has none of them, in digits or words."""
+    if isinstance(value, bool) or value is None:
+        return False
+    numbers = {int(one) for one in words(json.dumps(value)) if one.isdecimal()}
+    said = words(text)
+    return bool(numbers) and not numbers & (
+        {int(one) for one in said if one.isdecimal()} | {NUMBERS[one] for one in said if one in NUMBERS} | _pairs(said)
+    )
+
+
 def as_said(value: str, text: str) -> str | None:
     """The part of a text that says the words of a value, in the text's own spelling; None if none does."""
     said, wanted = [(one[0].lower(), *one.span()) for one in WORD.finditer(text)], words(value)

@@ -15,13 +15,13 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from .dialects import arguments_of, tool_of
+from .dialects import arguments_of, made_up, tool_of
 from .rows import RowError
 
 DECODER = json.JSONDecoder(strict=False)  # raw line ends in strings are common
 CALL = re.compile(r"<functioncall>\s*(.*)", re.DOTALL)
 BLOCK = re.compile(r"<tool_call>\s*(.*?)\s*</tool_call>", re.DOTALL)
-TOOLS = re.compile(r"<tools>\s*(.*?)\s*</tools>", re.DOTALL)
+TOOLS = re.compile(r"<tools>\s*([\[{].*?)\s*</tools>", re.DOTALL)  # the prompt speaks of the bare tags before
 TURN = re.compile(r"\s*(USER|ASSISTANT|FUNCTION RESPONSE):\s*")
 ROLES = {"user": "user", "human": "user", "assistant": "assistant", "gpt": "assistant", "tool": "tool"}
 
@@ -85,6 +85,37 @@ def read_json(text: str, what: str) -> Any:
         return DECODER.decode(text.strip())
     except json.JSONDecodeError as error:
         raise RowError(f"{what}: not JSON", error.msg) from None
+
+
+def ground(draft: Draft) -> Draft:
+    """Without arguments whose numbers nobody has said; each goes together with its parameter.
+
+    Raises:
+        RowError: it is required, or another call says it.
+    """
+    text = "\n".join(json.dumps(message, ensure_ascii=False) for message in draft.messages)
+    gone = {(name, key) for name, arguments in draft.calls for key, value in arguments.items() if made_up(value, text)}
+    if not gone:
+        return draft
+    tools = []
+    for tool in draft.tools:
+        parameters = tool["parameters"]
+        lost = {key for name, key in gone if name == tool["name"]}
+        if wanted := sorted(lost & set(parameters.get("required", ()))):
+            raise RowError("a value is made up", f"{tool['name']}.{wanted[0]}")
+        kept = {key: schema for key, schema in parameters["properties"].items() if key not in lost}
+        tools.append({**tool, "parameters": {**parameters, "properties": kept}})
+    calls = [
+        (name, {key: value for key, value in arguments.items() if (name, key) not in gone})
+        for name, arguments in draft.calls
+    ]
+    if any(
+        (name, key) in gone and not made_up(value, text)
+        for name, arguments in draft.calls
+        for key, value in arguments.items()
+    ):
+        raise RowError("a value is made up", "one of several calls")
+    return draft._replace(tools=tools, calls=calls)
 
 
 def glaive(raw: Mapping[str, Any]) -> Iterator[Draft]:

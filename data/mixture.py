@@ -14,7 +14,7 @@ import hashlib
 import json
 import random
 import sys
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
@@ -92,6 +92,7 @@ class Mixture:
         irrelevant: chat and think rows that are offered tools, which do not fit.
         negatives: rows made by removing the called tool.
         needs: rows made by deleting a required value.
+        joined: rows with several calls made of two rows with one each.
         remove_overlap: leave out rows that meet an evaluation row.
         base: whose tokenizer the schemas are compiled for.
     """
@@ -108,6 +109,7 @@ class Mixture:
     irrelevant: float = 0.5
     negatives: int = 0
     needs: int = 0
+    joined: int = 0
     remove_overlap: bool = True
     base: str = EMBEDDED_BASE
 
@@ -221,7 +223,7 @@ def convert(source: Source, root: Path) -> Iterator[Draft | RowError]:
     """
     read = open_source(source, root)
     if source.format in HUB:
-        return shared.each(read("*"), HUB[source.format])
+        return shared.grounded(shared.each(read("*"), HUB[source.format]))
     return SHARED[source.format](read)
 
 
@@ -345,6 +347,10 @@ def mix(mixture: Mixture, rows: Sequence[Row], counted: Counter[str]) -> tuple[l
         for _ in range(repeats[row["source"]] if row["mode"] == "tool" else 1):
             made.append((_augment(mixture, row, pool, chance, counted), row))
 
+    def held(row: Row) -> bool:
+        """Whether rows made of this one are held out."""
+        return int.from_bytes(_digest(f"{mixture.seed} {query_of(row)}")) < mixture.dev_share * 2**64
+
     def derive(count: int, what: str, change: Callable[[Row], Row | None]) -> None:
         """So many more rows, each from another row; fewer if there are not enough."""
         found = 0
@@ -358,10 +364,19 @@ def mix(mixture: Mixture, rows: Sequence[Row], counted: Counter[str]) -> tuple[l
 
     derive(mixture.negatives, "the called tool removed", lambda row: augment.remove_called(row, pool, chance))
     derive(mixture.needs, "a required value deleted", lambda row: augment.delete_value(row, chance))
+    by_tool: dict[str, list[Row]] = defaultdict(list)
+    for row in asked:
+        by_tool[calls_of(row)[0][0]].append(row)
+
+    def joined(row: Row) -> Row | None:
+        others = by_tool[calls_of(row)[0][0]] if chance.random() < 0.5 else asked
+        other = chance.choice(others)
+        return augment.join(row, other, chance) if held(row) == held(other) else None
+
+    derive(mixture.joined, "two rows joined", joined)
     train, dev = [], []
     for row, origin in made:
-        held = int.from_bytes(_digest(f"{mixture.seed} {query_of(origin)}")) < mixture.dev_share * 2**64
-        (dev if held else train).append(row)
+        (dev if held(origin) else train).append(row)
     known = {query_of(row) for row in train}
     dev = [row for row in dev if query_of(row) not in known]
     chance.shuffle(train)

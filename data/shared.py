@@ -19,7 +19,7 @@ from typing import Any
 import yaml
 
 from .dialects import ABSENT, arguments_of, as_said, number_of, stands_in, tool_of, words
-from .hub import Draft, make_calls, make_tools, read_json, user
+from .hub import Draft, ground, make_calls, make_tools, read_json, user
 from .rows import RowError
 
 Raw = Mapping[str, Any]
@@ -42,6 +42,12 @@ def each(raws: Iterable[Raw | RowError], convert: Callable[[Any], Iterable[Draft
             yield error
         except (KeyError, TypeError, ValueError, IndexError, AttributeError, SyntaxError) as error:
             yield RowError("not of the set's format", f"{type(error).__name__}: {error}")
+
+
+def grounded(drafts: Drafts) -> Drafts:
+    """For what language models wrote: see [`ground`]."""
+    for draft in drafts:
+        yield from [draft] if isinstance(draft, RowError) else each([draft], lambda one: [ground(one)])
 
 
 # ------------------------------------------------------------------------------------------------ tools for slots
@@ -120,9 +126,10 @@ def say(value: Any, schema: Mapping[str, Any], text: str) -> Any:
     if kind == "boolean" or isinstance(value, bool):
         return None
     if kind in ("integer", "number"):
-        number = value if isinstance(value, int | float) else number_of(str(value).lstrip("$£€"))
-        if number is None and kind == "number" and re.fullmatch(r"[$£€]?[\d,]+\.\d+", str(value)):
-            number = float(str(value).lstrip("$£€").replace(",", ""))
+        number = value if isinstance(value, int | float) else number_of(str(value))
+        written = re.findall(r"\d+(?:\.\d+)?", str(value).replace(",", ""))
+        if number is None and len(written) == 1 and (kind == "number" or "." not in written[0]):
+            number = float(written[0]) if "." in written[0] else int(written[0])
         return number if number is not None and stands_in(number, text) else None
     if kind == "array":
         said = [as_said(str(one), text) for one in (value if isinstance(value, list) else [value])]
@@ -179,7 +186,7 @@ def merge(messages: Iterable[tuple[str, str]]) -> list[dict[str, Any]]:
 
 def rottuning(read: Read) -> Drafts:
     """RoTBench: tools in the system prompt, `Action` and `Action Input`. Types come from the values."""
-    yield from sharpen(each(read("train.jsonl.gz"), _rottuning))
+    yield from sharpen(grounded(each(read("train.jsonl.gz"), _rottuning)))
 
 
 def _rottuning(raw: Raw) -> Iterator[Draft]:
@@ -253,7 +260,7 @@ def seal_tools(read: Read) -> Drafts:
         calls = [{"name": one["api"], "arguments": one["parameters"]} for one in raw["calling"]]
         yield Draft(user(raw["query"]), tools, make_calls(calls, tools))
 
-    yield from each(read("dev.jsonl.gz"), convert)
+    yield from grounded(each(read("dev.jsonl.gz"), convert))
 
 
 def _flat(api: Raw) -> dict[str, Any]:
@@ -271,7 +278,7 @@ def toolace_hermes(read: Read) -> Drafts:
         yield Draft(messages, tools, make_calls(calls, tools))
 
     for name in ("toolace.jsonl.gz", "hermes.jsonl.gz"):
-        yield from each(read(name), convert)
+        yield from grounded(each(read(name), convert))
 
 
 def toolrl(read: Read) -> Drafts:
@@ -302,7 +309,7 @@ def toolrl(read: Read) -> Drafts:
         lines = [read_json(line, "a call") for line in calls[1].splitlines() if line.strip()]
         yield Draft(user(question[1]), tools, make_calls(lines, tools))
 
-    yield from each(read("train.jsonl.gz"), convert)
+    yield from grounded(each(read("train.jsonl.gz"), convert))
 
 
 def glaive_sharegpt(read: Read) -> Drafts:
@@ -324,7 +331,7 @@ def glaive_sharegpt(read: Read) -> Drafts:
             else:
                 messages.append({"role": {"human": "user", "observation": "tool"}[speaker], "content": text})
 
-    yield from each(read("train.jsonl.gz"), convert)
+    yield from grounded(each(read("train.jsonl.gz"), convert))
 
 
 def droidcall(read: Read) -> Drafts:
@@ -345,11 +352,13 @@ def droidcall(read: Read) -> Drafts:
             ):
                 raise RowError("the time is not in the query")
             slots.append((slot, value))
+        if str(raw.get("uri")).startswith("mailto:"):
+            slots.append(("Intent.EXTRA_EMAIL", [raw["uri"].removeprefix("mailto:")]))
         draft = table.draft(label, slots, text, keep=("EXTRA_HOUR", "EXTRA_MINUTES", "EXTRA_LENGTH"))
-        arguments = draft.calls[0][1]
-        for slot, value in slots:  # a required value of which parts are said is neither there nor missing
-            name = table.slots.get(label, {}).get(slot)
-            if name and name not in arguments and set(words(str(value))) & set(words(text)):
+        said = set(words(text))
+        for _, name in draft.needs:  # only of an address, a name or a place is it sure that it is missing
+            slot = next(slot for slot, other in table.slots[label].items() if other == name)
+            if name not in ("to", "name", "destination") or "@" in text or said & set(words(str(extras.get(slot)))):
                 raise RowError("a value is not in the query as it stands", slot)
         yield draft
 
@@ -745,6 +754,8 @@ def nlupp(read: Read) -> Drafts:
         def convert(raw: Raw, label: str = label) -> Iterator[Draft]:
             if not raw.get("slots"):
                 raise RowError("nothing to extract")
+            if len(words(raw["text"])) < 4:
+                raise RowError("too short")
             slots = []
             for name, slot in raw["slots"].items():
                 value = slot.get("value")
@@ -785,7 +796,7 @@ def multidogo(read: Read) -> Drafts:
                     slots.append((slot, token))
                 before = slot
             draft = table.draft(label, slots, text)
-            if not draft.calls[0][1] and not draft.needs:
+            if not draft.calls[0][1]:
                 raise RowError("nothing to extract")
             yield draft
 
@@ -829,7 +840,7 @@ def ha_intents(read: Read) -> Drafts:
                 else:
                     values[slot] = found
             made = without(tool, unsaid)
-            if any(name not in values for name in made["parameters"].get("required", ())):
+            if any(name not in values for name in made["parameters"].get("required", ())) or (unsaid and not values):
                 continue
             yield Draft(
                 user(text),
