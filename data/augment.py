@@ -297,7 +297,10 @@ def delete_value(row: Row, chance: random.Random) -> Row | None:
         pattern = r"\W*".join(map(re.escape, words(str(value))))
         if not pattern or any(stands_in(value, str(message.get("content"))) for message in before):
             continue
-        cut = re.compile(rf"""{LEAD}["'“‘(]?(?<![^\W_]){pattern}(?![^\W_])["'”’)]?(?:'s\b)?""", re.IGNORECASE)
+        cut = re.compile(
+            rf"""{LEAD}["'“‘(]?(?<![^\W_])(?<![:/.$£€-]){pattern}(?![^\W_]|[:/.-]\d|%)["'”’)]?(?:'s\b)?""",
+            re.IGNORECASE,
+        )
         if len(cut.findall(text)) != 1:
             continue
         left = cut.sub("", text)
@@ -312,8 +315,8 @@ def delete_value(row: Row, chance: random.Random) -> Row | None:
         ):
             continue
         rest = {other: one for other, one in arguments.items() if other != key}
-        answer = {"role": "assistant", "content": ""}
-        answer["tool_calls"] = [{"type": "function", "function": {"name": name, "arguments": rest}}]
+        calling = [{"type": "function", "function": {"name": name, "arguments": rest}}]
+        answer = {"role": "assistant", "content": "", "tool_calls": calling}
         messages = [*before, {**last, "content": left}, answer]
         return {**row, "messages": messages, "needs": [*row["needs"], [0, key]]}
     return None

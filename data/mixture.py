@@ -179,7 +179,7 @@ def open_source(source: Source, root: Path) -> shared.Read:
         except Exception as error:  # of many kinds: no such set, subset or split; no network; gated
             raise DataError(f"source {source.name}: cannot load {source.hub!r} from the Hub: {error}") from None
         return lambda pattern: rows
-    place = root / source.path
+    place = root / str(source.path)
     if not place.exists():
         raise DataError(f"source {source.name}: {source.path} is not in the root folder; is --root right?")
 
@@ -374,7 +374,8 @@ def mix(mixture: Mixture, rows: Sequence[Row], counted: Counter[str]) -> tuple[l
         return augment.join(row, other, chance) if held(row) == held(other) else None
 
     derive(mixture.joined, "two rows joined", joined)
-    train, dev = [], []
+    train: list[Row] = []
+    dev: list[Row] = []
     for row, origin in made:
         (dev if held(origin) else train).append(row)
     known = {query_of(row) for row in train}

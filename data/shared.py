@@ -23,14 +23,14 @@ from .hub import Draft, ground, make_calls, make_tools, read_json, user
 from .rows import RowError
 
 Raw = Mapping[str, Any]
-Read = Callable[[str], Iterable[Raw | RowError]]
+Read = Callable[[str], Iterable[Any]]  # Raw, or the RowError of one that cannot be read
 Drafts = Iterator[Draft | RowError]
 
 SIBLINGS = 5  # tools of the same set that are offered beside the right one
 HISTORY = 10  # messages; longer conversations are left out
 
 
-def each(raws: Iterable[Raw | RowError], convert: Callable[[Any], Iterable[Draft]]) -> Drafts:
+def each(raws: Iterable[Any], convert: Callable[[Any], Iterable[Draft]]) -> Drafts:
     """Convert raw rows one by one; what cannot be read gives its reason instead."""
     for raw in raws:
         if isinstance(raw, RowError):
@@ -66,6 +66,7 @@ class Table:
         entries = yaml.safe_load(Path(__file__).with_name("tools.yaml").read_text(encoding="utf-8"))[name]
         for label, (tool, about, parameters) in entries.items():
             properties, required = {}, []
+            label = str(label)
             self.slots[label] = {}
             for slot, text in parameters.items():
                 parameter, kind, description = (
@@ -339,7 +340,7 @@ def droidcall(read: Read) -> Drafts:
     table = Table("droidcall")
 
     def convert(raw: Raw) -> Iterator[Draft]:
-        label = 12 if raw["id"] in (12, 13, 14) else raw["id"]
+        label = "12" if raw["id"] in (12, 13, 14) else str(raw["id"])
         text, extras = raw["query"], raw["extras"] or {}
         slots = []
         for slot, value in extras.items():
@@ -477,9 +478,10 @@ class _Sgd:
 
     def arguments(self, given: Raw, tool: Raw, names: Raw, said: Raw, text: str) -> tuple[dict[str, Any], list[str]]:
         """(what the conversation says of the given slot values, the parameters that it does not)"""
-        values, unsaid = {}, []
+        values: dict[str, Any] = {}
+        unsaid: list[str] = []
         for slot, value in given.items():
-            name = names.get(slot)
+            name = names.get(slot, "")
             schema = tool["parameters"]["properties"].get(name)
             value = value[0] if isinstance(value, list) else value
             if schema is None:

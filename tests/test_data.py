@@ -698,6 +698,7 @@ def test_a_deleted_value_goes_with_the_words_that_lead_to_it(text, value, left):
         simple("Rome, Rome, a hotel in Rome", where="Rome"),  # said more than once
         simple("Book a hotel there, please", where="Rome"),  # not said
         simple("Rome please", where="Rome"),  # nothing left
+        simple("Wake me up at 12:00 tomorrow", where=12),  # a part of something
         simple("Book me a hotel in Rome Italy", where="Rome Italy", city="Rome"),  # another value goes with it
     ],
 )
