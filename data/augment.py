@@ -124,10 +124,13 @@ def join(row: Row, other: Row, chance: random.Random) -> Row | None:
     texts = [prompt_of(one)[0]["content"].strip() for one in (row, other)]
     if sum(map(len, texts)) > 600 or "\n" in "".join(texts):
         return None
-    start = texts[0] if texts[0][-1] in ".?!" else texts[0] + chance.choice((".", ",", ";"))
-    text = f"{start} {chance.choice(('Also,', 'And', 'Then', 'After that,', 'Besides:', ''))} {texts[1]}"
+    if texts[0][-1] in ".?!":
+        links = (" ", " Also, ", " Then ", " After that, ", " And ")
+    else:
+        links = (", and ", " and then ", ". Also, ", ". ", "; ")
+    text = chance.choice(links).join(texts)
     calls = row["messages"][1]["tool_calls"] + other["messages"][1]["tool_calls"]
-    messages = [{"role": "user", "content": text.replace("  ", " ")}, {**row["messages"][1], "tool_calls": calls}]
+    messages = [{"role": "user", "content": text}, {**row["messages"][1], "tool_calls": calls}]
     return {**row, "messages": messages, "tools": list(tools.values())}
 
 
