@@ -296,7 +296,7 @@ def collect(source: Source, root: Path, checker: Checker, index: overlap.Index |
             if key in seen:
                 raise RowError("the same as another row")
             seen.add(key)
-            if index is not None and (met := _meets(index, row)):
+            if index is not None and (met := _meets(index, row["messages"])):
                 raise RowError("meets an evaluation row", met)
         except RowError as error:
             count.skip(error)
@@ -313,9 +313,9 @@ def collect(source: Source, root: Path, checker: Checker, index: overlap.Index |
     return kept
 
 
-def _meets(index: overlap.Index, row: Row) -> str | None:
-    """The evaluation rows that a conversation meets, queries of one or two words aside."""
-    for text in overlap.texts(row["messages"]):
+def _meets(index: overlap.Index, value: Any) -> str | None:
+    """The evaluation rows that the texts of a value meet, queries of one or two words aside."""
+    for text in overlap.texts(value):
         for hit in index.hits(text):
             if not hit.short:
                 return f"{hit.kind}: {', '.join(hit.query.ids[:3])}"
@@ -513,8 +513,8 @@ def card(document: Mapping[str, Any]) -> str:
         "",
         "## Left out",
         "",
-        f"{data['overlap_removed']:,} rows meet an evaluation row of BFCL "
-        "(`lafunc eval overlap` says what that means)."
+        f"{data['overlap_removed']:,} rows meet an evaluation row of BFCL, and so do {data['overlap_removed_last']:,} "
+        "of those made of the others, mostly with the description of a tool (`lafunc eval overlap`)."
         if document["settings"]["remove_overlap"]
         else "Overlap with BFCL was not looked for.",
         "",
@@ -579,12 +579,20 @@ def build(mixture: Mixture, root: Path, out: Path) -> dict[str, Any]:
         print(f"{source.name}: {len(found)} of {counts[source.name].converted} rows, {skipped} left out")
     augmented: Counter[str] = Counter()
     train, dev = mix(mixture, rows, augmented)
+    met = len(train) + len(dev)
+    if index is not None:  # once more, since rows were joined, and tools have descriptions
+        train, dev = (
+            [row for row in tqdm(part, desc="overlap", unit="row", file=sys.stderr) if not _meets(index, row)]
+            for part in (train, dev)
+        )
+    met -= len(train) + len(dev)
     out.mkdir(parents=True, exist_ok=True)
     for name, part in (("train", train), ("dev", dev)):
         write_rows(out / f"{name}.jsonl.gz", part)
     settings = {name: value for name, value in vars(mixture).items() if name != "sources"}
     settings["sources"] = [vars(source) for source in mixture.sources]
     data = describe(mixture, counts, augmented, {"train": train, "dev": dev})
+    data["overlap_removed_last"] = met
     results.write(out / "card.json", "data", settings, data, packages=("datasets",))
     document = results.read(out / "card.json")
     (out / "card.md").write_text(card(document), encoding="utf-8")

@@ -840,6 +840,26 @@ def test_rows_that_meet_an_evaluation_row_are_left_out(checker, tmp_path):
     assert count.examples["meets an evaluation row"] == "meets an evaluation row: exact: simple_0"
 
 
+def test_what_is_made_of_rows_is_looked_at_again(root, monkeypatch):
+    path = root / "mixture.yaml"
+    path.write_text(path.read_text().replace("remove_overlap: false", "remove_overlap: true"))
+
+    class Asked:
+        id = "simple_0"
+        messages = [{"role": "user", "content": "What is the weather of a city today?"}]
+
+    class Described(Asked):
+        messages = [{"role": "user", "content": "Weather of a city."}]
+
+    for asked, modes in ((Asked, {"tool", "chat", "think"}), (Described, {"chat", "think"})):
+        monkeypatch.setattr(mixture.bfcl, "load", lambda categories, asked=asked: [asked])
+        tool = {"name": "x", "description": "Weather of a city.", "parameters": {}}
+        assert mixture._meets(Index([asked]), tool) == (None if asked is Asked else "exact: simple_0")
+        assert build(root, "out") == 0
+        assert {row["mode"] for row in read_rows(root / "out" / "train.jsonl.gz")} <= modes
+    assert json.loads((root / "out" / "card.json").read_text())["data"]["overlap_removed_last"] >= 80
+
+
 def test_long_rows_and_refused_schemas_are_left_out(checker):
     with pytest.raises(RowError, match="the conversation is too long"):
         checker.row(Draft(hub.user("long " * 2000), mode="chat"), "x")
