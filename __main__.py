@@ -12,9 +12,10 @@ from typing import Any
 from transformers.utils import logging
 
 from . import LaFuncModel, LaFuncProcessor
+from .data import commands as data
 from .diffusion_lafunc import SCHEDULES
+from .evaluation import commands as evaluation
 from .evaluation.checkpoint import SHIPPED
-from .evaluation.commands import add_commands
 from .request_lafunc import FILLERS, MODES
 
 
@@ -44,7 +45,9 @@ def _parser() -> argparse.ArgumentParser:
     call.add_argument("--json", action="store_true", help="print one JSON document and nothing else")
     call.set_defaults(run=run_call)
     measure = commands.add_parser("eval", help="measure: accuracy, latency, retention, overlap; report")
-    add_commands(measure)
+    evaluation.add_commands(measure)
+    prepare = commands.add_parser("data", help="training data: build")
+    data.add_commands(prepare)
     return parser
 
 

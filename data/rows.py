@@ -13,6 +13,7 @@ enough to be counted.
 import gzip
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -119,13 +120,22 @@ def check_row(row: Mapping[str, Any]) -> None:
         if extra := sorted(arguments.keys() - parameters.get("properties", {}).keys()):
             raise RowError("an argument is not in the schema", f"{name}.{extra[0]}")
         required = [one for one in parameters.get("required", ()) if (at, one) not in needs]
+        if fault := _fault(json.dumps(parameters)):
+            raise RowError("a tool's parameters are no JSON Schema", f"{name}: {fault}")
         try:
-            jsonschema.Draft202012Validator.check_schema(parameters)
             jsonschema.Draft202012Validator({**parameters, "required": required}).validate(arguments)
-        except jsonschema.SchemaError as error:
-            raise RowError("a tool's parameters are no JSON Schema", f"{name}: {error.message}") from None
         except jsonschema.ValidationError as error:
             raise RowError("arguments violate the schema", f"{name}{error.json_path[1:]}: {error.message}") from None
+
+
+@lru_cache(maxsize=10_000)
+def _fault(parameters: str) -> str | None:
+    """What is wrong with a JSON Schema; remembered, because many rows share a tool and the check takes long."""
+    try:
+        jsonschema.Draft202012Validator.check_schema(json.loads(parameters))
+    except jsonschema.SchemaError as error:
+        return error.message
+    return None
 
 
 def write_rows(path: Path, rows: Iterable[Mapping[str, Any]]) -> int:

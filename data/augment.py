@@ -1,0 +1,325 @@
+"""Rows from rows: tools shuffled, renamed and joined by others; negatives; rows with a value that nobody gives.
+
+Each function takes a row, makes a new one and leaves the old one alone. Those that do not fit every row return None
+where they do not. What they make has the row format whenever what they get has it.
+"""
+
+import copy
+import json
+import random
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from .dialects import WORD, stands_in, words
+from .rows import Row, calls_of, prompt_of
+
+Tool = Mapping[str, Any]
+
+# Words that say little about what a tool does.
+COMMON = set(
+    "get set find search list show check make create add update delete remove fetch retrieve return returns the a an "
+    "of for to in on by with and or from is are all data info information details detail api based specific given "
+    "user users using new current provided list lists this that it as be can your you my name id via any at "
+    "tool function query request string number value type "
+    "gets sets finds searches shows checks makes creates adds tells looks which who what when where how".split()
+)
+# Tools that could help with nearly any question, and so must not be offered where nothing is to fit.
+BROAD = set(
+    "search web internet google bing wikipedia wiki browse browser question questions answer answers knowledge fact "
+    "facts trivia chat chatbot assistant gpt ai generate generates generator write writing text summarize summary "
+    "translate calculate calculator calculates calculation math mathematical compute solve equation evaluate code "
+    "research encyclopedia query wolfram science explain learn education tutor".split()
+)
+CONNECTIVES = (
+    "in at for from to on of by with named called titled about is are as the a an my using into around near within "
+    "between under since until per like than over"
+)
+LEAD = rf"(?:\b(?:{'|'.join(CONNECTIVES.split())})\s+){{0,2}}"
+
+
+def shuffle_tools(row: Row, chance: random.Random) -> Row:
+    tools = list(row["tools"])
+    chance.shuffle(tools)
+    return {**row, "tools": tools}
+
+
+def trim_tools(row: Row, chance: random.Random, most: int, characters: int) -> Row:
+    """Offer at most so many tools, and no more text of tools than that, as long as the called ones remain."""
+    wanted = {name for message in row["messages"] for name in _called(message)}
+    kept = [tool for tool in row["tools"] if tool["name"] in wanted]
+    others = [tool for tool in row["tools"] if tool["name"] not in wanted]
+    chance.shuffle(others)
+    size = sum(len(json.dumps(tool)) for tool in kept)
+    for tool in others:
+        size += len(json.dumps(tool))
+        if len(kept) >= most or size > characters:
+            break
+        kept.append(tool)
+    order = {tool["name"]: at for at, tool in enumerate(row["tools"])}
+    return {**row, "tools": sorted(kept, key=lambda tool: order[tool["name"]])}
+
+
+def add_distractors(row: Row, pool: Sequence[Tool], count: int, chance: random.Random) -> Row:
+    """Offer up to so many tools of other rows that do something else than any tool that is offered, at random places.
+
+    In chat and think mode none of them may seem to help.
+    """
+    tools = list(row["tools"])
+    names = {tool["name"] for tool in tools}
+    called = [tool for tool in tools if tool["name"] in {name for name, _ in calls_of(row)}]
+    asked = stems(words(prompt_of(row)[-1]["content"]))
+    for _ in range(8 * count):
+        if count <= 0 or not pool:
+            break
+        tool = chance.choice(pool)
+        if tool["name"] in names or any(alike(tool, other) for other in called):
+            continue
+        if not called and (BROAD & topic(tool) or stems(topic(tool)) & asked):
+            continue
+        tools.insert(chance.randint(0, len(tools)), tool)
+        names.add(tool["name"])
+        count -= 1
+    return {**row, "tools": tools}
+
+
+def remove_called(row: Row, pool: Sequence[Tool], chance: random.Random) -> Row | None:
+    """A negative: the called tools and all that are alike are not offered, so that the answer is chat."""
+    called = [tool for tool in row["tools"] if tool["name"] in {name for name, _ in calls_of(row)}]
+    if not called or any(message["role"] == "tool" for message in row["messages"]):
+        return None
+    tools = [
+        tool for tool in row["tools"] if tool not in called and not any(alike(tool, other, 0.3) for other in called)
+    ]
+    asked = stems(words(prompt_of(row)[-1]["content"]))
+    tools = [tool for tool in tools if not BROAD & topic(tool) and not stems(topic(tool)) & asked]
+    pool = [tool for tool in chance.sample(pool, min(len(pool), 40)) if not any(alike(tool, one) for one in called)]
+    negative = {**row, "messages": prompt_of(row), "tools": tools, "mode": "chat", "needs": []}
+    negative = add_distractors(negative, pool, chance.randint(0 if tools else 1, 3), chance)
+    return negative if negative["tools"] else None
+
+
+def join(row: Row, other: Row, chance: random.Random) -> Row | None:
+    """One request for what two ask: the calls of both, in their order.
+
+    None unless both are one message that is answered by one call with nothing missing, both calls differ, and the
+    called tools are the same one, or unlike each other and all that the other row offers.
+    """
+    if any(len(one["messages"]) != 2 or len(calls_of(one)) != 1 or one["needs"] for one in (row, other)):
+        return None
+    (first, second) = (calls_of(one)[0] for one in (row, other))
+    tools = {tool["name"]: tool for tool in row["tools"]}
+    for tool in other["tools"]:
+        if tools.setdefault(tool["name"], tool) != tool:
+            return None
+    if first == second or (first[0] != second[0] and alike(tools[first[0]], tools[second[0]])):
+        return None
+    if any(
+        tool["name"] != name and alike(tool, tools[name], 0.5)
+        for (name, _), one in ((first, other), (second, row))
+        for tool in one["tools"]
+        if tool["name"] not in (first[0], second[0])
+    ):
+        return None
+    texts = [prompt_of(one)[0]["content"].strip() for one in (row, other)]
+    if sum(map(len, texts)) > 600 or "\n" in "".join(texts):
+        return None
+    if texts[0][-1] in ".?!":
+        links = (" ", " Also, ", " Then ", " After that, ", " And ")
+    else:
+        links = (", and ", " and then ", ". Also, ", ". ", "; ")
+    text = chance.choice(links).join(texts)
+    calls = row["messages"][1]["tool_calls"] + other["messages"][1]["tool_calls"]
+    messages = [{"role": "user", "content": text}, {**row["messages"][1], "tool_calls": calls}]
+    return {**row, "messages": messages, "tools": list(tools.values())}
+
+
+def topic(tool: Tool) -> set[str]:
+    """The telling words of a tool's name and description."""
+    return set(words(re.sub(r"(?<=[a-z])(?=[A-Z])", " ", tool["name"]) + " " + tool["description"])) - COMMON
+
+
+def stems(of: Sequence[str] | set[str]) -> set[str]:
+    """The first five letters of words of at least four, so that `flight` meets `flights`."""
+    return {word[:5] for word in of if len(word) >= 4 and word not in COMMON}
+
+
+def alike(one: Tool, other: Tool, share: float = 0.25) -> bool:
+    """Whether two tools may do the same: a telling word of both names, or this share of those of all their text."""
+    names = [
+        stems(words(re.sub(r"(?<=[a-z])(?=[A-Z])", " ", tool["name"]).replace("_", " "))) for tool in (one, other)
+    ]
+    if names[0] & names[1]:
+        return True
+    first, second = stems(topic(one)), stems(topic(other))
+    return len(first & second) > share * max(1, min(len(first), len(second)))
+
+
+# ------------------------------------------------------------------------------------------------ names
+
+
+def rename_tools(row: Row, chance: random.Random) -> Row:
+    """All tools in another style, or by names that say nothing, so that the descriptions must be read."""
+    opaque = chance.random() < 0.5
+    style = chance.choice(STYLES)
+    new: dict[str, str] = {}
+    for tool in row["tools"]:
+        name = style(_parts(tool["name"]))
+        if opaque and len(words(tool["description"])) >= 3:
+            name = _opaque(chance, ("tool", "function", "func", "fn", "action", "api", "op"))
+        if not name or name in new.values() or name in {other["name"] for other in row["tools"]}:
+            name = tool["name"]
+        new[tool["name"]] = name
+    tools = [{**tool, "name": new[tool["name"]]} for tool in row["tools"]]
+    return {**row, "tools": tools, "messages": _map_calls(row, lambda name, given: (new.get(name, name), given))}
+
+
+def rename_parameters(row: Row, chance: random.Random) -> Row:
+    """All parameters in another style, or by names that say nothing; each then has a description."""
+    opaque = chance.random() < 0.5
+    style = chance.choice(STYLES)
+    stem = chance.choice(("arg", "param", "p", "field", "input", "x", "value"))
+    new: dict[str, dict[str, str]] = {}
+    tools = []
+    for tool in row["tools"]:
+        parameters = copy.deepcopy(tool["parameters"])
+        properties = parameters.get("properties", {})
+        names: dict[str, str] = {}
+        for at, (name, schema) in enumerate(properties.items()):
+            other = f"{stem}{at + 1}" if opaque else style(_parts(name))
+            if not other or other in names.values() or (other != name and other in properties):
+                other = name
+            if opaque and other != name and not schema.get("description"):
+                schema["description"] = " ".join(_parts(name)).capitalize()
+            names[name] = other
+        parameters["properties"] = {names[name]: schema for name, schema in properties.items()}
+        if "required" in parameters:
+            parameters["required"] = [names.get(name, name) for name in parameters["required"]]
+        new[tool["name"]] = names
+        mentioned = {name: other for name, other in names.items() if re.search(r"_|[a-z][A-Z]", name)}
+        tools.append({**_replace(tool, mentioned), "parameters": _replace(parameters, mentioned)})
+
+    def renamed(name: str, given: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+        return name, {new.get(name, {}).get(key, key): value for key, value in given.items()}
+
+    calls = calls_of(row)
+    needs = [[at, new[calls[at][0]].get(name, name)] for at, name in row["needs"]]
+    return {**row, "tools": tools, "messages": _map_calls(row, renamed), "needs": needs}
+
+
+def _replace(value: Any, names: Mapping[str, str]) -> Any:
+    """Names in the descriptions of a tool; those of the keys are left alone."""
+    if not names or not isinstance(value, Mapping):
+        return value
+    made = {}
+    for key, one in value.items():
+        if key == "description" and isinstance(one, str):
+            pattern = r"\b(" + "|".join(map(re.escape, names)) + r")\b"
+            made[key] = re.sub(pattern, lambda match: names[match[0]], one)
+        else:
+            made[key] = _replace(one, names)
+    return made
+
+
+def _parts(name: str) -> list[str]:
+    return [part.lower() for part in WORD.findall(re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", name).replace("_", " "))]
+
+
+def _camel(parts: Sequence[str]) -> str:
+    return "".join(part if not at else part.capitalize() for at, part in enumerate(parts))
+
+
+STYLES: tuple[Callable[[Sequence[str]], str], ...] = (
+    "_".join,
+    _camel,
+    lambda parts: "".join(part.capitalize() for part in parts),
+    lambda parts: "-".join(parts),
+)
+
+
+def _opaque(chance: random.Random, stems: Sequence[str]) -> str:
+    return f"{chance.choice(stems)}_{chance.choice(('', chance.choice('abcdefgh')))}{chance.randint(1, 99)}"
+
+
+def _called(message: Mapping[str, Any]) -> list[str]:
+    return [call["function"]["name"] for call in message.get("tool_calls") or ()]
+
+
+def _map_calls(row: Row, change: Callable[[str, Mapping], tuple[str, Mapping]]) -> list[dict[str, Any]]:
+    """The messages with every call changed, those of the history too."""
+    messages = []
+    for message in row["messages"]:
+        if message.get("tool_calls"):
+            calls = [change(one["function"]["name"], one["function"]["arguments"]) for one in message["tool_calls"]]
+            made = [{"type": "function", "function": {"name": n, "arguments": dict(a)}} for n, a in calls]
+            message = {**message, "tool_calls": made}
+        messages.append(message)
+    return messages
+
+
+# ------------------------------------------------------------------------------------------------ values
+
+
+def drop_optional(row: Row, chance: random.Random) -> Row:
+    """About half of the optional parameters do not exist, nor do their values in any call."""
+    gone: dict[str, set[str]] = {}
+    tools = []
+    for tool in row["tools"]:
+        parameters = tool["parameters"]
+        required = parameters.get("required", ())
+        properties = parameters.get("properties", {})
+        gone[tool["name"]] = {name for name in properties if name not in required and chance.random() < 0.5}
+        kept = {name: schema for name, schema in properties.items() if name not in gone[tool["name"]]}
+        tools.append({**tool, "parameters": {**parameters, "properties": kept}})
+
+    def reduced(name: str, given: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+        return name, {key: value for key, value in given.items() if key not in gone.get(name, ())}
+
+    return {**row, "tools": tools, "messages": _map_calls(row, reduced)}
+
+
+def delete_value(row: Row, chance: random.Random) -> Row | None:
+    """Take a required value out of the request, with the words that lead to it; the label says that it is needed.
+
+    None unless there is one call with a required text or number that the last message says once, and nothing else
+    says, and the request is still one without it.
+    """
+    calls = calls_of(row)
+    if len(calls) != 1 or prompt_of(row)[-1]["role"] != "user":
+        return None
+    (name, arguments) = calls[0]
+    tool = next(tool for tool in row["tools"] if tool["name"] == name)
+    *before, last = prompt_of(row)
+    text = last["content"]
+    required = [key for key in tool["parameters"].get("required", ()) if key in arguments]
+    chance.shuffle(required)
+    for key in required:
+        schema, value = tool["parameters"]["properties"][key], arguments[key]
+        if isinstance(value, bool) or not isinstance(value, str | int | float) or "default" in schema:
+            continue
+        pattern = r"\W*".join(map(re.escape, words(str(value))))
+        if not pattern or any(stands_in(value, str(message.get("content"))) for message in before):
+            continue
+        cut = re.compile(
+            rf"""{LEAD}["'“‘(]?(?<![^\W_])(?<![:/.$£€-]){pattern}(?![^\W_]|[:/.-]\d|%)["'”’)]?(?:'s\b)?""",
+            re.IGNORECASE,
+        )
+        if len(cut.findall(text)) != 1:
+            continue
+        left = cut.sub("", text)
+        left = re.sub(rf"\s+(?:{'|'.join(CONNECTIVES.split())}|and|or)\s*(?=[.?!]|$)", "", left, flags=re.IGNORECASE)
+        left = re.sub(r"\s+([,.?!])", r"\1", re.sub(r"[ \t]{2,}", " ", left)).strip(" ,;:-")
+        others = [one for other, one in arguments.items() if other != key]
+        if (
+            len(words(left)) < 4
+            or {word for word in words(str(value)) if len(word) > 3} & set(words(left))
+            or stands_in(value, left)
+            or any(stands_in(one, text) and not stands_in(one, left) for one in others)
+        ):
+            continue
+        rest = {other: one for other, one in arguments.items() if other != key}
+        calling = [{"type": "function", "function": {"name": name, "arguments": rest}}]
+        answer = {"role": "assistant", "content": "", "tool_calls": calling}
+        messages = [*before, {**last, "content": left}, answer]
+        return {**row, "messages": messages, "needs": [*row["needs"], [0, key]]}
+    return None
