@@ -13,6 +13,7 @@ enough to be counted.
 import gzip
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -120,12 +121,18 @@ def check_row(row: Mapping[str, Any]) -> None:
             raise RowError("an argument is not in the schema", f"{name}.{extra[0]}")
         required = [one for one in parameters.get("required", ()) if (at, one) not in needs]
         try:
-            jsonschema.Draft202012Validator.check_schema(parameters)
+            _check_schema(json.dumps(parameters))
             jsonschema.Draft202012Validator({**parameters, "required": required}).validate(arguments)
         except jsonschema.SchemaError as error:
             raise RowError("a tool's parameters are no JSON Schema", f"{name}: {error.message}") from None
         except jsonschema.ValidationError as error:
             raise RowError("arguments violate the schema", f"{name}{error.json_path[1:]}: {error.message}") from None
+
+
+@lru_cache(maxsize=16384)
+def _check_schema(text: str) -> None:
+    """Checking a schema takes a hundred times as long as checking values, and a tool is offered in many rows."""
+    jsonschema.Draft202012Validator.check_schema(json.loads(text))
 
 
 def write_rows(path: Path, rows: Iterable[Mapping[str, Any]]) -> int:
