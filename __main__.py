@@ -13,8 +13,9 @@ from transformers.utils import logging
 
 from . import LaFuncModel, LaFuncProcessor
 from .diffusion_lafunc import SCHEDULES
+from .data.commands import add_commands as add_data_commands
 from .evaluation.checkpoint import SHIPPED
-from .evaluation.commands import add_commands
+from .evaluation.commands import add_commands as add_evaluation_commands
 from .request_lafunc import FILLERS, MODES
 
 
@@ -44,7 +45,9 @@ def _parser() -> argparse.ArgumentParser:
     call.add_argument("--json", action="store_true", help="print one JSON document and nothing else")
     call.set_defaults(run=run_call)
     measure = commands.add_parser("eval", help="measure: accuracy, latency, retention, overlap; report")
-    add_commands(measure)
+    add_evaluation_commands(measure)
+    data = commands.add_parser("data", help="make training rows: synthesize")
+    add_data_commands(data)
     return parser
 
 

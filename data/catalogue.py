@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
-from .phrasing import Target, article
+from .mentions import article
+from .phrasing import Target
 from .values import words_of
 
 # domain.name: what it does | arguments | requests…
@@ -150,7 +151,7 @@ health.heart_rate_zone: Calculate the target heart rate | age:i resting_heart_ra
 health.daily_calories: Calculate the daily calorie need of a person | age:i weight:n@kilograms height:n@centimeters gender:(male/female) activity_level:(sedentary/light/moderate/active)? | I'm a {gender} of {age}, {weight} and {height}. How much should I eat a day?
 health.appointment: Book an appointment with a doctor | doctor:s date:d time:s? reason:s? first_visit:b?
 health.drug_interactions: Check drugs for interactions | drugs:[s] age:i? pregnant:b? | Can I take {drugs} together?
-health.symptom_check: Check which conditions fit symptoms | symptoms:[s] age:i duration_days:i? smoker:b?
+health.symptom_check: Check symptoms for possible conditions | symptoms:[s] age:i duration_days:i? smoker:b?
 health.dosage: Calculate the dose of a drug | drug:s weight:n@kilograms dose_per_kg:n@milligrams
 health.water_intake: Recommend the daily water intake | weight:n@kilograms exercise_minutes:i? hot_climate:b?
 health.log_sleep: Record a night of sleep | date:d hours:n quality:i=quality_from_1_to_5 | I slept {hours} hours on {date}, quality {quality}
@@ -269,7 +270,7 @@ jobs.search: Search for jobs | title:s location:s? salary_min:n? remote:b? exper
 jobs.salary: Convert an hourly wage to a yearly salary | hourly_wage:n hours_per_week:n weeks:i? | What's {hourly_wage} an hour for {hours_per_week} hours a week in a year?
 jobs.leave: Request leave from work | employee_id:s start_date:d end_date:d leave_type:(vacation/sick/parental) half_day:b?
 jobs.add_employee: Add an employee | name:s position:s salary:n start_date:d remote:b? skills:[s]?
-jobs.meeting: Schedule a meeting | topic:s participants:[s] date:d duration:i@minutes online:b? | Set up a {duration} meeting about {topic} with {participants} on {date}
+jobs.meeting: Schedule a meeting | topic:s participants:[s] date:d duration:i@minutes online:b? | Set up a meeting about {topic} with {participants} on {date}, {duration} long
 astronomy.planet: Get a property of a planet | planet:s property:(mass/radius/gravity/moons/day_length) unit:s? | What's the {property} of {planet}?
 astronomy.moon_phase: Get the phase of the moon | date:d location:s? | What will the moon look like on {date}?
 astronomy.weight_on: Calculate the weight of a person on another planet | weight:n@kilograms planet:s | How heavy would I be on {planet} with {weight}?
@@ -435,7 +436,7 @@ def _arguments(text: str) -> tuple[dict[str, str], ...]:
 
 
 @cache
-def _listed() -> tuple[tuple[str, str, str, str, tuple[str, ...]], ...]:
+def listed() -> tuple[tuple[str, str, str, str, tuple[str, ...]], ...]:
     """(domain, name, what it does, arguments, requests)"""
     found = []
     for line in _LISTED.strip().splitlines():
@@ -458,7 +459,7 @@ def tools(rng: random.Random) -> Iterator[Target]:
 
 
 def _listed_tool(rng: random.Random) -> Target:
-    domain, short, about, arguments, asks = rng.choice(_listed())
+    domain, short, about, arguments, asks = rng.choice(listed())
     given = list(_arguments(arguments))
     if rng.random() < 0.3:
         given.append(*_arguments(rng.choice(_EXTRAS)))

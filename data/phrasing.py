@@ -16,6 +16,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from .mentions import VERBS, Mention, article, plural, quote
 from .values import Argument, Said, join, read_arguments, words_of
 
 Pairs = Sequence[tuple[Argument, Said]]
@@ -49,28 +50,11 @@ _ASK = (
     "evaluate",
     "obtain",
 )
-_VERBS = set(
-    """get retrieve fetch return find search calculate compute determine create add update delete remove send book make set
-    generate convert translate check list analyze analyse show display provide obtain estimate evaluate predict simulate
-    compare plan schedule cancel order buy sell track monitor play stop start turn adjust control log record save load read
-    write upload download open close move copy rename sort filter count validate verify encrypt decrypt encode decode parse
-    extract summarize classify detect identify recommend suggest solve plot draw measure assess optimize apply perform run
-    execute submit register subscribe post share invite assign approve reject review rate draft format split merge combine
-    resize crop rotate compress query lookup look invest transfer pay withdraw deposit reserve rent design develop build
-    install configure manage process access browse explore learn match model locate call connect scan test diagnose treat
-    prescribe publish notify remind report reset restore backup archive tag label enable disable toggle dim change modify
-    edit replace insert append select choose allocate balance forecast investigate interpret improve conduct collect gather
-    issue request initiate establish launch implement organize arrange mix roll flip pick sample shuffle tune transcribe
-    transpose compose integrate differentiate factor simplify expand round normalize rank score simulate visualize map
-    geocode ping resolve block unblock mute archive restock ship dispatch return-item estimate lock unlock water feed mow
-    brew cook bake prepare train hire enroll apply file appeal cite renew redeem exchange refund inspect examine offer handle
-    discover trace authenticate export filter change activate query count raise heat warm preheat vacuum put text email""".split()
-)  # fmt: skip
 _TAIL = re.compile(
     r"[,.;:(\[]|\b(?:given (?!name|the name)(?!\w+ name)|from the |based on|using|for (?:a |an |the )?(?:given|specified|specific|particular|provided)|by (?:its|their|the|"
     r"providing|specifying|using|name|id)|according to|from the provided|with the (?:given|specified|provided|following)|"
     r"that (?:match|meet|are|is)|which|in order to|such as|including|specified by|provided|with optional|optionally|at a given|"
-    r"in a (?:given|specified|specific)|of a (?:given|specified|specific)|on a (?:given|specified|specific)|"
+    r"in a (?:given|specified|specific)|of a (?:given|specified|specific|particular)|on a (?:given|specified|specific|particular)|"
     r"within a (?:given|specified|specific)|between two (?:given|specified))\b"
 )
 _OPEN = (
@@ -142,10 +126,13 @@ def _sentence(name: str, description: str) -> str:
             (
                 stem
                 for stem in (first, first[:-1], first[:-2], first[:-3] + "y", first[:-3], first[:-3] + "e")
-                if stem in _VERBS
+                if stem in VERBS
             ),
             "",
         )
+        named = words_of(name).split()[0]
+        if not base and named not in _NOT_VERBS and first in (named, named + "s", named + "es"):
+            base = named
         if base and (first == base or first.endswith(("s", "ing"))):
             return " ".join([base, *words[1:]])
         if (
@@ -155,288 +142,25 @@ def _sentence(name: str, description: str) -> str:
         ):
             return "get " + text[0].lower() + text[1:]
     spoken = words_of(name.replace(".", " ").split("/")[-1]).split()
-    at = next((index for index, word in enumerate(spoken) if word in _VERBS), None)
+    at = next((index for index, word in enumerate(spoken) if word in VERBS), None)
     if at is not None and at < len(spoken) - 1:
         rest = spoken[at + 1 :]
-        article = (
-            ""
-            if rest[-1].endswith("s") and not rest[-1].endswith("ss")
-            else "the "
-            if spoken[at] not in _CREATE
-            else "a "
-        )
-        return f"{spoken[at]} {article}{' '.join(rest)}"
+        noun = " ".join(rest)
+        lead = "" if plural(noun) else f"{article(noun)} " if spoken[at] in _CREATE else "the "
+        return f"{spoken[at]} {lead}{noun}"
     return f"get the {' '.join(spoken)}" if at is None else " ".join(spoken[at:]) + " it"
 
 
+_NOT_VERBS = {"the", "a", "an", "current", "new", "all", "user", "list", "daily", "top"}
 _CREATE = {"create", "add", "book", "make", "generate", "send", "schedule", "order", "buy", "draft", "plan", "write"}
 
 
 def _action(sentence: str) -> tuple[str, str]:
     verb, _, rest = sentence.partition(" ")
+    if rest.startswith(("up ", "out ", "back ", "down ")):
+        particle, _, rest = rest.partition(" ")
+        verb = f"{verb} {particle}"
     return verb.lower(), rest
-
-
-def article(noun: str) -> str:
-    return "an" if noun[:1].lower() in "aeiou" and not noun.lower().startswith(("uni", "use", "eu", "one")) else "a"
-
-
-def _of(argument: Argument, text: str, rng: random.Random) -> str:
-    """A noun phrase: `a radius of 5`, `radius 5`, `5 guests`."""
-    noun = rng.choice(argument.nouns)
-    if argument.kind in ("integer", "number"):
-        counted = re.match(r"(?:number of|count of|quantity of|maximum|minimum|total)?\s*([a-z ]+s)$", noun)
-        if (
-            (noun.startswith("number of ") or argument.name.endswith("s") and not argument.unit)
-            and counted
-            and argument.style != "money"
-        ):
-            things = counted[1].removeprefix("number of ")
-            if re.search(r"\d$|[a-z]$", text) and "%" not in text and rng.random() < 0.7:
-                return f"{text} {things[:-1] if text in ('1', 'one') and things.endswith('s') else things}"
-        if len(noun) <= 2:
-            return (
-                f"{noun} {rng.choice(('=', '=', 'equal to', 'of'))} {text}" if rng.random() < 0.8 else f"{noun}={text}"
-            )
-        roll = rng.random()
-        if roll < 0.45:
-            return (
-                f"{'a' if article(noun) == 'a' else 'an'} {noun} of {text}"
-                if not _plural(noun)
-                else f"{noun} of {text}"
-            )
-        return (
-            f"{noun} {text}"
-            if roll < 0.75
-            else f"{noun} of {text}"
-            if roll < 0.87
-            else f"{text} as the {noun}"
-            if roll < 0.95
-            else f"{noun} = {text}"
-        )
-    if argument.kind == "object":
-        return (
-            f"{'' if _plural(noun) else article(noun) + ' '}{noun} {rng.choice(('with', 'having', 'of', '–'))} {text}"
-        )
-    if len(noun) <= 2:
-        return f"{noun} = {text}"
-    roll = rng.random()
-    if argument.kind == "array":
-        return f"{noun} {text}" if roll < 0.5 else f"the {noun} {text}" if roll < 0.8 else f"{noun}: {text}"
-    if roll < 0.35:
-        return f"{noun} {text}"
-    if roll < 0.6:
-        return f"the {noun} {text}"
-    if roll < 0.75:
-        return f"{text} as the {noun}"
-    return (
-        f"{noun} set to {text}"
-        if roll < 0.85 and argument.kind == "enum"
-        else f"a {noun} of {text}"
-        if article(noun) == "a" and not _plural(noun)
-        else f"{noun} {text}"
-    )
-
-
-def _plural(noun: str) -> bool:
-    last = noun.split()[-1]
-    return last.endswith("s") and not last.endswith(("ss", "us", "is", "radius", "address"))
-
-
-def _quote(argument: Argument, said: Said, rng: random.Random) -> str:
-    """The text, in quotation marks where people would use them, and sometimes where not."""
-    if argument.kind != "string" or said.joined or not isinstance(said.value, str):
-        return said.text
-    long = len(said.text.split()) > 3 or bool({"text", "title", "expression"} & set(argument.source))
-    if rng.random() < (0.7 if long else 0.1):
-        mark = '"' if "'" in said.text or rng.random() < 0.6 else "'"
-        return f"{mark}{said.value if said.text != said.value else said.text}{mark}"
-    return said.text
-
-
-class _Mention:
-    """One value of a request, in the forms that sentences need."""
-
-    def __init__(self, argument: Argument, said: Said, rng: random.Random):
-        self.argument, self.rng = argument, rng
-        self.text = _quote(argument, said, rng)
-        self.boolean = argument.kind == "boolean"
-        self.value = said.value
-
-    def adjunct(self) -> tuple[str, bool]:
-        """What follows the verb phrase, and whether it is a noun phrase that wants a `with`."""
-        argument, rng = self.argument, self.rng
-        if self.boolean:
-            return self._with(), False
-        if (
-            argument.kind in ("string", "date", "time", "datetime", "array")
-            and argument.frames
-            and rng.random() < 0.72
-        ):
-            if argument.kind != "array" or argument.item and argument.item.kind == "string":
-                frame = rng.choice(argument.frames)
-                found = frame.format(self.text, n=rng.choice(argument.nouns))
-                return re.sub(r"\b([Aa]) (?=[aeioAEIO])(?!one)", r"\1n ", found) if frame.startswith(
-                    ("for a {}", "of a {}", "as a {}")
-                ) else found, False
-        if argument.kind == "enum":
-            noun = rng.choice(argument.nouns)
-            if re.search("unit|language|format|currency|mode", noun):
-                return f"in {self.text}" + (
-                    " mode" if noun.endswith("mode") and "mode" not in self.text else ""
-                ), False
-            if re.search("method|algorithm|model|engine", noun):
-                return f"using {rng.choice(('', 'the '))}{self.text}" + (
-                    "" if rng.random() < 0.5 else f" {noun}"
-                ), False
-            if re.search(r"sort|order by", noun):
-                return f"sorted by {self.text}" if "by" in noun.split() else f"in {self.text} order".replace(
-                    "order order", "order"
-                ), False
-            roll = rng.random()
-            if roll < 0.45 and self.text[0].isalpha():
-                return (
-                    f"{article(self.text)} {self.text} {noun}" if rng.random() < 0.5 else f"{self.text} {noun}",
-                    True,
-                )
-        if argument.kind in ("integer", "number"):
-            noun, text = argument.nouns[0], self.text
-            unit_time = argument.unit in ("years", "days", "hours", "minutes", "weeks", "months", "nights", "seconds")
-            if unit_time and re.search("[a-z]$", text) and rng.random() < 0.6:
-                return rng.choice(("for {}", "over {}", "for {}")).format(text), False
-            if argument.style == "year" and rng.random() < 0.7:
-                return rng.choice(("in {}", "for {}", "in the year {}", "for the year {}")).format(text), False
-            if argument.style == "month" and rng.random() < 0.5 and text[0].isupper():
-                return rng.choice(("in {}", "for {}")).format(text), False
-            if argument.style in ("percent", "fraction") and "%" in text and rng.random() < 0.5:
-                return f"at {text} {noun}" if rng.random() < 0.5 else f"at {article(noun)} {noun} of {text}", False
-            if re.search("budget|max.*price|price.*max", argument.words) and rng.random() < 0.5:
-                return rng.choice(("for at most {}", "under {}", "for up to {}", "below {}")).format(text), False
-            if re.search("temperature", argument.words) and rng.random() < 0.4:
-                return f"at {text}", False
-        if argument.kind == "map":
-            return f"with {argument.nouns[0]} {self.text}", False
-        return _of(argument, self.text, rng), True
-
-    def noun(self) -> str:
-        return _of(self.argument, self.text, self.rng)
-
-    def clause(self) -> str:
-        """`the radius is 5`"""
-        noun = self.rng.choice(self.argument.nouns)
-        if self.boolean:
-            return f"{noun} is {self.rng.choice(('on', 'true', 'yes', 'enabled') if self.value else ('off', 'false', 'no', 'disabled'))}"
-        if len(noun) <= 2:
-            return f"{noun} {self.rng.choice(('=', 'is', 'equals'))} {self.text}"
-        be = "are" if _plural(noun) and self.argument.kind in ("array",) else "is"
-        lead = self.rng.choice(("the ", "the ", "the ", "the ", "its "))
-        verb = self.rng.choice((be, be, be, "should be")) if self.argument.kind != "object" else "has"
-        return f"{lead}{noun} {verb} {self.text}"
-
-    def pair(self) -> str:
-        noun = self.rng.choice((self.argument.nouns[0], self.argument.nouns[0], self.argument.name))
-        text = self.text
-        if self.boolean:
-            text = self.rng.choice(("yes", "true", "on") if self.value else ("no", "false", "off"))
-        return f"{noun}: {text}"
-
-    def _with(self) -> str:
-        thing, verbs = _switch(self.argument)
-        rng = self.rng
-        if verbs:
-            return (
-                f"{'with' if self.value else 'without'} {thing}"
-                if verbs in ("include", "show", "return", "add", "have", "get", "display")
-                else (f"and {verbs} {thing}" if self.value else f"but don't {verbs} {thing}")
-            )
-        noun = thing if thing.endswith(("mode", "option", "setting")) else thing
-        if self.value:
-            return rng.choice((f"with {noun} on", f"with {noun} enabled", f"with {noun} set to true", f"with {noun}"))
-        return rng.choice(
-            (f"with {noun} off", f"with {noun} disabled", f"with {noun} set to false", f"without {noun}")
-        )
-
-    def order(self) -> str:
-        """A boolean as a sentence of its own: `Include the sources.`"""
-        thing, verb = _switch(self.argument)
-        rng = self.rng
-        if verb in ("be", ""):
-            if self.value:
-                return rng.choice(
-                    (
-                        f"turn {thing} on",
-                        f"{thing} should be on",
-                        f"set {thing} to true",
-                        f"I want {thing}",
-                        f"make sure {thing} is on",
-                    )
-                )
-            return rng.choice(
-                (
-                    f"turn {thing} off",
-                    f"{thing} should be off",
-                    f"set {thing} to false",
-                    f"no {thing}",
-                    f"make sure {thing} is off",
-                )
-            )
-        if verb == "have":
-            return (
-                rng.choice((f"it has {thing}", f"it should have {thing}", f"with {thing}"))
-                if self.value
-                else rng.choice((f"it has no {thing}", f"no {thing}", f"without {thing}"))
-            )
-        if self.value:
-            return rng.choice(
-                ("{}", "{}", "please {}", "also {}", "make sure to {}", "I want you to {}", "and {}")
-            ).format(f"{verb} {thing}")
-        return rng.choice(
-            (
-                "don't {}",
-                "do not {}",
-                "no need to {}",
-                "there's no need to {}",
-                "please don't {}",
-                "I don't want you to {}",
-            )
-        ).format(f"{verb} {thing}")
-
-
-def _switch(argument: Argument) -> tuple[str, str]:
-    """What a boolean is about and the verb it is about, if it is about one: (`sources`, `include`), (`verbose`, ``)."""
-    words = argument.words.split()
-    text = argument.description
-    match = re.search(
-        r"(?:whether(?: or not)? to|if true,?|set to true to|flag to|true to|option to|indicates? whether to) ([a-z]+) ([\w' -]{2,40})",
-        text,
-        re.I,
-    )
-    if match and match[1].lower() in _VERBS | {
-        "include",
-        "use",
-        "allow",
-        "exclude",
-        "ignore",
-        "keep",
-        "skip",
-        "require",
-        "wrap",
-        "follow",
-    }:
-        thing = _HEAD.split(match[2].strip(), maxsplit=1)[0]
-        return thing, match[1].lower()
-    if len(words) > 1 and words[0] in ("include", "show", "use", "allow", "exclude", "ignore", "keep", "skip", "require", "return", "add", "send",
-                                       "enable", "round", "sort", "notify", "save", "generate", "display", "get", "apply", "create", "remove",
-                                       "open", "close", "delete", "make", "set"):  # fmt: skip
-        return " ".join(words[1:]), words[0]
-    if words[0] == "has" and len(words) > 1:
-        return " ".join(words[1:]), "have"
-    if words[0] in ("is", "be", "with", "are", "enable") and len(words) > 1:
-        return " ".join(words[1:]), ""
-    return argument.words, ""
-
-
-_HEAD = re.compile(r" (?:in|for|from|to|if|when|or|that|with|as|by|on|at|of)\b|[.,(]")
 
 
 def phrase(target: Target, pairs: Pairs, rng: random.Random) -> str:
@@ -444,16 +168,16 @@ def phrase(target: Target, pairs: Pairs, rng: random.Random) -> str:
     return frame(target, pairs, rng)
 
 
-def core(target: Target, pairs: Pairs, rng: random.Random) -> tuple[str, str, list["_Mention"]]:
+def core(target: Target, pairs: Pairs, rng: random.Random) -> tuple[str, str, list["Mention"]]:
     """The verb phrase with the values that fit into it, and the mentions that remain to be made."""
     pairs = [(argument, said) for argument, said in pairs if argument.kind != "null"]
     if rng.random() < 0.35:
         pairs = rng.sample(pairs, len(pairs))
-    mentions = [_Mention(argument, said, rng) for argument, said in pairs]
+    mentions = [Mention(argument, said, rng) for argument, said in pairs]
     text = target.object
     rest = []
     for mention in mentions:
-        put = _substitute(text, mention) if text and rng.random() < 0.75 else None
+        put = _substitute(text, mention) if text and rng.random() < 0.93 else None
         if put is None:
             rest.append(mention)
         else:
@@ -464,7 +188,7 @@ def core(target: Target, pairs: Pairs, rng: random.Random) -> tuple[str, str, li
 _INSERTED = "\x00"
 
 
-def _substitute(text: str, mention: _Mention) -> str | None:
+def _substitute(text: str, mention: Mention) -> str | None:
     """The text with the phrase that speaks of an argument replaced by the value: `a given city` by `Tokyo`."""
     argument = mention.argument
     if argument.kind not in ("string", "integer", "number", "date", "datetime") or argument.style in (
@@ -509,7 +233,7 @@ def _cut(text: str) -> str:
     return re.sub(r" (?:and|or|of|for|in|by|with|from|to|at|on|the|a|an|between|its|their)$", "", text)
 
 
-def _attach(mentions: Sequence[_Mention], rng: random.Random) -> str:
+def _attach(mentions: Sequence[Mention], rng: random.Random) -> str:
     """` in Tokyo with a radius of 5 and 3 guests, and include maps`"""
     plain, withs, switches = [], [], []
     for mention in mentions:
@@ -611,19 +335,20 @@ def frame(target: Target, pairs: Pairs, rng: random.Random, bare: bool = False) 
 
 def _polite(action: str, rest: str, rng: random.Random) -> str:
     frame = rng.choice(_PLEASE)
-    if (
-        action.startswith(("give me", "show me", "tell me", "get me"))
-        and "me" in frame.lower().split("{")[0]
-        or frame.startswith(("I ", "I'd", "Let's"))
-    ):
-        action = re.sub(r"^(give|show|tell|get) me ", "get " if not action.startswith("tell") else "know ", action)
+    if found := re.match(r"(give|show|tell|get) me ", action):
+        lead = "get "
+        if frame.startswith(("I need to", "I want to", "I'd like to", "Is it", "{}", "I would", "I want you", "I need you")):
+            lead = {"give": "have ", "show": "see ", "tell": "know ", "get": "get "}[found[1]] if " to {}" in frame and "you" not in frame else found[0]
+        elif frame.startswith(("Can you {", "Could", "Can you please", "Please", "Are you", "Kindly")):
+            lead = found[0]
+        action = lead + action[len(found[0]) :]
     return _capital(frame.format(action + rest))
 
 
 def _question(target: Target, verb: str, thing: str, rest: str, rng: random.Random) -> str:
     if target.verb in (*_GET, *_ASK) and re.match(r"(the|current|average|total|latest|estimated|all) ", thing):
         noun = thing if thing.startswith("the ") else f"the {thing}"
-        be = "are" if _plural(noun.split(" of ")[0].split(" for ")[0].split(" in ")[0].split(" between ")[0]) else "is"
+        be = "are" if plural(noun.split(" of ")[0].split(" for ")[0].split(" in ")[0].split(" between ")[0]) else "is"
         lead = rng.choice(
             (
                 f"What {be} ",
@@ -656,9 +381,9 @@ def _fill(ask: str, pairs: Pairs, rng: random.Random) -> str:
                 + r"}(?=[-^]| (?:days|hours|minutes|percent|degrees|liters|dollars|years?|[a-z]+s\b))",
                 ask,
             )
-            texts[argument.name] = said.bare if said.bare and followed else _quote(argument, said, rng)
+            texts[argument.name] = said.bare if said.bare and followed else quote(argument, said, rng)
         elif argument.kind != "null":
-            rest.append(_Mention(argument, said, rng))
+            rest.append(Mention(argument, said, rng))
     text = ask.format_map(texts)
     if not rest:
         return text
@@ -706,10 +431,8 @@ def _decorate(text: str, rng: random.Random) -> str:
 
 def vary(target: Target, shared: Pairs, varied: Argument, values: Sequence[Said], rng: random.Random) -> str:
     """One request for several calls that differ in one argument: `for Paris, London and Rome`."""
-    texts = [_quote(varied, said, rng) for said in values]
-    both = Said(tuple(said.value for said in values), join(texts, rng), True)
-    if len(texts) == 2 and rng.random() < 0.3:
-        both = Said(both.value, f"both {texts[0]} and {texts[1]}", True)
+    texts = [quote(varied, said, rng) for said in values]
+    both = Said(tuple(said.value for said in values), join(texts, rng, rng.choice((" and ", " and ", ", and "))), True)
     text = frame(target, [*shared, (varied, both)], rng)
     return (
         text
@@ -743,3 +466,22 @@ def sequence(parts: Sequence[str], rng: random.Random) -> str:
         + _small(parts[-1])
         + "."
     )
+
+
+def question(missing: Sequence[Argument], rng: random.Random) -> str:
+    """What an assistant asks for."""
+    nouns = join([argument.nouns[0] for argument in missing], rng, " and ")
+    frames = (
+        "What {be} the {nouns}?", "Could you tell me the {nouns}?", "Please give me the {nouns}.", "I still need the {nouns}.",
+        "Which {nouns} should I use?", "Sure. What {be} the {nouns}?", "To do that I need to know the {nouns}.",
+    )  # fmt: skip
+    return rng.choice(frames).format(nouns=nouns, be="are" if len(missing) > 1 or plural(nouns) else "is")
+
+
+def answer(pairs: Pairs, rng: random.Random) -> str:
+    """What a user answers to it."""
+    mentions = [Mention(argument, said, rng) for argument, said in pairs]
+    if len(mentions) == 1 and not mentions[0].boolean and rng.random() < 0.6:
+        text = mentions[0].text
+        return rng.choice((text, text, f"{text}, please", f"Let's say {text}", f"It's {text}.", f"Oh, {text}", f"Make it {text}."))
+    return _capital(join([mention.clause() for mention in mentions], rng)) + "."

@@ -10,16 +10,25 @@ Rows are calls of one tool; several calls; calls with a required value that nobo
 tool that is not offered (chat). Offered with the called tool are others, given or invented, in any order.
 """
 
+import argparse
+import json
+import os
 import random
+import sys
+import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from .catalogue import tools as invented_tools
-from .phrasing import Target, frame, sequence, vary
-from .rows import Row, RowError, make_row
-from .values import Argument, Said, draw, is_valid
+from .phrasing import Target, answer, frame, question, sequence, vary
+from .pools import accepted
+from .rows import Row, RowError, make_row, write_rows
+from .teacher import Teacher, append_rows
+from .values import Argument, Said, draw, is_valid, words_of
 
+ATTEMPTS = 1000
 CATALOGUE = 6000  # invented tools that are in play at a time; each is drawn anew after some thousand rows
 
 
@@ -48,12 +57,18 @@ class Synthesizer:
             yield self.row()
 
     def row(self) -> Row:
-        """One more row."""
-        while True:
+        """One more row.
+
+        Raises:
+            ValueError: values for the tools cannot be drawn.
+        """
+        for _ in range(ATTEMPTS):
             try:
                 return self._try()
             except RowError as error:
                 self.refused[error.reason] += 1
+                trouble = error
+        raise ValueError(f"no row in {ATTEMPTS} attempts, at last since {trouble}; leave out that tool or loosen its bounds")
 
     # ------------------------------------------------------------------------------------------------ one row
 
@@ -61,7 +76,7 @@ class Synthesizer:
         rng = self.rng
         own = rng.random() >= self.invented
         target = rng.choice(self.own) if own else self._invent()
-        kind = rng.choices(("one", "same", "several", "missing", "negative"), (62, 9, 8, 8, 13))[0]
+        kind = rng.choices(("one", "same", "several", "missing", "answer", "negative"), (58, 9, 8, 8, 4, 13))[0]
         source = "synthesis" if own else "synthesis-invented"
         if kind == "negative":
             text = frame(target, self._values(target), rng)
@@ -71,13 +86,21 @@ class Synthesizer:
         needs: list[tuple[int, str]] = []
         called = [target]
         pairs = self._values(target)
-        if kind == "missing" and (
+        messages: list[dict[str, str]] = []
+        if kind in ("missing", "answer") and (
             required := [argument for argument in target.arguments if argument.required and argument.kind != "null"]
         ):
             gone = rng.sample(required, 1 if len(required) < 3 or rng.random() < 0.8 else 2)
             pairs = [(argument, said) for argument, said in pairs if argument not in gone]
             needs = [(0, argument.name) for argument in gone]
-            text, calls = self._phrase(target, pairs), [(target.name, _call(pairs))]
+            if kind == "missing":
+                text, calls = frame(target, pairs, rng), [(target.name, _call(pairs))]
+            else:  # the assistant asks, and the user answers
+                given = [(argument, draw(argument, rng)) for argument in gone]
+                known = _call([*pairs, *given])
+                calls = [(target.name, {argument.name: known[argument.name] for argument in target.arguments if argument.name in known})]
+                messages = [_user(frame(target, pairs, rng)), {"role": "assistant", "content": question(gone, rng)}]
+                text, needs = answer(given, rng), []
         elif kind == "same" and (varied := self._varied(target, pairs)):
             text, calls = varied
         elif kind == "several":
@@ -86,24 +109,23 @@ class Synthesizer:
             text = sequence([frame(one, part, rng, bare=True) for one, part in zip(called, parts, strict=True)], rng)
             calls = [(one.name, _call(part)) for one, part in zip(called, parts, strict=True)]
         else:
-            text, calls = self._phrase(target, pairs), [(target.name, _call(pairs))]
+            text, calls = frame(target, pairs, rng), [(target.name, _call(pairs))]
         more = rng.choices((0, 1, 2, 3, 4, 5, 6, 7), (22, 24, 20, 16, 8, 5, 3, 2))[0]
         offered = [*called, *self._others(called, max(0, more - len(called) + 1), own)]
         rng.shuffle(offered)
-        return make_row([_user(text)], [one.tool for one in offered], source, calls, needs=needs)
-
-    def _phrase(self, target: Target, pairs: Sequence[tuple[Argument, Said]]) -> str:
-        return frame(target, pairs, self.rng)
+        messages.append(_user(text))
+        return make_row(messages, [one.tool for one in offered], source, calls, needs=needs)
 
     def _values(self, target: Target) -> list[tuple[Argument, Said]]:
         """Values for the required arguments and some of the others."""
         rng = self.rng
         keen = rng.choice((0.15, 0.4, 0.4, 0.75))
+        length = rng.randint(2, 8) if rng.random() < 0.8 else 0  # lists of numbers in one call are mostly of one length
         found = []
         for argument in target.arguments:
             if not argument.required and rng.random() >= keen:
                 continue
-            said = draw(argument, rng)
+            said = draw(argument, rng, length=length)
             if not is_plain(argument) and not is_valid(argument, said.value):
                 raise RowError("a drawn value is not valid", argument.name)
             found.append((argument, said))
@@ -192,6 +214,93 @@ def _user(text: str) -> dict[str, str]:
 
 
 def _stems(name: str) -> frozenset[str]:
-    from .values import words_of
-
     return frozenset(word.rstrip("s") for word in words_of(name.replace(".", "_")).split())
+
+
+# ------------------------------------------------------------------------------------------------ the command
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--tools", metavar="FILE", help="JSON list of tools; none: invented tools only")
+    parser.add_argument("--out", required=True, metavar="FILE", help="rows, as JSON lines; compressed if it ends in .gz")
+    parser.add_argument("--rows", type=int, default=2000, metavar="N", help="default: %(default)s")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="the same seed gives the same rows")
+    parser.add_argument(
+        "--invented", type=float, default=0.2, metavar="SHARE", help="of rows that ask for invented tools; default: %(default)s"
+    )
+    parser.add_argument("--teacher", metavar="URL", help="an OpenAI-compatible endpoint, up to and with /v1; needs --model")
+    parser.add_argument("--model", metavar="NAME", help="the teacher's model, such as Qwen/Qwen3-32B")
+    parser.add_argument("--timeout", type=float, default=120, metavar="S", help="seconds for an answer; default: %(default)s")
+
+
+def run(options: argparse.Namespace) -> int:
+    """`lafunc data synthesize`"""
+    if options.rows < 1:
+        raise ValueError(f"--rows must be at least 1, got {options.rows}")
+    if not 0 <= options.invented <= 1:
+        raise ValueError(f"--invented is a share from 0 to 1, got {options.invented}")
+    if bool(options.teacher) != bool(options.model):
+        raise ValueError("--teacher and --model go together: the endpoint, and the name of the model there")
+    tools = read_tools(Path(options.tools)) if options.tools else []
+    out = Path(options.out)
+    if not options.teacher:
+        source = Synthesizer(tools, options.seed, options.invented)
+        count = write_rows(out, _shown(source, options.rows))
+        _report(count, out, source.refused)
+        return 0
+    if not tools:
+        raise ValueError("a teacher needs tools to write about; pass --tools")
+    if out.suffix == ".gz":
+        raise ValueError(f"a teacher's rows are appended one by one, so {out} cannot be compressed; leave out .gz")
+    teacher = Teacher(options.teacher, options.model, os.environ.get("LAFUNC_TEACHER_KEY"), options.timeout)
+    # What is there already moves the seed, or a run that goes on would ask the same again.
+    seed = options.seed + (out.stat().st_size if out.exists() else 0)
+    count = 0
+    for count in append_rows(out, teacher.rows(tools, seed), options.rows):
+        _progress(count, options.rows)
+    _report(count or options.rows, out, teacher.dropped)
+    return 0
+
+
+def read_tools(path: Path) -> list[dict[str, Any]]:
+    """The tools of a JSON file that a scaffold can honour; each of the others gets a line on the error output.
+
+    Raises:
+        ValueError: no JSON, no list, an empty list, or none that can be honoured.
+    """
+    try:
+        given = json.loads(path.read_text(encoding="utf-8"))
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{path}, line {error.lineno}, column {error.colno}: not JSON: {error.msg}") from None
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path}: not UTF-8 text: {error}") from None
+    if not isinstance(given, list):
+        raise ValueError(f"{path}: must hold a list of tools, got {type(given).__name__}")
+    if not given:
+        raise ValueError(f"{path}: the list is empty; it must hold at least one tool")
+    refused: Counter[str] = Counter()
+    tools = list(accepted(given, refused))
+    for reason, count in refused.items():
+        print(f"left out{f' ({count} times)' if count > 1 else ''}: {reason}", file=sys.stderr)
+    if not tools:
+        raise ValueError(f"{path}: none of the {len(given)} tools can be used, for the reasons above")
+    return tools
+
+
+def _shown(source: Synthesizer, count: int) -> Iterator[Row]:
+    for at in range(1, count + 1):
+        yield source.row()
+        _progress(at, count)
+
+
+def _progress(done: int, count: int, last: list[float] = [0.0]) -> None:  # noqa: B006
+    """A line on the error output, at most once a second, if a person looks."""
+    if sys.stderr.isatty() and (time.monotonic() - last[0] > 1 or done == count):
+        last[0] = time.monotonic()
+        print(f"\r{done} of {count} rows", end="\n" if done == count else "", file=sys.stderr, flush=True)
+
+
+def _report(count: int, out: Path, refused: Counter[str]) -> None:
+    print(f"{count} rows in {out}")
+    for reason, times in refused.most_common():
+        print(f"dropped {times}: {reason}")

@@ -38,7 +38,7 @@ _STRINGS = (
     (r"password|passcode|secret", "password", "with the password {}|using the password {}"),
     (r"\bversion\b", "version", "version {}|for version {}|at version {}"),
     (r"(user|login|account|screen) ?name|\busername\b|\bhandle\b", "username", "for {}|for user {}|as {}"),
-    (r"\b(ids?|identifier|uid|sku|vin|reference|barcode|serial|token|key)\b|tracking|(order|invoice|case|account|flight"
+    (r"\b(ids?|identifier|uid|sku|vin|reference|barcode|serial|token|(api ?)?key|apikey)\b|tracking|(order|invoice|case|account|flight"
      r"|ticket|policy|confirmation|booking|reservation) (number|code|no)", "code", "with ID {}|for {}|with the {n} {}"),
     (r"dna|rna|sequence", "dna", "for {}|with the sequence {}"),
     (r"^(language|lang|locale)$|(target|source|output|input|from|to) lang|languages?$", "language", "in {}|in {}|for {}"),
@@ -62,13 +62,13 @@ _STRINGS = (
     (r"duration", "duration", "for {}|lasting {}"),
     (r"colou?rs?\b", "color", "in {}|in {}|with the color {}"),
     (r"currency|currencies", "currency", "in {}|using {}"),
-    (r"crypto|coin", "crypto", "for {}|of {}"),
+    (r"crypto\w*|coin", "crypto", "for {}|of {}"),
     (r"ticker|stock|\bsymbol\b", "ticker", "for {}|of {}"),
-    (r"company|corporation|employer|business|organi[sz]ation|manufacturer|vendor|supplier|client|firm",
+    (r"company|corporation|employer|business|organi[sz]ation(?! type)|manufacturer|vendor|supplier|client|firm",
      "company firm", "for {}|of {}|at {}"),
     (r"\bbrand\b|\bmake\b", "brand", "from {}|by {}|with brand {}"),
     (r"vehicle|\bcar\b|\bmodel\b", "car", "for a {}|for the {}|with the {n} {}"),
-    (r"movie|film|\bshow\b|series", "movie title", "for {}|about {}|called {}"),
+    (r"movie|film|tv show|show|series", "movie title", "for {}|about {}|called {}"),
     (r"\bbook\b|novel", "book title", "for {}|about {}|called {}"),
     (r"song|track|lyric|album", "song title", "for {}|called {}"),
     (r"artist|singer|band|composer|musician", "artist", "by {}|from {}"),
@@ -106,7 +106,7 @@ _STRINGS = (
     (r"gene|protein", "gene", "for {}|of {}"),
     (r"\bcells?\b", "cell", "for a {}|of a {}"),
     (r"cuisine", "cuisine", "with {} cuisine|serving {} food"),
-    (r"diet|allerg", "diet", "that is {}|for a {} diet"),
+    (r"diet|allerg\w*", "diet", "that is {}|for a {} diet"),
     (r"ingredient", "ingredient", "with {}|using {}"),
     (r"food|dish|recipe|meal|menu", "food", "for {}|of {}"),
     (r"drink|beverage|coffee", "drink", "of {}|for {}"),
@@ -115,20 +115,20 @@ _STRINGS = (
     (r"skill", "skill", "with {}|in {}"),
     (r"university|school|college|institution", "university", "at {}|for {}"),
     (r"course|subject(?! line)|class\b", "subject", "in {}|for {}|on {}"),
-    (r"topics?|theme|interest", "topic", "about {}|on {}"),
+    (r"topics?|theme|interests|hobbies", "topic", "about {}|on {}"),
     (r"event|occasion|meeting|appointment", "event", "for the {}|called {}"),
     (r"holiday", "holiday", "for {}|on {}"),
     (r"room", "room", "in the {}|for the {}"),
     (r"device|appliance", "device", "for the {}|on the {}"),
     (r"furniture", "furniture", "for a {}|of the {}"),
-    (r"cloth|garment|outfit", "clothing", "for a {}"),
+    (r"cloth(es|ing)|garment|outfit", "clothing", "for a {}"),
     (r"products?|items?|goods|merchandise|article name", "product", "for {}|of {}|for a {}"),
     (r"property type|house type", "property", "for a {}|of type {}"),
-    (r"amenit", "amenity", "with {}"),
+    (r"amenit(y|ies)", "amenity", "with {}"),
     (r"payment", "payment", "by {}|with {}|paying by {}"),
-    (r"transport|vehicle|travel mode", "transport", "by {}"),
+    (r"transport\w*|travel mode", "transport", "by {}"),
     (r"weather", "weather", "when it is {}|in {} weather"),
-    (r"\blaw\b|legal|legislation|statute", "law", "on {}|under {}"),
+    (r"\blaw\b|legal topic|legislation|statute", "law", "on {}|under {}"),
     (r"court|jurisdiction", "court state", "in {}|at {}"),
     (r"crime|offen[cs]e|violation", "crime", "for {}"),
     (r"file ?name|\bfiles?\b|document|attachment|image|photo|picture|video|audio|dataset", "file", "for {}|from {}|of {}"),
@@ -138,7 +138,7 @@ _STRINGS = (
     (r"columns?|fields?|attribute|feature|variable|metric", "column", "by {}|for {}|on {}"),
     (r"domain|host|server|hostname", "domain", "for {}|on {}|at {}"),
     (r"branch", "branch", "on {}|from branch {}"),
-    (r"expression|equation|function|polynomial", "expression", "of {}|for {}|{}"),
+    (r"expression|equation|function|polynomial|formula", "expression", "of {}|for {}|{}"),
     (r"distribution", "distribution", "with a {} distribution|following a {} distribution"),
     (r"algorithm", "algorithm", "using {}|with {}"),
     (r"method|technique|approach|strategy|model type", "method", "using {}|with {}"),
@@ -152,7 +152,7 @@ _STRINGS = (
     (r"size", "size", "in size {}|in {}"),
     (r"units?$|measurement", "unit", "in {}|in {}"),
     (r"platform|social|channel|network", "platform", "on {}|for {}"),
-    (r"categor|department|tags?\b|labels?\b|niche|market", "category", "in {}|in the {} category|for {}"),
+    (r"categor(y|ies)|department|tags?\b|labels?\b|niche|market", "category", "in {}|in the {} category|for {}"),
     (r"query|search|keywords?|\bterms?\b|phrase", "query", "for {}|for {}|about {}"),
     (r"title|headline", "title title title event", "titled {}|called {}|with the title {}"),
     (r"\bword\b", "thing", "for {}|of the word {}"),
@@ -163,7 +163,7 @@ _STRINGS = (
     (r"type|kind|style|mode|option|plan|source", "kind", "of type {}|with {n} {}"),
 )  # fmt: skip
 _STRINGS = tuple(
-    (re.compile(pattern), tuple(source.split()), tuple(frames.split("|"))) for pattern, source, frames in _STRINGS
+    (re.compile(rf"\b(?:{pattern})(?:s|es)?\b"), tuple(source.split()), tuple(frames.split("|"))) for pattern, source, frames in _STRINGS
 )
 _QUOTED = {"text", "title", "movie", "book", "song", "expression", "query"}
 # (pattern, lowest, highest, decimals or not or as the schema says, how it is written)
@@ -299,7 +299,12 @@ def read_arguments(tool: Mapping[str, Any]) -> list[Argument]:
     parameters = tool.get("parameters") or {"type": "object", "properties": {}}
     reader = SchemaReader(tool["name"], parameters)
     reader.left = float("inf")
-    return _members(reader, *reader.resolve(reader.schema, "$", ()))
+    found = _members(reader, *reader.resolve(reader.schema, "$", ()))
+    if any(re.search(r"\b(currency|unit|ingredient|food)\b", one.words) for one in found):
+        for one in found:  # "$200" would contradict the currency, and "5 dollars" the unit
+            one.style = "" if one.style == "money" else one.style
+            one.high = max(one.high, 500) if one.kind in ("integer", "number") and "amount" in one.words else one.high
+    return found
 
 
 def _members(reader: SchemaReader, schema: dict, place: str, refs: tuple) -> list[Argument]:
@@ -405,23 +410,29 @@ def _nouns(argument: Argument) -> tuple[str, ...]:
 
 def examples_in(description: str) -> tuple[str, ...]:
     """The values that a description names: "(e.g., rock, jazz)", "such as A, B or C", "'day' or 'week'"."""
-    match = re.search(r"(?:e\.g\.?,?|for example,?|such as|like|eg\.?,?)[: ]+([^()\n;]+)", description, re.I)
+    match = _EXAMPLES.search(description)
     if match:
         text = re.split(r"\. |\.$", match[1])[0]
-    elif len(re.findall(r"['\"]([^'\"]{1,30})['\"]", description)) > 1:
-        found = re.findall(r"['\"]([^'\"]{1,30})['\"]", description)
+    elif len(found := re.findall(r"(?<!\w)['\"`]([^'\"`]{1,30})['\"`](?!\w)", description)) > 1:
         return tuple(dict.fromkeys(found))
     else:
         return ()
-    parts = [part.strip(" '\"`“”‘’") for part in re.split(r",| or | and |/(?=\s)", text)]
-    return tuple(
-        dict.fromkeys(part for part in parts if part and part.lower() not in ("etc", "etc.", "...") and len(part) < 40)
-    )
+    parts = [part.strip(" '\"`“”‘’*") for part in re.split(r", ?(?:and|or) |,| or | and |/(?=\s)", text)]
+    return tuple(dict.fromkeys(part for part in parts if part and len(part) < 40 and not _GENERIC.search(part)))
+
+
+_EXAMPLES = re.compile(r"(?:e\.g\.?,?|for example,?|such as|eg\.?,?)[: ]+([^()\n;]+)", re.I)
+_GENERIC = re.compile(r"^(etc|\.\.\.|others?|more|city|country|name|date|id|location|address|state|zip|region)|['\"=`]|\b(of|the|type)\b", re.I)
 
 
 def _string(found: Argument) -> None:
     """Where the strings of an argument come from."""
     for text in (found.words, found.description.lower()[:80]):
+        if found.kind == "string" and _NUMERAL.search(found.words) and not found.examples:
+            found.item = Argument(found.name, {"type": "integer"}, True, found.words, found.description, "integer")
+            _number(found.item)
+            found.source, found.frames = ("numeral",), ("with the {n} {}", "with {n} {}", "with {n} of {}")
+            return
         for pattern, source, frames in _STRINGS:
             if pattern.search(text):
                 found.source, found.frames = source, frames
@@ -429,6 +440,10 @@ def _string(found: Argument) -> None:
     found.source, found.frames = ("invented", "title", "code"), ("with the {n} {}", "for {n} {}", "with {n} {}")
 
 
+_NUMERAL = re.compile(
+    r"\b(limit|offset|page|count|quantity|amount|price|age|rating|latitude|longitude|width|height|weight|distance|radius|score|"
+    r"percentage|temperature|year|size of|maximum|minimum|number of \w+|per page|salary|budget|rate|length|speed)$"
+)
 _DATE_NAME = re.compile(r"\b(date|day|birthday|deadline|dob|check ?in|check ?out|date of birth|due|when)\b")
 _DATE_FORMS = (
     (r"yyyy-mm-dd ?t? ?hh:mm:ss", "%Y-%m-%dT%H:%M:%S"),
@@ -451,7 +466,9 @@ def _date(found: Argument) -> None:
     form = next((form for pattern, form in _DATE_FORMS if re.search(pattern, text)), "")
     if format == "date" or format == "date-time" or format == "time":
         form = {"date": "%Y-%m-%d", "date-time": "%Y-%m-%dT%H:%M:%SZ", "time": "%H:%M:%S"}[format]
-    named = _DATE_NAME.search(found.words)
+    named = _DATE_NAME.search(found.words) or (
+        re.search(r"^(start|end|from|to|since|until|before|after)$", found.words) and re.search(r"\b(date|day)\b", text)
+    )
     clock = re.search(r"\btime(stamp)?\b", found.words) and not re.search(
         r"zone|period|range|frame|span|unit", found.words
     )
@@ -477,6 +494,9 @@ def _date(found: Argument) -> None:
         found.frames = ("due {}", "due on {}", "by {}")
 
 
+_SPAN = re.compile(r"(?:from|between|range|\(|:) ?(-?\d+(?:\.\d+)?)(?: \([a-z ]+\))?(?: to | and |-| - |–)(\d+(?:\.\d+)?)\b")
+
+
 def _number(found: Argument) -> None:
     """The range and the way of writing numbers, within the schema's bounds."""
     low, high, decimals = 1, 0, 2
@@ -498,10 +518,10 @@ def _number(found: Argument) -> None:
         low, high = 1, 60  # a count of things
     unit = _UNIT_PATTERN.search(found.description)
     found.unit = unit[1].lower() if unit else last if last in _UNITS else _UNIT_OF_NAME.get(last, "")
-    if found.unit and found.style in ("", "unit", "id") and not unit:
+    if found.unit and last in (found.unit, _UNITS[found.unit].lower()) and found.style in ("", "unit", "id"):
         shorter = found.words[: -len(last)].removesuffix(" in ").strip()
         if shorter and shorter not in ("number of", "n", "maximum", "minimum"):
-            found.nouns = (shorter, *found.nouns)
+            found.nouns = (shorter, *found.nouns[1:])
     if found.unit and found.style in ("money", "percent", "fraction", "id", "year", "month"):
         low, high, found.style = 1, 90, "unit"
     if found.kind == "integer":
@@ -523,9 +543,12 @@ def _number(found: Argument) -> None:
     if bottom is not None and top is not None:
         low, high = bottom, top
     elif bottom is not None and (not high or bottom > low):
-        low, high = bottom, max(high, bottom + 100) if high else 0
+        low, high = bottom, high if high > bottom else bottom + 100 if high else 0
     elif top is not None and (not high or top < high):
         low, high = min(low, top - 100 if low >= top else low), top
+    if bottom is None and top is None and (span := _SPAN.search(text)) and float(span[1]) < float(span[2]):
+        low, high, found.style = float(span[1]), float(span[2]), "" if found.style != "fraction" else "fraction"
+        found.decimals = min(found.decimals, 2)
     found.low, found.high = low, high
     if bottom is not None and not high:
         found.low, found.high = bottom, bottom + 1000
@@ -534,8 +557,8 @@ def _number(found: Argument) -> None:
 # ------------------------------------------------------------------------------------------------ drawing values
 
 
-def draw(argument: Argument, rng: random.Random, depth: int = 0) -> Said:
-    """A value that the argument's schema allows, and how it is said."""
+def draw(argument: Argument, rng: random.Random, depth: int = 0, length: int = 0) -> Said:
+    """A value that the argument's schema allows, and how it is said; `length`: of lists of numbers, if that is allowed."""
     match argument.kind:
         case "enum":
             value = rng.choice(argument.examples)
@@ -548,7 +571,7 @@ def draw(argument: Argument, rng: random.Random, depth: int = 0) -> Said:
         case "date" | "time" | "datetime":
             return _fit(argument, rng, partial(_draw_date, argument, rng))
         case "array":
-            return _draw_array(argument, rng, depth)
+            return _draw_array(argument, rng, depth, length)
         case "object":
             pairs = [
                 (member, draw(member, rng, depth + 1))
@@ -567,11 +590,11 @@ def draw(argument: Argument, rng: random.Random, depth: int = 0) -> Said:
     return _fit(argument, rng, partial(_draw_string, argument, rng))
 
 
-def join(parts: Sequence[str], rng: random.Random) -> str:
-    """`a, b and c`, with varied joints."""
+def join(parts: Sequence[str], rng: random.Random, last: str = "") -> str:
+    """`a, b and c`, with varied joints unless the last one is given."""
     if len(parts) < 2:
         return "".join(parts)
-    last = rng.choice((" and ", " and ", ", and ", ", "))
+    last = last or rng.choice((" and ", " and ", ", and ", ", "))
     if len(parts) == 2 and last != ", ":
         last = " and "
     return ", ".join(parts[:-1]) + last + parts[-1]
@@ -595,6 +618,8 @@ def say_member(value: Any, rng: random.Random) -> str:
             or value is None
             else str(value)
         )
+    if not value.strip():
+        return "empty"
     if value.lower() in _SYNONYMS and rng.random() < 0.4:
         return rng.choice(_SYNONYMS[value.lower()])
     spaced = re.sub(r"(?<=\w)[_-](?=\w)", " ", value)
@@ -623,6 +648,10 @@ def _draw_string(argument: Argument, rng: random.Random) -> Said:
     source = rng.choice(argument.source)
     if roll < 0.08 and source in WORDS:
         source = "invented"
+    if source == "numeral":
+        assert argument.item is not None
+        text = _draw_number(argument.item, rng, plain=True).text
+        return Said(text, text)
     text = compose(source, rng) if source in COMPOSED else rng.choice(WORDS[source])
     if source in ("country", "museum", "landmark", "history") and text.startswith("the "):
         return Said(text[4:], text)
@@ -735,16 +764,18 @@ def say_number(value: float | int, argument: Argument, rng: random.Random) -> st
         if short and not wordy and rng.random() < 0.35:
             return text + ("" if short == "°" or rng.random() < 0.4 else " ") + short
         return f"{text} {unit}"
-    return text
+    return f"{text} units" if style == "unit" and not argument.unit and not wordy and rng.random() < 0.12 else text
 
 
-def _draw_array(argument: Argument, rng: random.Random, depth: int) -> Said:
+def _draw_array(argument: Argument, rng: random.Random, depth: int, length: int) -> Said:
     item = argument.item
     assert item is not None
     low, high = int(argument.schema.get("minItems", 0)), argument.schema.get("maxItems")
     compound = item.kind in ("object", "array", "map")
     usual = 2 if compound else 7 if item.kind in ("integer", "number") and rng.random() < 0.5 else 4
     count = rng.randint(max(1, low), max(usual, low))
+    if length and item.kind in ("integer", "number"):
+        count = max(low, length)
     if high is not None:
         count = min(count, int(high))
     if count == 0:
