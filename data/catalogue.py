@@ -200,7 +200,7 @@ realestate.viewing: Schedule a viewing of a property | property_id:s date:d time
 law.case_search: Search for court cases | keyword:s court:s? start_year:i? end_year:i? landmark_only:b? | Find me cases about {keyword}
 law.statute: Look up a law | topic:s jurisdiction:s section:i? | What does the law of {jurisdiction} say about {topic}?
 law.lawyers: Find lawyers | specialty:s city:s max_fee:n? min_experience:i?@years | Who are good {specialty} lawyers in {city}?
-law.fine: Calculate the fine for speeding | speed:n@km/h limit:n@km/h school_zone:b? repeat_offender:b? | I was caught at {speed} where {limit} is allowed. What will it cost me?
+law.fine: Calculate the fine for speeding | speed:n@km/h speed_limit:n@km/h school_zone:b? repeat_offender:b? | I was caught at {speed} where {speed_limit} is allowed. What will it cost me?
 law.contract: Draft a contract | parties:[s] contract_type:(lease/employment/nda/sale) start_date:d duration_months:i?
 law.case_details: Get the details of a case | case_number:s include_documents:b? | Case {case_number}: what happened?
 history.event_date: Find when a historical event took place | event:s include_location:b? | When was {event}?
@@ -248,7 +248,7 @@ messaging.translate: Translate a text | text:s target_language:s source_language
 text.summarize: Summarize a text | text:s max_words:i? style:(bullets/paragraph)? | Shorten this: {text}
 text.count_words: Count the words of a text | text:s ignore_case:b? unique:b? | How many words are in {text}?
 text.sentiment: Analyze the sentiment of a text | text:s language:s? detailed:b? | Is {text} positive or negative?
-text.replace: Replace a word in a text | text:s=text_to_change old:s=word_to_replace new:s=new_word case_sensitive:b?
+text.replace: Replace a word in a text | text:s=text_to_change old_word:s=word_to_replace new_word:s=replacement case_sensitive:b?
 text.reverse: Reverse a string | text:s keep_case:b? | Write {text} backwards
 text.sort_words: Sort a list of words | words:[s] order:(ascending/descending) unique:b? | Sort {words} in {order} order
 text.password: Generate a password | length:i symbols:b? digits:b? count:i? | I need a new password of {length} characters
@@ -413,12 +413,12 @@ _RENAMED = {
     "location": ("city", "place", "location_name"), "city": ("location", "city_name", "town"), "days": ("num_days", "number_of_days"),
     "guests": ("num_guests", "number_of_guests", "party_size"), "limit": ("max_results", "top_n", "count"), "text": ("content", "input_text"),
     "date": ("day", "on_date", "event_date"), "numbers": ("values", "number_list", "nums"), "values": ("data", "numbers", "samples"),
-    "radius": ("r", "radius_length"), "length": ("len", "l"), "amount": ("sum", "value", "amt"), "title": ("name", "heading"),
+    "radius": ("r", "radius_length"), "length": ("len", "l"), "amount": ("sum", "value", "amt"), "title": ("title_text", "full_title"),
     "number": ("n", "num", "value"), "mass": ("m", "object_mass"), "velocity": ("v", "speed"), "origin": ("from_city", "start", "departure_city"),
     "destination": ("to_city", "arrival_city", "dest"), "principal": ("principal_amount", "initial_investment"), "years": ("num_years", "time_years"),
     "quantity": ("qty", "count", "number"), "price": ("cost", "unit_price"), "rate": ("interest_rate", "annual_rate"), "weight": ("weight_kg", "body_weight"),
-    "height": ("height_cm", "h"), "query": ("search_term", "keyword", "q"), "people": ("num_people", "persons"), "duration": ("duration_minutes", "length_minutes"),
-    "country": ("country_name", "nation"), "max_price": ("budget", "price_limit", "maximum_price"), "distance": ("distance_km", "dist"),
+    "height": ("h",), "query": ("search_term", "keyword", "q"), "people": ("num_people", "persons"), "duration": ("duration_minutes", "length_minutes"),
+    "country": ("country_name", "nation"), "max_price": ("budget", "price_limit", "maximum_price"), "distance": ("dist",),
 }  # fmt: skip
 _ARGUMENT = re.compile(
     r"(?P<name>\w+):(?P<type>\[?(?:\([^)]*\)|\{[^}]*\}|[insbd])\]?)(?P<optional>\??)(?:@(?P<unit>[\w/^-]+))?(?:=(?P<about>\S+))?$"
@@ -461,7 +461,7 @@ def tools(rng: random.Random) -> Iterator[Target]:
 def _listed_tool(rng: random.Random) -> Target:
     domain, short, about, arguments, asks = rng.choice(listed())
     given = list(_arguments(arguments))
-    if rng.random() < 0.3:
+    if rng.random() < 0.2:
         given.append(*_arguments(rng.choice(_EXTRAS)))
     verb = about.split()[0].lower()
     words = short.split("_")
@@ -573,8 +573,6 @@ def _schema(one: dict[str, str], label: str, about: str, rng: random.Random, ter
         schema: dict[str, Any] = {"type": "array", "items": _schema(inner, "", about, rng, 1)}
     elif kind.startswith("("):
         members = kind[1:-1].split("/")
-        if members[:2] == ["g", "cm3"] or "/" in about and False:
-            members = ["g/cm3", "kg/m3"]
         if kind in ("(km/s/m/s)", "(g/mol/kg/mol)", "(g/cm3/kg/m3)"):
             members = {
                 "(km/s/m/s)": ["km/s", "m/s"],

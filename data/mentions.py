@@ -20,7 +20,7 @@ VERBS = set(
     transpose compose integrate differentiate factor simplify expand round normalize rank score simulate visualize map
     geocode ping resolve block unblock mute archive restock ship dispatch return-item estimate lock unlock water feed mow
     brew cook bake prepare train hire enroll apply file appeal cite renew redeem exchange refund inspect examine offer handle
-    discover trace authenticate export filter change activate query count raise heat warm preheat vacuum put text email escalate suspend distribute borrow change ensure promote train terminate pause resume synchronize sync import scan decline accept verify discuss organize publish sign grade teach study watch rank reorder transform swap undo redo flag archive vote bid donate hash mine unlock rotate lend invite greet""".split()
+    discover trace authenticate export filter change activate query count raise heat warm preheat vacuum put text email escalate suspend distribute borrow change ensure promote train terminate pause resume synchronize sync import scan decline accept verify discuss organize publish sign grade teach study watch rank reorder transform swap undo redo flag archive vote bid donate hash mine unlock rotate lend invite greet scale multiply divide fit project back deploy reverse cluster answer""".split()
 )  # fmt: skip
 
 ADJECTIVES = set(
@@ -60,6 +60,8 @@ def article(noun: str) -> str:
 def _of(argument: Argument, text: str, rng: random.Random) -> str:
     """A noun phrase: `a radius of 5`, `radius 5`, `5 guests`."""
     noun = rng.choice(argument.nouns)
+    if argument.unit and noun.endswith(argument.unit):
+        text = text.removesuffix(f" {argument.unit}")  # not `months of 7 months`
     if argument.kind in ("integer", "number"):
         counted = re.match(r"(?:number of|count of|quantity of|maximum|minimum|total)?\s*([a-z ]+s)$", noun)
         if (
@@ -116,7 +118,9 @@ def _of(argument: Argument, text: str, rng: random.Random) -> str:
 
 def plural(noun: str) -> bool:
     last = noun.split()[-1]
-    return last.endswith("s") and not last.endswith(("ss", "is", "radius", "status", "bonus", "campus", "focus", "modulus"))
+    return last.endswith("s") and not last.endswith(
+        ("ss", "is", "radius", "status", "bonus", "campus", "focus", "modulus")
+    )
 
 
 def quote(argument: Argument, said: Said, rng: random.Random) -> str:
@@ -128,6 +132,11 @@ def quote(argument: Argument, said: Said, rng: random.Random) -> str:
         mark = '"' if "'" in said.text or rng.random() < 0.6 else "'"
         return f"{mark}{said.value if said.text != said.value else said.text}{mark}"
     return said.text
+
+
+_ENDS = re.compile(
+    r"(from|source|to|target) (unit|currency|language|base|coin|account|time zone|timezone|format|lang)$"
+)
 
 
 class Mention:
@@ -144,17 +153,28 @@ class Mention:
         argument, rng = self.argument, self.rng
         if self.boolean:
             return self._with(), False
+        if argument.kind in ("string", "enum") and (found := _ENDS.match(argument.words)):
+            return (
+                f"{'from' if found[1] in ('from', 'source') else rng.choice(('to', 'to', 'into'))} {self.text}",
+                False,
+            )
         if (
             argument.kind in ("string", "date", "time", "datetime", "array")
             and argument.frames
             and rng.random() < 0.72
         ):
-            if argument.kind != "array" or argument.item and argument.item.kind == "string":
-                frame = rng.choice(argument.frames)
-                found = frame.format(self.text, n=rng.choice(argument.nouns))
-                return re.sub(r"\b([Aa]) (?=[aeioAEIO])(?!one)", r"\1n ", found) if frame.startswith(
-                    ("for a {}", "of a {}", "as a {}")
-                ) else found, False
+            if (
+                argument.kind != "array"
+                or argument.item
+                and argument.item.kind == "string"
+                and "text" not in argument.source
+            ):
+                named = [frame for frame in argument.frames if "{n}" in frame] or ["with the {n} {}", "with {n} {}"]
+                frame = rng.choice(argument.frames if argument.lone else named)
+                if self.text.startswith("the ") or plural(self.text):
+                    frame = frame.replace("the {}", "{}").replace(" a {}", " {}")
+                frame = frame.replace(" a {}", f" {article(self.text)} {{}}")
+                return frame.format(self.text, n=rng.choice(argument.nouns)), False
         if argument.kind == "enum":
             noun = rng.choice(argument.nouns)
             if re.search("unit|language|format|currency|mode", noun):
@@ -178,11 +198,11 @@ class Mention:
         if argument.kind in ("integer", "number"):
             noun, text = argument.nouns[0], self.text
             unit_time = argument.unit in ("years", "days", "hours", "minutes", "weeks", "months", "nights", "seconds")
-            if unit_time and re.search("[a-z]$", text) and rng.random() < 0.6:
+            if argument.lone and unit_time and re.search("[a-z]$", text) and rng.random() < 0.6:
                 return rng.choice(("for {}", "over {}", "for {}")).format(text), False
-            if argument.style == "year" and rng.random() < 0.7:
+            if argument.lone and argument.style == "year" and rng.random() < 0.7:
                 return rng.choice(("in {}", "for {}", "in the year {}", "for the year {}")).format(text), False
-            if argument.style == "month" and rng.random() < 0.5 and text[0].isupper():
+            if argument.lone and argument.style == "month" and rng.random() < 0.5 and text[0].isupper():
                 return rng.choice(("in {}", "for {}")).format(text), False
             if argument.style in ("percent", "fraction") and "%" in text and rng.random() < 0.5:
                 return f"at {text} {noun}" if rng.random() < 0.5 else f"at {article(noun)} {noun} of {text}", False
@@ -206,7 +226,13 @@ class Mention:
             return f"{noun} {self.rng.choice(('=', 'is', 'equals'))} {self.text}"
         be = "are" if plural(noun) and self.argument.kind in ("array",) else "is"
         lead = self.rng.choice(("the ", "the ", "the ", "the ", "its "))
-        verb = self.rng.choice((be, be, be, "should be")) if self.argument.kind != "object" else "has"
+        verb = (
+            self.rng.choice((be, be, be, "should be"))
+            if self.argument.kind != "object"
+            else "have"
+            if plural(noun)
+            else "has"
+        )
         return f"{lead}{noun} {verb} {self.text}"
 
     def pair(self) -> str:
@@ -225,7 +251,7 @@ class Mention:
                 return f"with {found[1]}" if self.value else f"{rng.choice(('without', 'with no'))} {found[1]}"
             return f"and {thing}" if self.value else f"but don't {thing}"
         if style == "be":
-            return f"({thing})" if self.value else f"(not {thing})"
+            return rng.choice((", {}", ", {}", "({})")).format(thing if self.value else f"not {thing}")
         if style == "clause":
             return f"({self.clause()})"
         if self.value:
@@ -239,8 +265,12 @@ class Mention:
             subject, be, rest = thing.split("|")
             if yes:
                 return f"{subject} {be} {rest}"
-            return f"{subject} {be} not {rest}" if be in ("is", "are", "was") else f"{subject} does not have {rest}" if be == "has" else (
-                f"{subject} do not have {rest}" if be == "have" else f"{subject} should not be {rest}"
+            return (
+                f"{subject} {be} not {rest}"
+                if be in ("is", "are", "was")
+                else f"{subject} does not have {rest}"
+                if be == "has"
+                else (f"{subject} do not have {rest}" if be == "have" else f"{subject} should not be {rest}")
             )
         if style == "be":
             return f"it {'is' if yes else self.rng.choice(('is not', 'isn' + chr(39) + 't'))} {thing}"
@@ -274,9 +304,13 @@ class Mention:
 
 _HEAD = re.compile(r" (?:in|for|from|to|if|when|or|that|with|as|by|on|at|of)\b|[.,(]")
 _WHETHER_TO = re.compile(
-    r"(?:whether(?: or not)? to|if true,?|set to true to|flag to|true to|option to|indicates? whether to) ([a-z]+) ([\w' -]{2,40})", re.I
+    r"(?:whether(?: or not)? to|if true,?|set to true to|flag to|true to|option to|indicates? whether to) ([a-z]+) ([\w' -]{2,40})",
+    re.I,
 )
-_WHETHER_IS = re.compile(r"(?:whether|if|true if)(?: or not)? (the [\w ]{2,30}?|your [\w ]{2,30}?) (is|are|has|have|should be) ([\w ]{2,30})", re.I)
+_WHETHER_IS = re.compile(
+    r"(?:whether|if|true if)(?: or not)? (the [\w ]{2,30}?|your [\w ]{2,30}?) (is|are|has|have|should be) ([\w ]{2,30})",
+    re.I,
+)
 
 
 def _switch(argument: Argument) -> tuple[str, str]:

@@ -141,8 +141,8 @@ def _sentence(name: str, description: str) -> str:
             or text.lower().startswith("list of")
         ):
             return "get " + text[0].lower() + text[1:]
-    spoken = words_of(name.replace(".", " ").split("/")[-1]).split()
-    at = next((index for index, word in enumerate(spoken) if word in VERBS), None)
+    spoken = [word for word in words_of(name.replace(".", " ").split("/")[-1]).split() if word != "api"] or ["it"]
+    at = next((index for index, word in enumerate(spoken[:2]) if word in VERBS), None)
     if at is not None and at < len(spoken) - 1:
         rest = spoken[at + 1 :]
         noun = " ".join(rest)
@@ -197,6 +197,15 @@ def _substitute(text: str, mention: Mention) -> str | None:
         "percent",
     ):
         return None
+    if argument.words.endswith(" id"):
+        owner = argument.words.removesuffix(" id")
+        found = re.search(rf"\b(?:a|an|the) {owner}\b(?! (?:of|in|for))", text)
+        if found and _INSERTED not in text[: found.start()]:
+            way = mention.rng.choice(
+                ("{} {}", "{} {}", "the {} {}", "the {} with ID {}", "{} number {}", "{} with the ID {}")
+            )
+            put = way.format(owner, mention.text)
+            return f"{text[: found.start()]}{_INSERTED}{put}{_INSERTED}{text[found.end() :]}"
     last = argument.words.split()
     noun = last[0] if last[-1] in ("name", "id", "number", "code", "title") and len(last) > 1 else last[-1]
     if not noun.isalpha():
@@ -257,7 +266,7 @@ def _attach(mentions: Sequence[Mention], rng: random.Random) -> str:
         out += lead + join(withs, rng)
     out += "".join(text if text.startswith(":") else f" {text}" for text in plain if text.startswith((": ", "saying")))
     for text in switches:
-        out += (", " if text.startswith(("and", "but")) else " ") + text
+        out += text if text.startswith(",") else (", " if text.startswith(("and", "but")) else " ") + text
     return out
 
 
@@ -298,7 +307,8 @@ def frame(target: Target, pairs: Pairs, rng: random.Random, bare: bool = False) 
     orders = [mention for mention in mentions if mention.boolean and rng.random() < 0.6]
     body = [mention for mention in mentions if mention not in orders]
     if style == "pairs" and len(mentions) >= 1:
-        head = rng.choice((action, thing or action, words_of(target.name)))
+        noun = re.sub(r"^(?:for|of|in|on|to|from|whether|if) ", "", thing) or action
+        head = rng.choice((action, noun, words_of(target.name)))
         separator = rng.choice(("\n", "\n", ", ", "; ", " | "))
         return (
             _capital(head, rng, 0.6)
@@ -315,7 +325,7 @@ def frame(target: Target, pairs: Pairs, rng: random.Random, bare: bool = False) 
         nouns = join([mention.noun() for mention in body], rng)
         text = f"{rng.choice(('Given', 'With', 'For', 'Using', 'Assuming'))} {nouns}, {_small(_request(target, verb, thing, '', rng))}"
     elif style == "terse":
-        text = _capital(f"{thing or action}{_attach(body, rng)}", rng, 0.4)
+        text = _capital(f"{re.sub('^(for|of|in|on|to|from) ', '', thing) or action}{_attach(body, rng)}", rng, 0.4)
     elif style == "question":
         text = _question(target, verb, thing, _attach(body, rng), rng)
     elif style == "polite":
@@ -337,8 +347,14 @@ def _polite(action: str, rest: str, rng: random.Random) -> str:
     frame = rng.choice(_PLEASE)
     if found := re.match(r"(give|show|tell|get) me ", action):
         lead = "get "
-        if frame.startswith(("I need to", "I want to", "I'd like to", "Is it", "{}", "I would", "I want you", "I need you")):
-            lead = {"give": "have ", "show": "see ", "tell": "know ", "get": "get "}[found[1]] if " to {}" in frame and "you" not in frame else found[0]
+        if frame.startswith(
+            ("I need to", "I want to", "I'd like to", "Is it", "{}", "I would", "I want you", "I need you")
+        ):
+            lead = (
+                {"give": "have ", "show": "see ", "tell": "know ", "get": "get "}[found[1]]
+                if " to {}" in frame and "you" not in frame
+                else found[0]
+            )
         elif frame.startswith(("Can you {", "Could", "Can you please", "Please", "Are you", "Kindly")):
             lead = found[0]
         action = lead + action[len(found[0]) :]
@@ -360,6 +376,37 @@ def _question(target: Target, verb: str, thing: str, rest: str, rng: random.Rand
             )
         )
         return f"{lead}{noun}{rest}" + ("." if lead.startswith("I'd") else "?" if rng.random() < 0.9 else "")
+    if target.verb in ("search", "find", "list", "filter", "recommend") and re.match(r"(?:for )?[a-z]+s$", thing):
+        things = thing.removeprefix("for ")
+        return rng.choice(
+            (
+                "Are there any {}{}?",
+                "Which {}{} are there?",
+                "I'm looking for {}{}.",
+                "Do you have {}{}?",
+                "What {} can you find{}?",
+                "Got any {}{}?",
+                "Show me {}{}.",
+                "I need a list of {}{}.",
+                "Any {}{}?",
+            )  # fmt: skip
+        ).format(things, rest)
+    if target.verb in ("create", "add", "register", "save", "make") and re.match(r"an? [a-z ]+$", thing):
+        noun = thing.split(" ", 1)[1].removeprefix("new ")
+        return (
+            rng.choice(
+                (
+                    "I need a new {}{}.",
+                    "There is a new {}{}.",
+                    "New {}{}.",
+                    "Please set up a {}{}.",
+                    "Could we have a {}{}?",
+                    "Put in a {}{}.",
+                )
+            )
+            .format(noun, rest)
+            .replace(" a " + noun, f" {article(noun)} {noun}")
+        )
     return _polite(f"{verb} {thing}".strip(), rest, rng)
 
 
@@ -483,5 +530,7 @@ def answer(pairs: Pairs, rng: random.Random) -> str:
     mentions = [Mention(argument, said, rng) for argument, said in pairs]
     if len(mentions) == 1 and not mentions[0].boolean and rng.random() < 0.6:
         text = mentions[0].text
-        return rng.choice((text, text, f"{text}, please", f"Let's say {text}", f"It's {text}.", f"Oh, {text}", f"Make it {text}."))
+        return rng.choice(
+            (text, text, f"{text}, please", f"Let's say {text}", f"It's {text}.", f"Oh, {text}", f"Make it {text}.")
+        )
     return _capital(join([mention.clause() for mention in mentions], rng)) + "."

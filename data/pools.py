@@ -55,10 +55,13 @@ def rottuning(folder: Path) -> Iterator[Tool]:
 
 
 def json_schemas(folder: Path) -> Iterator[Tool]:
-    """The function-call schemas of JSONSchemaBench (Glaive); their names stand in the file names."""
+    """The function-call schemas of JSONSchemaBench (Glaive), named after their files; at most three of a name."""
+    names: Counter[str] = Counter()
     for row in _lines(folder / "Glaiveai2K.jsonl.gz"):
         name = re.sub(r"^Glaiveai2K---|_[0-9a-f]{8}\.json$", "", row["file"])
-        yield {"name": name, "description": "", "parameters": row["schema"]}
+        names[name] += 1
+        if names[name] <= 3:
+            yield {"name": name, "description": "", "parameters": row["schema"]}
 
 
 def accepted(tools: Iterable[Any], refused: Counter[str] | None = None) -> Iterator[Tool]:

@@ -28,6 +28,9 @@ from .rows import Row, RowError, make_row, write_rows
 from .teacher import Teacher, append_rows
 from .values import Argument, Said, draw, is_valid, words_of
 
+_COMMON = frozenset(
+    "get find calculate compute calc search create add list show check api information detail by a of the".split()
+)
 ATTEMPTS = 1000
 CATALOGUE = 6000  # invented tools that are in play at a time; each is drawn anew after some thousand rows
 
@@ -68,7 +71,9 @@ class Synthesizer:
             except RowError as error:
                 self.refused[error.reason] += 1
                 trouble = error
-        raise ValueError(f"no row in {ATTEMPTS} attempts, at last since {trouble}; leave out that tool or loosen its bounds")
+        raise ValueError(
+            f"no row in {ATTEMPTS} attempts, at last since {trouble}; leave out that tool or loosen its bounds"
+        )
 
     # ------------------------------------------------------------------------------------------------ one row
 
@@ -98,7 +103,16 @@ class Synthesizer:
             else:  # the assistant asks, and the user answers
                 given = [(argument, draw(argument, rng)) for argument in gone]
                 known = _call([*pairs, *given])
-                calls = [(target.name, {argument.name: known[argument.name] for argument in target.arguments if argument.name in known})]
+                calls = [
+                    (
+                        target.name,
+                        {
+                            argument.name: known[argument.name]
+                            for argument in target.arguments
+                            if argument.name in known
+                        },
+                    )
+                ]
                 messages = [_user(frame(target, pairs, rng)), {"role": "assistant", "content": question(gone, rng)}]
                 text, needs = answer(given, rng), []
         elif kind == "same" and (varied := self._varied(target, pairs)):
@@ -120,7 +134,9 @@ class Synthesizer:
         """Values for the required arguments and some of the others."""
         rng = self.rng
         keen = rng.choice((0.15, 0.4, 0.4, 0.75))
-        length = rng.randint(2, 8) if rng.random() < 0.8 else 0  # lists of numbers in one call are mostly of one length
+        length = (
+            rng.randint(2, 8) if rng.random() < 0.95 else 0
+        )  # lists of numbers in one call are mostly of one length
         found = []
         for argument in target.arguments:
             if not argument.required and rng.random() >= keen:
@@ -175,7 +191,7 @@ class Synthesizer:
             else:
                 other = self._invent()
             stems = _stems(other.name)
-            if any(len(stems & known) * 2 > min(len(stems), len(known)) for known in taken):
+            if any(len(stems & known) * 2 >= min(len(stems), len(known)) for known in taken):
                 continue
             taken.append(stems)
             found.append(other)
@@ -214,7 +230,9 @@ def _user(text: str) -> dict[str, str]:
 
 
 def _stems(name: str) -> frozenset[str]:
-    return frozenset(word.rstrip("s") for word in words_of(name.replace(".", "_")).split())
+    """What a tool's name is about, without verbs that say little."""
+    words = {word.rstrip("s") for word in words_of(name.replace(".", "_")).split()}
+    return frozenset(words - _COMMON or words)
 
 
 # ------------------------------------------------------------------------------------------------ the command
@@ -222,15 +240,25 @@ def _stems(name: str) -> frozenset[str]:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--tools", metavar="FILE", help="JSON list of tools; none: invented tools only")
-    parser.add_argument("--out", required=True, metavar="FILE", help="rows, as JSON lines; compressed if it ends in .gz")
+    parser.add_argument(
+        "--out", required=True, metavar="FILE", help="rows, as JSON lines; compressed if it ends in .gz"
+    )
     parser.add_argument("--rows", type=int, default=2000, metavar="N", help="default: %(default)s")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="the same seed gives the same rows")
     parser.add_argument(
-        "--invented", type=float, default=0.2, metavar="SHARE", help="of rows that ask for invented tools; default: %(default)s"
+        "--invented",
+        type=float,
+        default=0.2,
+        metavar="SHARE",
+        help="of rows that ask for invented tools; default: %(default)s",
     )
-    parser.add_argument("--teacher", metavar="URL", help="an OpenAI-compatible endpoint, up to and with /v1; needs --model")
+    parser.add_argument(
+        "--teacher", metavar="URL", help="an OpenAI-compatible endpoint, up to and with /v1; needs --model"
+    )
     parser.add_argument("--model", metavar="NAME", help="the teacher's model, such as Qwen/Qwen3-32B")
-    parser.add_argument("--timeout", type=float, default=120, metavar="S", help="seconds for an answer; default: %(default)s")
+    parser.add_argument(
+        "--timeout", type=float, default=120, metavar="S", help="seconds for an answer; default: %(default)s"
+    )
 
 
 def run(options: argparse.Namespace) -> int:

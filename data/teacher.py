@@ -99,7 +99,9 @@ class Teacher:
             "temperature": 0.9,
             "seed": rng.randrange(2**31),
         }
-        headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {self.token}"} if self.token else {})
+        headers = {"Content-Type": "application/json"} | (
+            {"Authorization": f"Bearer {self.token}"} if self.token else {}
+        )
         request = urllib.request.Request(f"{self.url}/chat/completions", json.dumps(body).encode(), headers)
         trouble = ""
         for attempt in range(self.retries + 1):

@@ -14,6 +14,7 @@ from these rows must copy what it has never seen.
 import datetime
 import random
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -26,7 +27,7 @@ from .words import COMPOSED, MONTHS, WORDS, compose, number_words
 
 # (pattern of the name's words, where values come from, how they attach to a request). First match counts.
 _STRINGS = (
-    (r"e ?mails?( address(es)?)?$|recipient email", "email", "with the email {}|at {}|using {}"),
+    (r"e ?mails?(?! (subject|body|text|content|title|template|type|id|list))( address(es)?)?", "email", "with the email {}|at {}|using {}"),
     (r"url|link|website|webpage|endpoint|uri", "url", "at {}|from {}|using {}"),
     (r"phone|mobile|telephone|fax", "phone", "with the phone number {}|at {}|on {}"),
     (r"\bip\b|ip address", "ip", "for {}|at {}|with IP {}"),
@@ -38,8 +39,9 @@ _STRINGS = (
     (r"password|passcode|secret", "password", "with the password {}|using the password {}"),
     (r"\bversion\b", "version", "version {}|for version {}|at version {}"),
     (r"(user|login|account|screen) ?name|\busername\b|\bhandle\b", "username", "for {}|for user {}|as {}"),
-    (r"\b(ids?|identifier|uid|sku|vin|reference|barcode|serial|token|(api ?)?key|apikey)\b|tracking|(order|invoice|case|account|flight"
-     r"|ticket|policy|confirmation|booking|reservation) (number|code|no)", "code", "with ID {}|for {}|with the {n} {}"),
+    (r"ids?|identifier|uid|sku|vin", "code", "with ID {}|for {}|with {n} {}|with the {n} {}"),
+    (r"(reference|barcode|serial|license plate|plate|token|(api ?)?key|apikey)|tracking|(order|invoice|case|account|flight"
+     r"|ticket|policy|confirmation|booking|reservation) (number|code|no)", "code", "with {n} {}|for {n} {}|with the {n} {}"),
     (r"dna|rna|sequence", "dna", "for {}|with the sequence {}"),
     (r"^(language|lang|locale)$|(target|source|output|input|from|to) lang|languages?$", "language", "in {}|in {}|for {}"),
     (r"programming", "code_language", "in {}|using {}"),
@@ -163,7 +165,8 @@ _STRINGS = (
     (r"type|kind|style|mode|option|plan|source", "kind", "of type {}|with {n} {}"),
 )  # fmt: skip
 _STRINGS = tuple(
-    (re.compile(rf"\b(?:{pattern})(?:s|es)?\b"), tuple(source.split()), tuple(frames.split("|"))) for pattern, source, frames in _STRINGS
+    (re.compile(rf"\b(?:{pattern})(?:s|es)?\b"), tuple(source.split()), tuple(frames.split("|")))
+    for pattern, source, frames in _STRINGS
 )
 _QUOTED = {"text", "title", "movie", "book", "song", "expression", "query"}
 # (pattern, lowest, highest, decimals or not or as the schema says, how it is written)
@@ -174,7 +177,8 @@ _NUMBERS = tuple(
         (r"lon|lng|long|longitude", -179, 179, 4, ""),
         (r"(heart|pulse) rate|pulse|bpm|beats per minute", 45, 190, 0, ""),
         (r"calories", 100, 3500, 0, "unit"),
-        (r"(credit|loyalty|experience) (score|points)|points", 10, 900, 0, ""),
+        (r"credit score", 300, 850, 0, ""),
+        (r"(loyalty|experience) points|points", 10, 900, 0, ""),
         (r"confidence level", 0.8, 0.99, 2, "fraction"),
         (r"probability|confidence|threshold|significance|alpha|proportion|fraction|ratio|share|dropout|slippage|efficiency",
          0, 1, 2, "fraction"),
@@ -268,6 +272,7 @@ class Argument:
         kind: string, integer, number, boolean, enum, array, object, map, date, time, datetime or null.
         source: tables and compositions that strings come from.
         frames: how a string attaches to a request; `{}` is the value and `{n}` the noun.
+        lone: no other argument of the tool attaches in the same way, so that a value can do without its noun.
         style: of numbers: money, percent, fraction, unit, year, month, id, or nothing.
     """
 
@@ -281,6 +286,7 @@ class Argument:
     source: tuple[str, ...] = ()
     frames: tuple[str, ...] = ()
     examples: tuple[str, ...] = ()
+    lone: bool = True
     style: str = ""
     unit: str = ""
     low: float = 0
@@ -304,7 +310,17 @@ def read_arguments(tool: Mapping[str, Any]) -> list[Argument]:
         for one in found:  # "$200" would contradict the currency, and "5 dollars" the unit
             one.style = "" if one.style == "money" else one.style
             one.high = max(one.high, 500) if one.kind in ("integer", "number") and "amount" in one.words else one.high
+    ways = Counter(map(_way, found))
+    for one in found:
+        one.lone = ways[_way(one)] == 1
     return found
+
+
+def _way(argument: Argument) -> Any:
+    """How a value attaches."""
+    return (
+        argument.unit or argument.style if argument.kind in ("integer", "number") else argument.frames or argument.name
+    )
 
 
 def _members(reader: SchemaReader, schema: dict, place: str, refs: tuple) -> list[Argument]:
@@ -386,7 +402,7 @@ def _singular(name: str) -> str:
 
 
 _HEAD_END = re.compile(
-    r"[,(.;:\[]| (?:to|for|that|which|in|from|where|when|whose|being|used|you|between|at|on|by|with|if|is|are|e\.g|i\.e|such|"
+    r"[,(.;:\[]| (?:required|to|for|that|which|in|from|where|when|whose|being|used|you|between|at|on|by|with|if|is|are|e\.g|i\.e|such|"
     r"as|per|whom|who|containing|including|using|like|before|after|during|should|must|can|will)\b"
 )
 
@@ -404,7 +420,7 @@ def _nouns(argument: Argument) -> tuple[str, ...]:
         whole = head.split(" of ")[0] if len(head.split()) > 4 else head
         if 1 <= len(whole.split()) <= 4 and whole != words and re.fullmatch(r"[\w '-]+", whole):
             if len(words) <= 2 or set(whole.lower().split()) & set(words.split()):
-                found.append(whole if whole.isupper() else whole[0].lower() + whole[1:])
+                found.append(whole if whole[:2].isupper() else whole[0].lower() + whole[1:])
     return tuple(found)
 
 
@@ -422,7 +438,10 @@ def examples_in(description: str) -> tuple[str, ...]:
 
 
 _EXAMPLES = re.compile(r"(?:e\.g\.?,?|for example,?|such as|eg\.?,?)[: ]+([^()\n;]+)", re.I)
-_GENERIC = re.compile(r"^(etc|\.\.\.|others?|more|city|country|name|date|id|location|address|state|zip|region)|['\"=`]|\b(of|the|type)\b", re.I)
+_GENERIC = re.compile(
+    r"^(etc|\.\.\.|others?|more|city|country|name|date|id|location|address|state|zip|region)|['\"=`]|\b(of|the|type)\b",
+    re.I,
+)
 
 
 def _string(found: Argument) -> None:
@@ -441,7 +460,7 @@ def _string(found: Argument) -> None:
 
 
 _NUMERAL = re.compile(
-    r"\b(limit|offset|page|count|quantity|amount|price|age|rating|latitude|longitude|width|height|weight|distance|radius|score|"
+    r"^(?:minimum|maximum) (?!date|time)\w+$|\b(limit|offset|page|count|quantity|amount|price|age|rating|latitude|longitude|width|height|weight|distance|radius|score|"
     r"percentage|temperature|year|size of|maximum|minimum|number of \w+|per page|salary|budget|rate|length|speed)$"
 )
 _DATE_NAME = re.compile(r"\b(date|day|birthday|deadline|dob|check ?in|check ?out|date of birth|due|when)\b")
@@ -467,7 +486,8 @@ def _date(found: Argument) -> None:
     if format == "date" or format == "date-time" or format == "time":
         form = {"date": "%Y-%m-%d", "date-time": "%Y-%m-%dT%H:%M:%SZ", "time": "%H:%M:%S"}[format]
     named = _DATE_NAME.search(found.words) or (
-        re.search(r"^(start|end|from|to|since|until|before|after)$", found.words) and re.search(r"\b(date|day)\b", text)
+        re.search(r"^(start|end|from|to|since|until|before|after)$", found.words)
+        and re.search(r"\b(date|day)\b", text)
     )
     clock = re.search(r"\btime(stamp)?\b", found.words) and not re.search(
         r"zone|period|range|frame|span|unit", found.words
@@ -494,7 +514,9 @@ def _date(found: Argument) -> None:
         found.frames = ("due {}", "due on {}", "by {}")
 
 
-_SPAN = re.compile(r"(?:from|between|range|\(|:) ?(-?\d+(?:\.\d+)?)(?: \([a-z ]+\))?(?: to | and |-| - |–)(\d+(?:\.\d+)?)\b")
+_SPAN = re.compile(
+    r"(?:from|between|range|\(|:) ?(-?\d+(?:\.\d+)?)(?: \([a-z ]+\))?(?: to | and |-| - |–)(\d+(?:\.\d+)?)\b"
+)
 
 
 def _number(found: Argument) -> None:
@@ -520,7 +542,17 @@ def _number(found: Argument) -> None:
     found.unit = unit[1].lower() if unit else last if last in _UNITS else _UNIT_OF_NAME.get(last, "")
     if found.unit and last in (found.unit, _UNITS[found.unit].lower()) and found.style in ("", "unit", "id"):
         shorter = found.words[: -len(last)].removesuffix(" in ").strip()
-        if shorter and shorter not in ("number of", "n", "maximum", "minimum"):
+        timed = last in (
+            "days",
+            "hours",
+            "minutes",
+            "weeks",
+            "months",
+            "years",
+            "nights",
+            "seconds",
+        )  # `vacation days`
+        if shorter and not timed and shorter not in ("number of", "n", "maximum", "minimum"):
             found.nouns = (shorter, *found.nouns[1:])
     if found.unit and found.style in ("money", "percent", "fraction", "id", "year", "month"):
         low, high, found.style = 1, 90, "unit"
@@ -772,8 +804,9 @@ def _draw_array(argument: Argument, rng: random.Random, depth: int, length: int)
     assert item is not None
     low, high = int(argument.schema.get("minItems", 0)), argument.schema.get("maxItems")
     compound = item.kind in ("object", "array", "map")
+    least = 2 if item.kind in ("integer", "number") and rng.random() < 0.95 else 1
     usual = 2 if compound else 7 if item.kind in ("integer", "number") and rng.random() < 0.5 else 4
-    count = rng.randint(max(1, low), max(usual, low))
+    count = rng.randint(max(least, low), max(usual, low))
     if length and item.kind in ("integer", "number"):
         count = max(low, length)
     if high is not None:

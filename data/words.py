@@ -252,7 +252,7 @@ def _title(rng: random.Random) -> str:
             f"{adjective} {a}",
             f"The {a} of the {b}",
             f"{a} and {b}",
-            f"A {a} in {_pick('city', rng)}",
+            f"{'An' if a[0] in 'AEIOU' else 'A'} {a} in {_pick('city', rng)}",
         )
     )
 

@@ -42,7 +42,11 @@ LEAVES = st.one_of(
 def objects(inner):
     return st.dictionaries(NAMES, inner, max_size=3).flatmap(
         lambda properties: st.sets(st.sampled_from(sorted(properties) or ["x"])).map(
-            lambda required: {"type": "object", "properties": properties, "required": sorted(required & properties.keys())}
+            lambda required: {
+                "type": "object",
+                "properties": properties,
+                "required": sorted(required & properties.keys()),
+            }
         )
     )
 
@@ -117,7 +121,10 @@ def test_needed_values_are_absent():
 
 
 def argument(name, description="", **schema):
-    tool = {"name": "f", "parameters": {"properties": {name: {"description": description, **schema}}, "required": [name]}}
+    tool = {
+        "name": "f",
+        "parameters": {"properties": {name: {"description": description, **schema}}, "required": [name]},
+    }
     return read_arguments(tool)[0]
 
 
@@ -242,7 +249,9 @@ def endpoint():
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self):
-            received.append((self.path, self.headers, json.loads(self.rfile.read(int(self.headers["Content-Length"])))))
+            received.append(
+                (self.path, self.headers, json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            )
             answer = answers.pop(0) if len(answers) > 1 else answers[0]
             if isinstance(answer, float):
                 threading.Event().wait(answer)
@@ -284,7 +293,9 @@ TOOLS = [WEATHER["function"]]
 def test_teacher_writes_rows(endpoint):
     missing = {"request": "Weather?", "calls": [{"name": "get_weather", "arguments": {}}], "needs": ["location"]}
     idle = {"request": "Tell me a joke", "calls": []}
-    teacher = teach(endpoint, "<think>hm [1]</think>```json\n" + json.dumps([GOOD, missing, idle]) + "\n```", token="key")
+    teacher = teach(
+        endpoint, "<think>hm [1]</think>```json\n" + json.dumps([GOOD, missing, idle]) + "\n```", token="key"
+    )
     rows = teacher.rows(TOOLS)
     first, second, third = next(rows), next(rows), next(rows)
     assert calls_of(first) == [("get_weather", {"location": "Oslo"})] and first["source"] == "teacher:m"
