@@ -12,8 +12,8 @@ from typing import Any
 from transformers.utils import logging
 
 from . import LaFuncModel, LaFuncProcessor
-from .diffusion_lafunc import SCHEDULES
 from .data.commands import add_commands as add_data_commands
+from .diffusion_lafunc import SCHEDULES
 from .evaluation.checkpoint import SHIPPED
 from .evaluation.commands import add_commands as add_evaluation_commands
 from .request_lafunc import FILLERS, MODES

@@ -231,7 +231,7 @@ cloud.create_server: Create a virtual server | name:s cpus:i memory:i@gigabytes 
 cloud.scale: Scale a service | service:s replicas:i min_replicas:i? autoscale:b? | Run {service} with {replicas} replicas
 cloud.deploy: Deploy an application | app:s version:s environment:(staging/production/test) dry_run:b? | Deploy {app} {version} to {environment}
 cloud.cost: Estimate the monthly cost of storage | storage:n@gigabytes requests:i? tier:(hot/cold/archive)?
-home.light: Control a light | room:s brightness:i? color:s? on:b | 
+home.light: Control a light | room:s brightness:i? color:s? on:b
 home.thermostat: Set the thermostat | temperature:n room:s? mode:(heat/cool/auto/off)? unit:(celsius/fahrenheit)? | Make it {temperature} in here
 home.lock: Lock or unlock a door | door:s=door,_such_as_front_door,_garage_or_back_door locked:b auto_lock_minutes:i?
 home.vacuum: Start the robot vacuum | rooms:[s] power:(quiet/normal/turbo)? mop:b? | Vacuum the {rooms}
@@ -262,7 +262,7 @@ data.cluster: Cluster a data set | dataset:s clusters:i=number_of_clusters max_i
 data.train_model: Train a model on a data set | dataset:s model:(linear_regression/random_forest/neural_network/svm) target:s=target_column test_size:n?=fraction_of_the_data_for_testing epochs:i? shuffle:b?
 data.histogram: Count values in bins | values:[n] bins:i density:b?
 education.grade: Calculate the final grade of a student | scores:[n] weights:[n]? drop_lowest:b? | My scores are {scores}. What's my grade?
-education.gpa: Calculate a grade point average | grades:[n] credits:[i] | 
+education.gpa: Calculate a grade point average | grades:[n] credits:[i]
 education.enroll: Enroll a student in a course | student_id:s course:s semester:(spring/summer/fall/winter) year:i audit:b? | Sign {student_id} up for {course} in {semester} {year}
 education.quiz: Create a quiz | topic:s questions:i=number_of_questions difficulty:(easy/medium/hard)? multiple_choice:b? | Quiz me on {topic} with {questions} questions
 education.tutors: Find a tutor | subject:s level:(school/university/adult)? max_price:n? online:b? | Who can teach me {subject}?
@@ -379,13 +379,13 @@ artwork: title:s artist:s year:i width:n@centimeters height:n@centimeters on_dis
 job: title:s company:s salary:n city:s remote:b skills:[s] experience:i@years
 measurement: point:{x:n,y:n} depth:n@meters values:[n] calibrated:b
 rectangle: corner:{x:n,y:n} width:n height:n color:s filled:b
-"""
+"""  # noqa: E501
 
 # what it does, in the name and in words; whether it needs a handle, wants most attributes, and is a search
 _DEEDS = (
     ("create", "Create {a} {thing}", False, "most"),
     ("add", "Add {a} {thing}", False, "most"),
-    ("register", "Register {a} new {thing}", False, "most"),
+    ("register", "Register a new {thing}", False, "most"),
     ("save", "Save {a} {thing}", False, "most"),
     ("update", "Update {a} {thing}", True, "few"),
     ("edit", "Change the details of {a} {thing}", True, "few"),
@@ -405,20 +405,31 @@ _DEEDS = (
 _EXTRAS = (
     "limit:i?=maximum_number_of_results", "sort_by:(name/date/price/relevance)?", "order:(asc/desc)?", "page:i?",
     "format:(json/csv/xml/pdf)?", "language:s?", "precision:i?=number_of_decimal_places", "verbose:b?", "dry_run:b?",
-    "notify:b?=whether_to_send_a_notification", "timezone:s?", "include_history:b?", "include_details:b?", "unit:(metric/imperial)?",
-    "max_results:i?", "cache:b?", "currency:s?", "email:s?", "country:s?", "tags:[s]?", "timeout:i?@seconds", "user_id:s?",
+    "notify:b?=whether_to_send_a_notification", "timezone:s?", "include_history:b?", "include_details:b?",
+    "unit:(metric/imperial)?",
+    "max_results:i?", "cache:b?", "currency:s?", "email:s?", "country:s?", "tags:[s]?", "timeout:i?@seconds",
+    "user_id:s?",
 )  # fmt: skip
 _KINDS = {"i": "integer", "n": "number", "s": "string", "b": "boolean", "d": "string"}
 _RENAMED = {
-    "location": ("city", "place", "location_name"), "city": ("location", "city_name", "town"), "days": ("num_days", "number_of_days"),
-    "guests": ("num_guests", "number_of_guests", "party_size"), "limit": ("max_results", "top_n", "count"), "text": ("content", "input_text"),
-    "date": ("day", "on_date", "event_date"), "numbers": ("values", "number_list", "nums"), "values": ("data", "numbers", "samples"),
-    "radius": ("r", "radius_length"), "length": ("len", "l"), "amount": ("sum", "value", "amt"), "title": ("title_text", "full_title"),
-    "number": ("n", "num", "value"), "mass": ("m", "object_mass"), "velocity": ("v", "speed"), "origin": ("from_city", "start", "departure_city"),
-    "destination": ("to_city", "arrival_city", "dest"), "principal": ("principal_amount", "initial_investment"), "years": ("num_years", "time_years"),
-    "quantity": ("qty", "count", "number"), "price": ("cost", "unit_price"), "rate": ("interest_rate", "annual_rate"), "weight": ("weight_kg", "body_weight"),
-    "height": ("h",), "query": ("search_term", "keyword", "q"), "people": ("num_people", "persons"), "duration": ("duration_minutes", "length_minutes"),
-    "country": ("country_name", "nation"), "max_price": ("budget", "price_limit", "maximum_price"), "distance": ("dist",),
+    "location": ("city", "place", "location_name"), "city": ("location", "city_name", "town"), "days": ("num_days",
+    "number_of_days"),
+    "guests": ("num_guests", "number_of_guests", "party_size"), "limit": ("max_results", "top_n", "count"),
+    "text": ("content", "input_text"),
+    "date": ("day", "on_date", "event_date"), "numbers": ("values", "number_list", "nums"), "values": ("data",
+    "numbers", "samples"),
+    "radius": ("r", "radius_length"), "length": ("len", "l"), "amount": ("sum", "value", "amt"),
+    "title": ("title_text", "full_title"),
+    "number": ("n", "num", "value"), "mass": ("m", "object_mass"), "velocity": ("v", "speed"), "origin": ("from_city",
+    "start", "departure_city"),
+    "destination": ("to_city", "arrival_city", "dest"), "principal": ("principal_amount", "initial_investment"),
+    "years": ("num_years", "time_years"),
+    "quantity": ("qty", "count", "number"), "price": ("cost", "unit_price"), "rate": ("interest_rate", "annual_rate"),
+    "weight": ("weight_kg", "body_weight"),
+    "height": ("h",), "query": ("search_term", "keyword", "q"), "people": ("num_people", "persons"),
+    "duration": ("duration_minutes", "length_minutes"),
+    "country": ("country_name", "nation"), "max_price": ("budget", "price_limit", "maximum_price"),
+    "distance": ("dist",),
 }  # fmt: skip
 _ARGUMENT = re.compile(
     r"(?P<name>\w+):(?P<type>\[?(?:\([^)]*\)|\{[^}]*\}|[insbd])\]?)(?P<optional>\??)(?:@(?P<unit>[\w/^-]+))?(?:=(?P<about>\S+))?$"
@@ -484,7 +495,6 @@ def _made_tool(rng: random.Random) -> Target:
         else spoken + ("es" if spoken.endswith(("s", "x", "ch")) else "s")
     )
     about = about.format(a=article(spoken), thing=spoken, things=many)
-    about = about.replace("a new", "a new").replace("an new", "a new")
     every = list(_arguments(attributes))
     count = rng.randint(2, len(every)) if wanted == "most" else rng.randint(1, 4) if wanted == "few" else 0
     chosen = rng.sample(every, min(count, len(every)))
@@ -591,8 +601,6 @@ def _schema(one: dict[str, str], label: str, about: str, rng: random.Random, ter
         }
     else:
         schema = {"type": _KINDS[kind]}
-        if kind == "d" and rng.random() < 0.3:
-            schema["format"] = "date"
         if kind == "i" and rng.random() < 0.06:
             schema["minimum"] = rng.choice((0, 1))
     if not label or terse < 0.06:
@@ -620,6 +628,8 @@ def _schema(one: dict[str, str], label: str, about: str, rng: random.Random, ter
     if kind == "d":
         form = rng.choices(("YYYY-MM-DD", "MM/DD/YYYY", "DD-MM-YYYY", ""), (60, 6, 4, 30))[0]
         text += rng.choice((f", in the form {form}", f" ({form})", f" in {form} format")) if form else ""
+        if form in ("YYYY-MM-DD", "") and rng.random() < 0.4:
+            schema["format"] = "date"
     if kind.startswith("(") and rng.random() < 0.4:
         text += ": " + ", ".join(schema["enum"])
     if one["optional"] and rng.random() < 0.2:
@@ -630,7 +640,8 @@ def _schema(one: dict[str, str], label: str, about: str, rng: random.Random, ter
 
 def _about_switch(name: str, rng: random.Random) -> str:
     words = name.split("_")
-    if words[0] in ("include", "keep", "skip", "avoid", "ignore", "start", "notify", "compress", "overwrite", "shuffle", "normalize", "reverse", "repeat",
+    if words[0] in ("include", "keep", "skip", "avoid", "ignore", "start", "notify", "compress", "overwrite",
+    "shuffle", "normalize", "reverse", "repeat",
                     "refund", "log", "cache", "mop", "rotate", "translate", "round"):  # fmt: skip
         return f"{rng.choice(('Whether to', 'If true,', 'Set to true to'))} {' '.join(words)}"
     return rng.choice(

@@ -1,4 +1,4 @@
-"""How one value attaches to a request: `in Tokyo`, `a radius of 5`, `the radius is 5`, `radius: 5`, `don't notify me`."""
+"""How one value attaches to a request: `in Tokyo`, `a radius of 5`, `the radius is 5`, `radius: 5`, `don't notify`."""
 
 import random
 import re
@@ -6,51 +6,65 @@ import re
 from .values import Argument, Said
 
 VERBS = set(
-    """get retrieve fetch return find search calculate compute determine create add update delete remove send book make set
-    generate convert translate check list analyze analyse show display provide obtain estimate evaluate predict simulate
-    compare plan schedule cancel order buy sell track monitor play stop start turn adjust control log record save load read
-    write upload download open close move copy rename sort filter count validate verify encrypt decrypt encode decode parse
-    extract summarize classify detect identify recommend suggest solve plot draw measure assess optimize apply perform run
-    execute submit register subscribe post share invite assign approve reject review rate draft format split merge combine
-    resize crop rotate compress query lookup look invest transfer pay withdraw deposit reserve rent design develop build
-    install configure manage process access browse explore learn match model locate call connect scan test diagnose treat
-    prescribe publish notify remind report reset restore backup archive tag label enable disable toggle dim change modify
-    edit replace insert append select choose allocate balance forecast investigate interpret improve conduct collect gather
-    issue request initiate establish launch implement organize arrange mix roll flip pick sample shuffle tune transcribe
-    transpose compose integrate differentiate factor simplify expand round normalize rank score simulate visualize map
-    geocode ping resolve block unblock mute archive restock ship dispatch return-item estimate lock unlock water feed mow
-    brew cook bake prepare train hire enroll apply file appeal cite renew redeem exchange refund inspect examine offer handle
-    discover trace authenticate export filter change activate query count raise heat warm preheat vacuum put text email escalate suspend distribute borrow change ensure promote train terminate pause resume synchronize sync import scan decline accept verify discuss organize publish sign grade teach study watch rank reorder transform swap undo redo flag archive vote bid donate hash mine unlock rotate lend invite greet scale multiply divide fit project back deploy reverse cluster answer""".split()
+    """get retrieve fetch return find search calculate compute determine create add update delete remove send book make
+    set generate convert translate check list analyze analyse show display provide obtain estimate evaluate predict
+    simulate compare plan schedule cancel order buy sell track monitor play stop start turn adjust control log
+    record save load read write upload download open close move copy rename sort filter count validate verify
+    encrypt decrypt encode decode parse extract summarize classify detect identify recommend suggest solve plot
+    draw measure assess optimize apply perform run execute submit register subscribe post share invite assign
+    approve reject review rate draft format split merge combine resize crop rotate compress query lookup look
+    invest transfer pay withdraw deposit reserve rent design develop build install configure manage process access
+    browse explore learn match model locate call connect scan test diagnose treat prescribe publish notify remind
+    report reset restore backup archive tag label enable disable toggle dim change modify edit replace insert
+    append select choose allocate balance forecast investigate interpret improve conduct collect gather issue
+    request initiate establish launch implement organize arrange mix roll flip pick sample shuffle tune transcribe
+    transpose compose integrate differentiate factor simplify expand round normalize rank score visualize map
+    geocode ping resolve block unblock mute restock ship dispatch return-item lock unlock water feed mow brew cook
+    bake prepare train hire enroll file appeal cite renew redeem exchange refund inspect examine offer handle
+    discover trace authenticate export activate raise heat warm preheat vacuum put text email escalate suspend
+    distribute borrow ensure promote terminate pause resume synchronize sync import decline accept discuss sign
+    grade teach study watch reorder transform swap undo redo flag vote bid donate hash mine lend greet scale
+    multiply divide fit project back deploy reverse cluster answer""".split()
 )  # fmt: skip
 
 ADJECTIVES = set(
-    """available electric indoor outdoor indoors outdoors remote public private online urgent express vegetarian vegan paid
-    fragile insured secured refundable anonymous hidden transparent pinned favorite active closed renewable filled calibrated
-    cleaned refrigerated injured explicit multiplayer hardcover nonstop direct blocked recursive descending ascending verbose
-    automatic formal virtual renovated organic unique vaccinated pregnant employed furnished independent detailed ionized
-    charged friendly sunny inclusive exact strict monthly weekly daily locked open detached manual premium married distinct
-    clockwise doubled case-sensitive encrypted sorted paginated international domestic featured verified enabled visible
-    archived completed recurring round-trip free new used waterproof dense""".split()
+    """available electric indoor outdoor indoors outdoors remote public private online urgent express vegetarian vegan
+    paid fragile insured secured refundable anonymous hidden transparent pinned favorite active closed renewable
+    filled calibrated cleaned refrigerated injured explicit multiplayer hardcover nonstop direct blocked
+    recursive descending ascending verbose automatic formal virtual renovated organic unique vaccinated pregnant
+    employed furnished independent detailed ionized charged friendly sunny inclusive exact strict monthly weekly
+    daily locked open detached manual premium married distinct clockwise doubled case-sensitive encrypted sorted
+    paginated international domestic featured verified enabled visible archived completed recurring round-trip
+    free new used waterproof dense""".split()
 )  # fmt: skip
 _DEEDS = {
     "compress": "compress it", "overwrite": "overwrite what is there", "shuffle": "shuffle it", "notify": "notify me",
-    "refund": "refund it", "repeat": "repeat it", "reverse": "reverse it", "normalize": "normalize it", "cache": "cache it",
-    "translate": "translate it", "mop": "mop too", "alert": "alert me", "backup": "back it up", "pay": "pay it", "renew": "renew it",
-    "auto renew": "renew it automatically", "remind": "remind me", "round": "round it", "sort": "sort it", "log": "log it",
+    "refund": "refund it", "repeat": "repeat it", "reverse": "reverse it", "normalize": "normalize it",
+    "cache": "cache it",
+    "translate": "translate it", "mop": "mop too", "alert": "alert me", "backup": "back it up", "pay": "pay it",
+    "renew": "renew it",
+    "auto renew": "renew it automatically", "remind": "remind me", "round": "round it", "sort": "sort it",
+    "log": "log it",
     "reinvest": "reinvest", "charts": "include charts", "reminder": "remind me", "dry run": "do a dry run first",
-    "gift wrap": "wrap it as a gift", "shipping included": "include shipping", "avoid tolls": "avoid tolls", "test": "test it",
-    "leave at door": "leave it at the door", "auto correct": "correct it automatically", "save": "save it", "download": "download it",
+    "gift wrap": "wrap it as a gift", "shipping included": "include shipping", "avoid tolls": "avoid tolls",
+    "test": "test it",
+    "leave at door": "leave it at the door", "auto correct": "correct it automatically", "save": "save it",
+    "download": "download it",
 }  # fmt: skip
 _STATES = {
-    "on display": "on display", "open now": "open now", "in stock": "in stock", "pets allowed": "open to pets", 
+    "on display": "on display", "open now": "open now", "in stock": "in stock", "pets allowed": "open to pets",
     "smoking": "in the smoking area", "first visit": "my first visit", "free only": "free", "home only": "at home",
-    "direct only": "direct", "single use": "for single use", "late arrival": "a late arrival", "half day": "a half day",
+    "direct only": "direct", "single use": "for single use", "late arrival": "a late arrival",
+    "half day": "a half day",
     "dry": "dry", "repeat offender": "a repeat offense", "adult": "an adult", "member": "a member",
     "attending": "something I will attend", "on": "on", "power": "on", "equal variance": "of equal variance",
 }  # fmt: skip
-_LEADING = {"include", "show", "use", "allow", "exclude", "ignore", "keep", "skip", "require", "wrap", "follow", "avoid", "return", "add", "send",
-            "enable", "round", "sort", "notify", "save", "generate", "display", "get", "apply", "create", "remove", "open", "close", "delete",
-            "make", "set", "start", "calculate", "compute", "convert", "normalize", "check", "filter", "update"}  # fmt: skip
+_LEADING = {"include", "show", "use", "allow", "exclude", "ignore", "keep", "skip", "require", "wrap", "follow",
+"avoid", "return", "add", "send",
+            "enable", "round", "sort", "notify", "save", "generate", "display", "get", "apply", "create", "remove",
+            "open", "close", "delete",
+            "make", "set", "start", "calculate", "compute", "convert", "normalize", "check", "filter",
+            "update"}  # fmt: skip
 
 
 def article(noun: str) -> str:
@@ -276,7 +290,8 @@ class Mention:
             return f"it {'is' if yes else self.rng.choice(('is not', 'isn' + chr(39) + 't'))} {thing}"
         if style == "do":
             return f"please {thing}" if yes else f"please don't {thing}"
-        return f"{thing} {self.rng.choice(('is on', 'is enabled', 'is wanted') if yes else ('is off', 'is disabled', 'is not wanted'))}"
+        states = ("is on", "is enabled", "is wanted") if yes else ("is off", "is disabled", "is not wanted")
+        return f"{thing} {self.rng.choice(states)}"
 
     def order(self) -> str:
         """A boolean as a sentence of its own: `Include the sources.`"""
@@ -284,37 +299,45 @@ class Mention:
         if style == "clause":
             return self.switch()
         if style == "do":
-            frames = ("{}", "{}", "please {}", "also {}", "make sure to {}", "I want you to {}", "and {}") if self.value else (
-                "don't {}", "do not {}", "no need to {}", "there's no need to {}", "please don't {}", "I don't want you to {}"
+            frames = ("{}", "{}", "please {}", "also {}", "make sure to {}", "I want you to {}",
+            "and {}") if self.value else (
+                "don't {}", "do not {}", "no need to {}", "there's no need to {}", "please don't {}",
+                "I don't want you to {}"
             )  # fmt: skip
         elif style == "be":
-            frames = ("it should be {}", "it must be {}", "it's {}", "it is {}", "make sure it is {}", "{}, please") if self.value else (
-                "it should not be {}", "it's not {}", "it isn't {}", "it is not {}", "it doesn't have to be {}", "not {}, please"
+            frames = ("it should be {}", "it must be {}", "it's {}", "it is {}", "make sure it is {}",
+            "{}, please") if self.value else (
+                "it should not be {}", "it's not {}", "it isn't {}", "it is not {}", "it doesn't have to be {}",
+                "not {}, please"
             )  # fmt: skip
         elif style == "have":
             frames = ("it has {}", "it should have {}", "with {}", "I want {}") if self.value else (
                 "it has no {}", "no {}", "without {}", "I don't want {}"
             )  # fmt: skip
         else:
-            frames = ("I want {}", "with {}, please", "turn {} on", "set {} to true", "yes to {}", "{}: yes") if self.value else (
-                "I don't want {}", "no {}, please", "turn {} off", "set {} to false", "no {}", "{}: no", "I don't need {}"
+            frames = ("I want {}", "with {}, please", "turn {} on", "set {} to true", "yes to {}",
+            "{}: yes") if self.value else (
+                "I don't want {}", "no {}, please", "turn {} off", "set {} to false", "no {}", "{}: no",
+                "I don't need {}"
             )  # fmt: skip
         return rng.choice(frames).format(thing)
 
 
 _HEAD = re.compile(r" (?:in|for|from|to|if|when|or|that|with|as|by|on|at|of)\b|[.,(]")
 _WHETHER_TO = re.compile(
-    r"(?:whether(?: or not)? to|if true,?|set to true to|flag to|true to|option to|indicates? whether to) ([a-z]+) ([\w' -]{2,40})",
+    r"(?:whether(?: or not)? to|if true,?|set to true to|flag to|true to|option to|indicates? whether to) ([a-z]+) "
+    r"([\w' -]{2,40})",
     re.I,
 )
 _WHETHER_IS = re.compile(
-    r"(?:whether|if|true if)(?: or not)? (the [\w ]{2,30}?|your [\w ]{2,30}?) (is|are|has|have|should be) ([\w ]{2,30})",
+    r"(?:whether|if|true if)(?: or not)? (the [\w ]{2,30}?|your [\w ]{2,30}?) (is|are|has|have|should be) "
+    r"([\w ]{2,30})",
     re.I,
 )
 
 
 def _switch(argument: Argument) -> tuple[str, str]:
-    """What a boolean says: (`do`, `include sources`), (`be`, `available`), (`have`, `a garden`), (`clause`, parts) or a noun."""
+    """What a boolean says: (`do`, `include maps`), (`be`, `free`), (`have`, `a garden`), (`clause`, …), a noun."""
     words, text = argument.words.split(), argument.description
     name = argument.words
     match = _WHETHER_TO.search(text)

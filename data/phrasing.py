@@ -2,7 +2,7 @@
 
 ```python
 >>> target = Target({"name": "circle_area", "description": "Calculate the area of a circle", "parameters": …})
->>> phrase(target, [(radius, Said(5, "5 cm"))], random.Random(1))
+>>> frame(target, [(target.arguments[0], Said(5, "5 cm"))], random.Random(1))
 'What is the area of a circle with a radius of 5 cm?'
 ```
 
@@ -50,12 +50,12 @@ _ASK = (
     "evaluate",
     "obtain",
 )
+_GIVEN = r"(?:given|specified|specific|particular|provided)"
 _TAIL = re.compile(
-    r"[,.;:(\[]|\b(?:given (?!name|the name)(?!\w+ name)|from the |based on|using|for (?:a |an |the )?(?:given|specified|specific|particular|provided)|by (?:its|their|the|"
-    r"providing|specifying|using|name|id)|according to|from the provided|with the (?:given|specified|provided|following)|"
-    r"that (?:match|meet|are|is)|which|in order to|such as|including|specified by|provided|with optional|optionally|at a given|"
-    r"in a (?:given|specified|specific)|of a (?:given|specified|specific|particular)|on a (?:given|specified|specific|particular)|"
-    r"within a (?:given|specified|specific)|between two (?:given|specified))\b"
+    r"[,.;:(\[]|\b(?:given (?!name|the name)(?!\w+ name)|from the |based on|using|according to|which|in order to|"
+    r"such as|by (?:its|their|the|providing|specifying|using|name|id)|specified by|provided|with optional|optionally|"
+    r"with the (?:given|specified|provided|following)|including|that (?:match|meet|are|is)|"
+    rf"between two {_GIVEN}|for (?:a |an |the )?{_GIVEN}|(?:in|of|on|at|within) an? {_GIVEN})\b"
 )
 _OPEN = (
     "Hi!",
@@ -70,12 +70,17 @@ _OPEN = (
     "Alright,",
 )
 _STORY = (
-    "I'm putting together a report and need some help.", "My colleague asked me about this.", "I have a meeting in ten minutes.",
-    "I'm working on a small project at the moment.", "I was just talking to a friend about this.", "I'm trying to finish my homework.",
-    "I don't have much time today.", "We are preparing for tomorrow's presentation.", "I've been putting this off all week.",
+    "I'm putting together a report and need some help.", "My colleague asked me about this.",
+    "I have a meeting in ten minutes.",
+    "I'm working on a small project at the moment.", "I was just talking to a friend about this.",
+    "I'm trying to finish my homework.",
+    "I don't have much time today.", "We are preparing for tomorrow's presentation.",
+    "I've been putting this off all week.",
     "My boss needs this by tonight.", "I'm new to this, so bear with me.", "I keep forgetting how to do this myself.",
-    "I'm helping my sister with something.", "Our team is in the middle of planning.", "I can't do this by hand any more.",
-    "There are several things on my list today.", "I already tried it myself and got stuck.", "I want to double-check something.",
+    "I'm helping my sister with something.", "Our team is in the middle of planning.",
+    "I can't do this by hand any more.",
+    "There are several things on my list today.", "I already tried it myself and got stuck.",
+    "I want to double-check something.",
 )  # fmt: skip
 _CLOSE = (
     "Thanks!",
@@ -87,11 +92,22 @@ _CLOSE = (
     "Cheers.",
 )
 _PLEASE = (
-    "Can you {}?", "Could you {}?", "Could you please {}?", "Can you please {}?", "Would you {}?", "Would you mind helping me {}?",
-    "Please {}.", "Please {}.", "I need to {}.", "I want to {}.", "I'd like to {}.", "I would like you to {}.", "I want you to {}.",
-    "I need you to {}.", "Help me {}.", "Can you help me {}?", "Let's {}.", "Is it possible to {}?", "Are you able to {}?",
+    "Can you {}?", "Could you {}?", "Could you please {}?", "Can you please {}?", "Would you {}?",
+    "Would you mind helping me {}?",
+    "Please {}.", "Please {}.", "I need to {}.", "I want to {}.", "I'd like to {}.", "I would like you to {}.",
+    "I want you to {}.",
+    "I need you to {}.", "Help me {}.", "Can you help me {}?", "Let's {}.", "Is it possible to {}?",
+    "Are you able to {}?",
     "{}, please.", "Kindly {}.",
 )  # fmt: skip
+
+
+_PREAMBLE = re.compile(
+    r"^(?:this|the) (?:function|api|tool|endpoint|method|service|operation)"
+    r"(?: is used to| allows (?:you|users) to| can| will| lets you)?\s+"
+    r"|^(?:allows (?:you|users) to|used to|use this (?:function|tool|api)? ?to|api (?:to|for)|(?:function|tool) to) ",
+    re.I,
+)
 
 
 class Target:
@@ -116,9 +132,7 @@ class Target:
 def _sentence(name: str, description: str) -> str:
     """`calculate the area of a circle`, from the description if it tells, else from the name."""
     text = re.split(r"(?<=[a-z)])[.!](?:\s|$)|\n", description.strip(), maxsplit=1)[0].strip()
-    text = re.sub(r"^(this|the) (function|api|tool|endpoint|method|service|operation)( is used to| allows (you|users) to| can| will| lets "
-                  r"you)?\s+|^(allows (you|users) to|used to|use this (function|tool|api)? ?to|api to|api for|function to|tool to) ",
-                  "", text, flags=re.I)  # fmt: skip
+    text = _PREAMBLE.sub("", text)
     words = text.split()
     if words:
         first = words[0].lower().strip(",")
@@ -163,12 +177,7 @@ def _action(sentence: str) -> tuple[str, str]:
     return verb.lower(), rest
 
 
-def phrase(target: Target, pairs: Pairs, rng: random.Random) -> str:
-    """A request for one call of a tool with these values, in this or another order."""
-    return frame(target, pairs, rng)
-
-
-def core(target: Target, pairs: Pairs, rng: random.Random) -> tuple[str, str, list["Mention"]]:
+def _core(target: Target, pairs: Pairs, rng: random.Random) -> tuple[str, str, list["Mention"]]:
     """The verb phrase with the values that fit into it, and the mentions that remain to be made."""
     pairs = [(argument, said) for argument, said in pairs if argument.kind != "null"]
     if rng.random() < 0.35:
@@ -211,7 +220,8 @@ def _substitute(text: str, mention: Mention) -> str | None:
     if not noun.isalpha():
         return None
     match = re.search(
-        rf"\b(?:a|an|the|its|any|that|by)? ?(?:given|specified|specific|particular|certain|provided|chosen) (?:\w+ )?{noun}s?\b(?: name| id| code)?",
+        rf"\b(?:a|an|the|its|any|that|by)? ?(?:given|specified|specific|particular|certain|provided|chosen) "
+        rf"(?:\w+ )?{noun}s?\b(?: name| id| code)?",
         text,
     )
     if (
@@ -277,7 +287,7 @@ def frame(target: Target, pairs: Pairs, rng: random.Random, bare: bool = False) 
     if usable and rng.random() < 0.6:
         text = _fill(rng.choice(usable), pairs, rng)
         return text if bare else _decorate(text, rng)
-    verb, thing, mentions = core(target, pairs, rng)
+    verb, thing, mentions = _core(target, pairs, rng)
     if verb in _GET and rng.random() < 0.7:
         verb = rng.choice(
             (
@@ -308,7 +318,8 @@ def frame(target: Target, pairs: Pairs, rng: random.Random, bare: bool = False) 
     body = [mention for mention in mentions if mention not in orders]
     if style == "pairs" and len(mentions) >= 1:
         noun = re.sub(r"^(?:for|of|in|on|to|from|whether|if) ", "", thing) or action
-        head = rng.choice((action, noun, words_of(target.name)))
+        whole = len(mentions) == sum(argument.kind != "null" for argument, _ in pairs)
+        head = rng.choice((action, noun, words_of(target.name) if whole else noun))  # the name would lose a value
         separator = rng.choice(("\n", "\n", ", ", "; ", " | "))
         return (
             _capital(head, rng, 0.6)
@@ -319,11 +330,14 @@ def frame(target: Target, pairs: Pairs, rng: random.Random, bare: bool = False) 
     if style == "clauses" and body:
         clauses = join([mention.clause() for mention in body], rng)
         request = _request(target, verb, thing, "", rng)
-        text = rng.choice((f"{_capital(clauses)}. {request}", f"{request} {_capital(clauses)}.", f"{_bare_end(request)}, where {clauses}."
-                           if "its" not in clauses and not request.endswith("?") else f"{request} {_capital(clauses)}."))  # fmt: skip
+        told = f"{request} {_capital(clauses)}."
+        where = f"{_bare_end(request)}, where {clauses}."
+        where = told if "its" in clauses or request.endswith("?") else where
+        text = rng.choice((f"{_capital(clauses)}. {request}", told, where))
     elif style == "given" and body and not any(mention.boolean for mention in body):
         nouns = join([mention.noun() for mention in body], rng)
-        text = f"{rng.choice(('Given', 'With', 'For', 'Using', 'Assuming'))} {nouns}, {_small(_request(target, verb, thing, '', rng))}"
+        lead = rng.choice(("Given", "With", "For", "Using", "Assuming"))
+        text = f"{lead} {nouns}, {_small(_request(target, verb, thing, '', rng))}"
     elif style == "terse":
         text = _capital(f"{re.sub('^(for|of|in|on|to|from) ', '', thing) or action}{_attach(body, rng)}", rng, 0.4)
     elif style == "question":
@@ -519,7 +533,8 @@ def question(missing: Sequence[Argument], rng: random.Random) -> str:
     """What an assistant asks for."""
     nouns = join([argument.nouns[0] for argument in missing], rng, " and ")
     frames = (
-        "What {be} the {nouns}?", "Could you tell me the {nouns}?", "Please give me the {nouns}.", "I still need the {nouns}.",
+        "What {be} the {nouns}?", "Could you tell me the {nouns}?", "Please give me the {nouns}.",
+        "I still need the {nouns}.",
         "Which {nouns} should I use?", "Sure. What {be} the {nouns}?", "To do that I need to know the {nouns}.",
     )  # fmt: skip
     return rng.choice(frames).format(nouns=nouns, be="are" if len(missing) > 1 or plural(nouns) else "is")

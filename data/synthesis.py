@@ -6,8 +6,9 @@
 'Could you tell me the weather in Kraków for the next three days?'
 ```
 
-Rows are calls of one tool; several calls; calls with a required value that nobody gave (`needs`); and requests for a
-tool that is not offered (chat). Offered with the called tool are others, given or invented, in any order.
+Rows are calls of one tool; several calls; calls with a required value that nobody gave (`needs`), or that is given
+when the assistant asks for it; and requests for a tool that is not offered (chat). Offered with the called tool are
+others, given or invented, in any order.
 """
 
 import argparse
@@ -15,7 +16,6 @@ import json
 import os
 import random
 import sys
-import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -32,7 +32,7 @@ _COMMON = frozenset(
     "get find calculate compute calc search create add list show check api information detail by a of the".split()
 )
 ATTEMPTS = 1000
-CATALOGUE = 6000  # invented tools that are in play at a time; each is drawn anew after some thousand rows
+CATALOGUE = 6000  # invented tools at most; new ones come along as rows are drawn
 
 
 class Synthesizer:
@@ -65,6 +65,7 @@ class Synthesizer:
         Raises:
             ValueError: values for the tools cannot be drawn.
         """
+        trouble = None
         for _ in range(ATTEMPTS):
             try:
                 return self._try()
@@ -96,23 +97,13 @@ class Synthesizer:
             required := [argument for argument in target.arguments if argument.required and argument.kind != "null"]
         ):
             gone = rng.sample(required, 1 if len(required) < 3 or rng.random() < 0.8 else 2)
-            pairs = [(argument, said) for argument, said in pairs if argument not in gone]
+            complete, pairs = pairs, [(argument, said) for argument, said in pairs if argument not in gone]
             needs = [(0, argument.name) for argument in gone]
             if kind == "missing":
                 text, calls = frame(target, pairs, rng), [(target.name, _call(pairs))]
             else:  # the assistant asks, and the user answers
-                given = [(argument, draw(argument, rng)) for argument in gone]
-                known = _call([*pairs, *given])
-                calls = [
-                    (
-                        target.name,
-                        {
-                            argument.name: known[argument.name]
-                            for argument in target.arguments
-                            if argument.name in known
-                        },
-                    )
-                ]
+                given = [(argument, said) for argument, said in complete if argument in gone]
+                calls = [(target.name, _call(complete))]
                 messages = [_user(frame(target, pairs, rng)), {"role": "assistant", "content": question(gone, rng)}]
                 text, needs = answer(given, rng), []
         elif kind == "same" and (varied := self._varied(target, pairs)):
@@ -134,9 +125,7 @@ class Synthesizer:
         """Values for the required arguments and some of the others."""
         rng = self.rng
         keen = rng.choice((0.15, 0.4, 0.4, 0.75))
-        length = (
-            rng.randint(2, 8) if rng.random() < 0.95 else 0
-        )  # lists of numbers in one call are mostly of one length
+        length = rng.randint(2, 8) if rng.random() < 0.95 else 0  # lists of numbers in a call are mostly of one length
         found = []
         for argument in target.arguments:
             if not argument.required and rng.random() >= keen:
@@ -186,10 +175,8 @@ class Synthesizer:
         for _ in range(20 * count):
             if len(found) == count:
                 break
-            if own and len(self.own) > 3 and rng.random() < 0.8:
-                other = rng.choice(self.own)
-            else:
-                other = self._invent()
+            mine = self.own and rng.random() < (0.8 if own and len(self.own) > 3 else 0.4)
+            other = rng.choice(self.own) if mine else self._invent()
             stems = _stems(other.name)
             if any(len(stems & known) * 2 >= min(len(stems), len(known)) for known in taken):
                 continue
@@ -321,10 +308,9 @@ def _shown(source: Synthesizer, count: int) -> Iterator[Row]:
         _progress(at, count)
 
 
-def _progress(done: int, count: int, last: list[float] = [0.0]) -> None:  # noqa: B006
-    """A line on the error output, at most once a second, if a person looks."""
-    if sys.stderr.isatty() and (time.monotonic() - last[0] > 1 or done == count):
-        last[0] = time.monotonic()
+def _progress(done: int, count: int) -> None:
+    """A line on the error output that is written over, if a person looks."""
+    if sys.stderr.isatty() and (done % 100 == 0 or done == count):
         print(f"\r{done} of {count} rows", end="\n" if done == count else "", file=sys.stderr, flush=True)
 
 

@@ -1,9 +1,9 @@
 """Rows from a teacher: any model behind an endpoint that speaks OpenAI's chat completions, such as Qwen3-32B.
 
-The teacher is shown some tools and answers with requests and calls as JSON. What it writes is checked like any row; what
-does not hold is dropped and counted by reason. Rows are appended to the file as they come, so that a broken run goes on
-where it stopped. Plain HTTP, since the client of `huggingface_hub` refuses even a local endpoint when it is told to be
-offline.
+The teacher is shown some tools and answers with requests and calls as JSON. What it writes is checked like any row;
+what does not hold is dropped and counted by reason. Rows are appended to the file as they come, so that a broken run
+goes on where it stopped. Plain HTTP, since the client of `huggingface_hub` refuses even a local endpoint when it is
+told to be offline.
 """
 
 import http.client
@@ -22,22 +22,23 @@ from .rows import Row, RowError, make_row
 
 ROWS_AN_ANSWER = 5
 ANSWERS_IN_VAIN = 8  # in a row, before we give up
+REPEATED = 100  # known rows in a row, before we give up
 KINDS = (
     "one call each, with all required arguments and some optional ones",
     "one call each; numbers in words, with units or thousands separators, which the call holds as plain numbers",
     "two or three calls each, of the same tool with different values or of different tools",
     "one call each, told as a story in two or three sentences, the values in another order than in the schema",
-    "one call each, where the request does not give a required argument; leave it out of the call and list it in needs",
+    "one call each, where the request lacks a required argument; leave it out of the call and list it in needs",
     "no call: things that none of the tools can do, though they sound alike",
 )
-PROMPT = """Write {count} requests that a person could make to an assistant with the tools below, and the calls that answer \
-each. Kind of requests: {kind}.
+PROMPT = """Write {count} requests that a person could make to an assistant with the tools below, and the calls that \
+answer each. Kind of requests: {kind}.
 
 Tools, as JSON:
 {tools}
 
-Every value of a call must stand in its request or follow from it. Never mention the names of tools or arguments or JSON. \
-Answer with a JSON list and nothing else, each entry of the form
+Every value of a call must stand in its request or follow from it. Never mention the names of tools or arguments or \
+JSON. Answer with a JSON list and nothing else, each entry of the form
 {{"request": "...", "calls": [{{"name": "...", "arguments": {{...}}}}], "needs": []}}
 where `needs` names the required arguments that the request does not give."""
 
@@ -83,7 +84,8 @@ class Teacher:
             if vain == ANSWERS_IN_VAIN:
                 reasons = "; ".join(f"{reason} ({count})" for reason, count in self.dropped.most_common(3))
                 raise TeacherError(
-                    f"{self.model} at {self.url} wrote nothing that can be used in {vain} answers: {reasons}. Try a larger model"
+                    f"{self.model} at {self.url} wrote nothing that can be used in {vain} answers: {reasons}. "
+                    "Try a larger model"
                 )
             yield from kept
 
@@ -127,8 +129,8 @@ class Teacher:
             except (ValueError, LookupError, TypeError, http.client.HTTPException):
                 trouble = "its answer is no chat completion"
         raise TeacherError(
-            f"the teacher at {self.url} cannot be used after {self.retries + 1} attempts: {trouble}. Check that it runs and "
-            "that --teacher ends in /v1; rows written so far are kept, and the same command goes on"
+            f"the teacher at {self.url} cannot be used after {self.retries + 1} attempts: {trouble}. Check that it "
+            "runs and that --teacher ends in /v1; rows written so far are kept, and the same command goes on"
         )
 
     def _read(self, text: str, tools: Sequence[Mapping[str, Any]]) -> Iterator[Row]:
@@ -160,7 +162,11 @@ def append_rows(path: Path, rows: Iterator[Row], count: int) -> Iterator[int]:
     """Append rows to a file of JSON lines until it holds `count` different ones; yields how many it holds.
 
     A last line that a broken run left unfinished is removed.
+
+    Raises:
+        TeacherError: the teacher repeats itself.
     """
+    repeated = 0
     known: set[str] = set()
     if path.exists():
         text = path.read_text(encoding="utf-8")
@@ -172,7 +178,13 @@ def append_rows(path: Path, rows: Iterator[Row], count: int) -> Iterator[int]:
         while len(known) < count:
             row = next(rows)
             key = json.dumps(row["messages"])
-            if key not in known:
+            repeated = repeated + 1 if key in known else 0
+            if repeated == REPEATED:
+                raise TeacherError(
+                    f"the teacher repeats itself: {len(known)} different rows, then {REPEATED} known ones; "
+                    f"{path} keeps them. Ask for fewer rows, or give it more tools"
+                )
+            if not repeated:
                 known.add(key)
                 file.write(json.dumps(row, ensure_ascii=False) + "\n")
                 file.flush()

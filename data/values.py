@@ -27,7 +27,8 @@ from .words import COMPOSED, MONTHS, WORDS, compose, number_words
 
 # (pattern of the name's words, where values come from, how they attach to a request). First match counts.
 _STRINGS = (
-    (r"e ?mails?(?! (subject|body|text|content|title|template|type|id|list))( address(es)?)?", "email", "with the email {}|at {}|using {}"),
+    (r"e ?mails?(?! (subject|body|text|content|title|template|type|id|list))( address(es)?)?", "email",
+    "with the email {}|at {}|using {}"),
     (r"url|link|website|webpage|endpoint|uri", "url", "at {}|from {}|using {}"),
     (r"phone|mobile|telephone|fax", "phone", "with the phone number {}|at {}|on {}"),
     (r"\bip\b|ip address", "ip", "for {}|at {}|with IP {}"),
@@ -40,10 +41,12 @@ _STRINGS = (
     (r"\bversion\b", "version", "version {}|for version {}|at version {}"),
     (r"(user|login|account|screen) ?name|\busername\b|\bhandle\b", "username", "for {}|for user {}|as {}"),
     (r"ids?|identifier|uid|sku|vin", "code", "with ID {}|for {}|with {n} {}|with the {n} {}"),
-    (r"(reference|barcode|serial|license plate|plate|token|(api ?)?key|apikey)|tracking|(order|invoice|case|account|flight"
-     r"|ticket|policy|confirmation|booking|reservation) (number|code|no)", "code", "with {n} {}|for {n} {}|with the {n} {}"),
+    (r"(reference|barcode|serial|license plate|plate|token|(api ?)?key|apikey)|tracking|(order|invoice|case|account"
+     r"|flight|ticket|policy|confirmation|booking|reservation) (number|code|no)", "code",
+     "with {n} {}|for {n} {}|with the {n} {}"),
     (r"dna|rna|sequence", "dna", "for {}|with the sequence {}"),
-    (r"^(language|lang|locale)$|(target|source|output|input|from|to) lang|languages?$", "language", "in {}|in {}|for {}"),
+    (r"^(language|lang|locale)$|(target|source|output|input|from|to) lang|languages?$", "language",
+    "in {}|in {}|for {}"),
     (r"programming", "code_language", "in {}|using {}"),
     (r"country code", "country_code", "for {}|in {}"),
     (r"nationality|countr(y|ies)|\bnation\b", "country", "in {}|for {}"),
@@ -89,7 +92,8 @@ _STRINGS = (
      "person figure", "by {}|with {}|with the {n} {}"),
     (r"(full|person|customer|patient|employee|student|contact|guest|user|passenger|client|recipient|sender|owner|member"
      r"|artist|candidate|host) ?name|\bperson\b|recipients?|sender|attendees?|participants?|assignee|patient|customer"
-     r"|members?|owner|holder|borrower|defendant|plaintiff|donor|party|client|relative|guest|employee|student|contact|people|friend|invitees?|names$", "person", "for {}|for {}|with the {n} {}"),
+     r"|members?|owner|holder|borrower|defendant|plaintiff|donor|party|client|relative|people|friend"
+     r"|invitees?|names$", "person", "for {}|for {}|with the {n} {}"),
     (r"scientist|historical figure|president|king", "figure", "for {}|by {}"),
     (r"historical|battle|\bwar\b|revolution", "history", "of {}|for {}|about {}"),
     (r"planet|celestial|star", "planet", "on {}|for {}"),
@@ -133,7 +137,8 @@ _STRINGS = (
     (r"\blaw\b|legal topic|legislation|statute", "law", "on {}|under {}"),
     (r"court|jurisdiction", "court state", "in {}|at {}"),
     (r"crime|offen[cs]e|violation", "crime", "for {}"),
-    (r"file ?name|\bfiles?\b|document|attachment|image|photo|picture|video|audio|dataset", "file", "for {}|from {}|of {}"),
+    (r"file ?name|\bfiles?\b|document|attachment|image|photo|picture|video|audio|dataset", "file",
+    "for {}|from {}|of {}"),
     (r"folder|director(y|ies)|path", "folder", "in {}|from {}|under {}"),
     (r"extension|file (type|format)|format", "extension", "as {}|in {} format"),
     (r"\btables?\b|database|collection", "table", "in the {} table|from {}"),
@@ -180,13 +185,16 @@ _NUMBERS = tuple(
         (r"credit score", 300, 850, 0, ""),
         (r"(loyalty|experience) points|points", 10, 900, 0, ""),
         (r"confidence level", 0.8, 0.99, 2, "fraction"),
-        (r"probability|confidence|threshold|significance|alpha|proportion|fraction|ratio|share|dropout|slippage|efficiency",
+        (r"probability|confidence|threshold|significance|alpha|proportion|fraction|ratio|dropout|slippage|efficiency",
          0, 1, 2, "fraction"),
-        (r"(loan|repayment|lease|mortgage) (term|period|duration|years?|months?)|term|years|lifetime|life", 1, 40, 0, "unit"),
-        (r"percent|percentage|discount|tax( rate)?|humidity|interest|rate|yield|margin|tip|inflation|growth", 1, 40, 1, "percent"),
+        (r"(loan|repayment|lease|mortgage) (term|period|duration|years?|months?)|term|years|lifetime|life", 1, 40, 0,
+        "unit"),
+        (r"percent|percentage|discount|tax( rate)?|humidity|interest|rate|yield|margin|tip|inflation|growth", 1, 40,
+        1, "percent"),
         (r"prices?|costs?|budgets?|amounts?|salary|income|principal|loan|fees?|revenues?|invest(ed|ment)s?|payments?|deposit"
          r"|balance|wage|rent|spending|expenses?|debts?|profit|money|fare|donation|mortgage|assets?|liabilit\w+|equity|cash"
-         r"|capital|premium|coverage|deductible|contribution|savings|dividends?|deductions|returned|bill|utilities", 5, 90000, 2,
+         r"|capital|premium|coverage|deductible|contribution|savings|dividends?|deductions|returned|bill|utilities",
+         5, 90000, 2,
          "money"),
         (r"ages?", 1, 95, 0, ""),
         (r"year|century", 1850, 2030, 0, "year"),
@@ -194,7 +202,8 @@ _NUMBERS = tuple(
         (r"day", 1, 31, 0, ""),
         (r"hour", 0, 23, 0, ""),
         (r"minute|second", 0, 59, 0, ""),
-        (r"hours|minutes|seconds|days|weeks|months|nights|duration|timeout|time|period|interval|delay|rest", 1, 90, 1, "unit"),
+        (r"hours|minutes|seconds|days|weeks|months|nights|duration|timeout|time|period|interval|delay|rest", 1, 90, 1,
+        "unit"),
         (r"temperature|degrees?", -30, 120, 1, "unit"),
         (r"angle|rotation|heading", 0, 360, 1, "unit"),
         (r"brightness|volume level|battery|position|contrast", 0, 100, 0, "percentage"),
@@ -243,12 +252,15 @@ _LONGER = {
 }  # fmt: skip
 _SYNONYMS = {
     "asc": ("ascending", "ascending order"), "desc": ("descending", "descending order"), "km": ("kilometers",),
-    "mi": ("miles",), "kg": ("kilograms",), "lb": ("pounds",), "lbs": ("pounds",), "m": ("meters",), "cm": ("centimeters",),
+    "mi": ("miles",), "kg": ("kilograms",), "lb": ("pounds",), "lbs": ("pounds",), "m": ("meters",),
+    "cm": ("centimeters",),
     "ft": ("feet",), "in": ("inches",), "en": ("English",), "es": ("Spanish",), "fr": ("French",), "de": ("German",),
     "it": ("Italian",), "ja": ("Japanese",), "zh": ("Chinese",), "celsius": ("Celsius", "degrees Celsius"),
     "fahrenheit": ("Fahrenheit", "degrees Fahrenheit"), "usd": ("US dollars", "dollars"), "eur": ("euros",),
-    "gbp": ("British pounds",), "jpy": ("Japanese yen",), "m/s": ("meters per second",), "km/h": ("kilometers per hour",),
-    "mph": ("miles per hour",), "png": ("PNG",), "json": ("JSON",), "csv": ("CSV",), "html": ("HTML",), "pdf": ("PDF",),
+    "gbp": ("British pounds",), "jpy": ("Japanese yen",), "m/s": ("meters per second",),
+    "km/h": ("kilometers per hour",),
+    "mph": ("miles per hour",), "png": ("PNG",), "json": ("JSON",), "csv": ("CSV",), "html": ("HTML",), "pdf": ("PDF",
+    ),
 }  # fmt: skip
 
 
@@ -402,8 +414,8 @@ def _singular(name: str) -> str:
 
 
 _HEAD_END = re.compile(
-    r"[,(.;:\[]| (?:required|to|for|that|which|in|from|where|when|whose|being|used|you|between|at|on|by|with|if|is|are|e\.g|i\.e|such|"
-    r"as|per|whom|who|containing|including|using|like|before|after|during|should|must|can|will)\b"
+    r"[,(.;:\[]| (?:required|to|for|that|which|in|from|where|when|whose|being|used|you|between|at|on|by|with|if|is|"
+    r"are|such|e\.g|i\.e|as|per|whom|who|containing|including|using|like|before|after|during|should|must|can|will)\b"
 )
 
 
@@ -460,14 +472,15 @@ def _string(found: Argument) -> None:
 
 
 _NUMERAL = re.compile(
-    r"^(?:minimum|maximum) (?!date|time)\w+$|\b(limit|offset|page|count|quantity|amount|price|age|rating|latitude|longitude|width|height|weight|distance|radius|score|"
-    r"percentage|temperature|year|size of|maximum|minimum|number of \w+|per page|salary|budget|rate|length|speed)$"
+    r"^(?:minimum|maximum) (?!date|time)\w+$|\b(limit|offset|page|count|quantity|amount|price|age|rating|latitude|"
+    r"longitude|width|height|weight|distance|radius|score|percentage|temperature|year|size of|maximum|minimum|"
+    r"number of \w+|per page|salary|budget|rate|length|speed)$"
 )
 _DATE_NAME = re.compile(r"\b(date|day|birthday|deadline|dob|check ?in|check ?out|date of birth|due|when)\b")
 _DATE_FORMS = (
     (r"yyyy-mm-dd ?t? ?hh:mm:ss", "%Y-%m-%dT%H:%M:%S"),
     (r"yyyy-mm-dd ?t? ?hh:mm", "%Y-%m-%d %H:%M"),
-    (r"yyyy-mm-dd|iso[ -]?8601|%y-%m-%d", "%Y-%m-%d"),
+    (r"yyyy-mm-dd|\d{4}-\d\d-\d\d\b(?!t)|iso[ -]?8601|%y-%m-%d", "%Y-%m-%d"),
     (r"mm/dd/yyyy", "%m/%d/%Y"),
     (r"dd/mm/yyyy", "%d/%m/%Y"),
     (r"dd-mm-yyyy", "%d-%m-%Y"),
@@ -590,7 +603,7 @@ def _number(found: Argument) -> None:
 
 
 def draw(argument: Argument, rng: random.Random, depth: int = 0, length: int = 0) -> Said:
-    """A value that the argument's schema allows, and how it is said; `length`: of lists of numbers, if that is allowed."""
+    """A value that the argument's schema allows, and how it is said; `length`: of lists of numbers, if allowed."""
     match argument.kind:
         case "enum":
             value = rng.choice(argument.examples)
@@ -705,7 +718,8 @@ def _round_number(argument: Argument, rng: random.Random) -> float | int:
             value = round(value + rng.random(), rng.randint(1, argument.decimals))
         return value
     if argument.style == "money":
-        value = rng.choice((rng.randint(5, 99), rng.randint(1, 99) * 10, rng.randint(1, 99) * 100, rng.randint(1, 90) * 1000,
+        value = rng.choice((rng.randint(5, 99), rng.randint(1, 99) * 10, rng.randint(1, 99) * 100, rng.randint(1,
+        90) * 1000,
                             rng.randint(1, 50) * 10000, rng.randint(100, 99999)))  # fmt: skip
         if argument.decimals and rng.random() < 0.2:
             value = round(value + rng.randint(1, 99) / 100, 2)

@@ -1,4 +1,4 @@
-"""Synthesis: rows hold whatever the schema, say their values, and come again with the same seed; the teacher's faults."""
+"""Synthesis: rows hold whatever the schema, say their values, and come again with the same seed; teachers."""
 
 import json
 import random
@@ -15,28 +15,33 @@ from lafunc.data.catalogue import listed
 from lafunc.data.mentions import VERBS
 from lafunc.data.phrasing import Target, frame
 from lafunc.data.pools import accepted
-from lafunc.data.rows import calls_of, check_row, read_rows
+from lafunc.data.rows import RowError, calls_of, check_row, read_rows
 from lafunc.data.synthesis import Synthesizer, synthesize
 from lafunc.data.teacher import Teacher, TeacherError
 from lafunc.data.values import Argument, Said, draw, examples_in, join, read_arguments, say_number, words_of
 from lafunc.data.words import number_words
 
 NAMES = st.sampled_from(
-    "city radius_km price date start_time includeTax color n x user_id items unit message is_active rate num_guests".split()
+    "city radius_km price date start_time includeTax color n x user_id items unit message is_active rate".split()
 )
+LOW, MORE = st.integers(-9, 9), st.integers(0, 9)
 LEAVES = st.one_of(
     st.just({"type": "string"}),
-    st.builds(lambda low, more: {"type": "string", "minLength": low, "maxLength": low + more}, *[st.integers(0, 9)] * 2),
+    st.builds(lambda low, more: {"type": "string", "minLength": abs(low), "maxLength": abs(low) + more}, LOW, MORE),
     st.sampled_from([{"type": "string", "format": f} for f in ("date", "date-time", "time", "email")]),
     st.just({"type": "boolean"}),
-    st.builds(lambda low, more: {"type": "integer", "minimum": low, "maximum": low + more}, st.integers(-99, 99), st.integers(0, 50)),
-    st.builds(lambda low, more: {"type": "number", "minimum": low, "maximum": low + more}, st.integers(-9, 9), st.integers(0, 9)),
-    st.builds(lambda low: {"type": "number", "exclusiveMinimum": low}, st.integers(-9, 9)),
-    st.sampled_from([{"type": "integer"}, {"type": "number"}, {"type": ["string", "null"]}, {"const": 3}, {"type": "object"}, {}]),
-    st.lists(st.one_of(st.text(max_size=5), st.integers(), st.booleans(), st.none()), min_size=1, max_size=3, unique_by=repr).map(
-        lambda members: {"enum": members}
-    ),
-)  # fmt: skip
+    st.builds(lambda low, more: {"type": "integer", "minimum": 9 * low, "maximum": 9 * low + more}, LOW, MORE),
+    st.builds(lambda low, more: {"type": "number", "minimum": low, "maximum": low + more}, LOW, MORE),
+    st.builds(lambda low: {"type": "number", "exclusiveMinimum": low}, LOW),
+    st.sampled_from([{"type": "integer"}, {"type": "number"}, {"type": ["string", "null"]}, {"type": "object"}]),
+    st.sampled_from([{"const": 3}, {}]),
+    st.lists(
+        st.one_of(st.text(max_size=5), st.integers(), st.booleans(), st.none()),
+        min_size=1,
+        max_size=3,
+        unique_by=repr,
+    ).map(lambda members: {"enum": members}),
+)
 
 
 def objects(inner):
@@ -228,6 +233,16 @@ def test_bad_options(options, message, tmp_path, capsys):
     assert message in capsys.readouterr().err
 
 
+def test_tools_without_possible_values():
+    parameters = {"properties": {"a": {"type": "string", "minLength": 1, "format": "date", "maxLength": 3}}}
+    assert next(synthesize([{"name": "f", "parameters": parameters}], 1))  # too short for a date, so any word
+    impossible = {"properties": {"a": {"allOf": [{"type": "array", "items": {"enum": [1]}}]}}, "required": ["a"]}
+    source = Synthesizer([{"name": "f", "parameters": impossible}])
+    source._values = lambda target: (_ for _ in ()).throw(RowError("a drawn value is not valid", "a"))
+    with pytest.raises(ValueError, match="no row in 1000 attempts.*a drawn value is not valid"):
+        source.row()
+
+
 def test_refused_tools_are_left_out(tmp_path, capsys):
     tools, out = tmp_path / "tools.json", tmp_path / "rows.jsonl"
     tools.write_text(json.dumps([REFUSED, WEATHER]))
@@ -311,7 +326,7 @@ def test_what_a_teacher_gets_wrong_is_dropped_and_counted(endpoint):
         {"request": "Weather?", "calls": [{"name": "get_weather", "arguments": {"location": "Oslo", "days": 99}}]},
         {"request": "Weather?", "calls": [{"name": "get_wether", "arguments": {}}]},
         {"request": "Weather?", "calls": [{"name": "get_weather", "arguments": {"place": "Oslo"}}]},
-        {"request": "In Oslo?", "calls": [{"name": "get_weather", "arguments": {"location": "Oslo"}}], "needs": ["location"]},
+        {**GOOD, "needs": ["location"]},
         {"question": "Weather?"},
         "Weather?",
         GOOD,
@@ -371,5 +386,7 @@ def test_teacher_goes_on_where_it_stopped(endpoint, tmp_path, capsys):
     asked = len(received)
     assert main([*command, "--rows", "2"]) == 0
     assert len(received) == asked
+    assert main([*command, "--rows", "3"]) == 2
+    assert "repeats itself: 2 different rows" in capsys.readouterr().err
     assert main([*command[:5], "rows.jsonl.gz", *command[6:]]) == 2
     assert "cannot be compressed" in capsys.readouterr().err
