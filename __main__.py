@@ -46,7 +46,7 @@ def _parser() -> argparse.ArgumentParser:
     call.set_defaults(run=run_call)
     measure = commands.add_parser("eval", help="measure: accuracy, latency, retention, overlap; report")
     evaluation.add_commands(measure)
-    prepare = commands.add_parser("data", help="training data: build")
+    prepare = commands.add_parser("data", help="training data: build, synthesize")
     data.add_commands(prepare)
     return parser
 

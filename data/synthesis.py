@@ -1,0 +1,320 @@
+"""Synthesis: training rows from tool schemas alone, by typed values and varied phrasing. No data, no model.
+
+```python
+>>> rows = synthesize([get_weather], count=1000, seed=0)
+>>> next(rows)["messages"][0]["content"]
+'Could you tell me the weather in Kraków for the next three days?'
+```
+
+Rows are calls of one tool; several calls; calls with a required value that nobody gave (`needs`), or that is given
+when the assistant asks for it; and requests for a tool that is not offered (chat). Offered with the called tool are
+others, given or invented, in any order.
+"""
+
+import argparse
+import json
+import os
+import random
+import sys
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from .catalogue import tools as invented_tools
+from .phrasing import Target, answer, frame, question, sequence, vary
+from .pools import accepted
+from .rows import Row, RowError, make_row, write_rows
+from .teacher import Teacher, append_rows
+from .values import Argument, Said, draw, is_valid, words_of
+
+_COMMON = frozenset(
+    "get find calculate compute calc search create add list show check api information detail by a of the".split()
+)
+ATTEMPTS = 1000
+CATALOGUE = 6000  # invented tools at most; new ones come along as rows are drawn
+
+
+class Synthesizer:
+    """A stream of rows.
+
+    Args:
+        tools: as [`normalize_tools`] gives them; accepted by [`compile_tool`].
+        seed: the same tools and seed give the same rows.
+        invented: share of rows that ask for an invented tool; 1 without tools.
+
+    Attributes:
+        refused: how many rows were drawn and not kept, by reason.
+    """
+
+    def __init__(self, tools: Sequence[Mapping[str, Any]], seed: int = 0, invented: float = 0.0):
+        self.rng = random.Random(seed)
+        self.own = [Target(tool) for tool in tools]
+        self.invented = invented if self.own else 1.0
+        self.source = invented_tools(self.rng)
+        self.pool: list[Target] = []
+        self.refused: Counter[str] = Counter()
+
+    def __iter__(self) -> Iterator[Row]:
+        while True:
+            yield self.row()
+
+    def row(self) -> Row:
+        """One more row.
+
+        Raises:
+            ValueError: values for the tools cannot be drawn.
+        """
+        trouble = None
+        for _ in range(ATTEMPTS):
+            try:
+                return self._try()
+            except RowError as error:
+                self.refused[error.reason] += 1
+                trouble = error
+        raise ValueError(
+            f"no row in {ATTEMPTS} attempts, at last since {trouble}; leave out that tool or loosen its bounds"
+        )
+
+    # ------------------------------------------------------------------------------------------------ one row
+
+    def _try(self) -> Row:
+        rng = self.rng
+        own = rng.random() >= self.invented
+        target = rng.choice(self.own) if own else self._invent()
+        kind = rng.choices(("one", "same", "several", "missing", "answer", "negative"), (58, 9, 8, 8, 4, 13))[0]
+        source = "synthesis" if own else "synthesis-invented"
+        if kind == "negative":
+            text = frame(target, self._values(target), rng)
+            others = self._others([target], rng.choices((1, 2, 3, 4, 6), (30, 28, 20, 14, 8))[0], own)
+            return make_row([_user(text)], [other.tool for other in others], source)
+        calls: list[tuple[str, dict[str, Any]]]
+        needs: list[tuple[int, str]] = []
+        called = [target]
+        pairs = self._values(target)
+        messages: list[dict[str, str]] = []
+        if kind in ("missing", "answer") and (
+            required := [argument for argument in target.arguments if argument.required and argument.kind != "null"]
+        ):
+            gone = rng.sample(required, 1 if len(required) < 3 or rng.random() < 0.8 else 2)
+            complete, pairs = pairs, [(argument, said) for argument, said in pairs if argument not in gone]
+            needs = [(0, argument.name) for argument in gone]
+            if kind == "missing":
+                text, calls = frame(target, pairs, rng), [(target.name, _call(pairs))]
+            else:  # the assistant asks, and the user answers
+                given = [(argument, said) for argument, said in complete if argument in gone]
+                calls = [(target.name, _call(complete))]
+                messages = [_user(frame(target, pairs, rng)), {"role": "assistant", "content": question(gone, rng)}]
+                text, needs = answer(given, rng), []
+        elif kind == "same" and (varied := self._varied(target, pairs)):
+            text, calls = varied
+        elif kind == "several":
+            called += self._others([target], rng.choices((1, 2, 3), (65, 25, 10))[0], own)
+            parts = [self._values(one) for one in called]
+            text = sequence([frame(one, part, rng, bare=True) for one, part in zip(called, parts, strict=True)], rng)
+            calls = [(one.name, _call(part)) for one, part in zip(called, parts, strict=True)]
+        else:
+            text, calls = frame(target, pairs, rng), [(target.name, _call(pairs))]
+        more = rng.choices((0, 1, 2, 3, 4, 5, 6, 7), (22, 24, 20, 16, 8, 5, 3, 2))[0]
+        offered = [*called, *self._others(called, max(0, more - len(called) + 1), own)]
+        rng.shuffle(offered)
+        messages.append(_user(text))
+        return make_row(messages, [one.tool for one in offered], source, calls, needs=needs)
+
+    def _values(self, target: Target) -> list[tuple[Argument, Said]]:
+        """Values for the required arguments and some of the others."""
+        rng = self.rng
+        keen = rng.choice((0.15, 0.4, 0.4, 0.75))
+        length = rng.randint(2, 8) if rng.random() < 0.95 else 0  # lists of numbers in a call are mostly of one length
+        found = []
+        for argument in target.arguments:
+            if not argument.required and rng.random() >= keen:
+                continue
+            said = draw(argument, rng, length=length)
+            if not is_plain(argument) and not is_valid(argument, said.value):
+                raise RowError("a drawn value is not valid", argument.name)
+            found.append((argument, said))
+        return found
+
+    def _varied(
+        self, target: Target, pairs: list[tuple[Argument, Said]]
+    ) -> tuple[str, list[tuple[str, dict[str, Any]]]] | None:
+        """A request for two to four calls of one tool with different values, and the calls."""
+        rng = self.rng
+        able = [argument for argument, _ in pairs if argument.kind in ("string", "integer", "number", "enum", "date")]
+        if not able:
+            return None
+        argument = rng.choice(able)
+        count = rng.choices((2, 3, 4), (55, 33, 12))[0]
+        values: list[Said] = []
+        for _ in range(3 * count):
+            said = draw(argument, rng)
+            if all(said.value != other.value for other in values) and "," not in said.text:
+                values.append(said)
+        values = values[:count]
+        if len(values) < 2:
+            return None
+        shared = [(other, said) for other, said in pairs if other is not argument]
+        calls = [
+            (target.name, _call([(other, value if other is argument else said) for other, said in pairs]))
+            for value in values
+        ]
+        if rng.random() < 0.6 or len(pairs) == 1:
+            return vary(target, shared, argument, values, rng), calls
+        # All values differ: a request each.
+        sets = [self._values(target) for _ in values]
+        return sequence([frame(target, one, rng, bare=True) for one in sets], rng), [
+            (target.name, _call(one)) for one in sets
+        ]
+
+    def _others(self, called: Sequence[Target], count: int, own: bool) -> list[Target]:
+        """Other tools, none of which is named like those that are called."""
+        rng = self.rng
+        found: list[Target] = []
+        taken = [_stems(target.name) for target in called]
+        for _ in range(20 * count):
+            if len(found) == count:
+                break
+            mine = self.own and rng.random() < (0.8 if own and len(self.own) > 3 else 0.4)
+            other = rng.choice(self.own) if mine else self._invent()
+            stems = _stems(other.name)
+            if any(len(stems & known) * 2 >= min(len(stems), len(known)) for known in taken):
+                continue
+            taken.append(stems)
+            found.append(other)
+        return found
+
+    def _invent(self) -> Target:
+        """An invented tool, often one that was there before: checking a schema for the first time costs most."""
+        if len(self.pool) < CATALOGUE and (len(self.pool) < 50 or self.rng.random() < 0.12):
+            self.pool.append(next(self.source))
+            return self.pool[-1]
+        return self.rng.choice(self.pool)
+
+
+def synthesize(tools: Sequence[Mapping[str, Any]], count: int, seed: int = 0, invented: float = 0.0) -> Iterator[Row]:
+    """`count` rows for tools; see [`Synthesizer`]."""
+    source = Synthesizer(tools, seed, invented)
+    for _ in range(count):
+        yield source.row()
+
+
+def is_plain(argument: Argument) -> bool:
+    """Whether what is drawn is valid without being checked."""
+    return (
+        argument.kind in ("boolean", "enum")
+        or argument.kind == "string"
+        and not {"minLength", "maxLength"} & argument.schema.keys()
+    )
+
+
+def _call(pairs: Sequence[tuple[Argument, Said]]) -> dict[str, Any]:
+    return {argument.name: said.value for argument, said in pairs}
+
+
+def _user(text: str) -> dict[str, str]:
+    return {"role": "user", "content": text}
+
+
+def _stems(name: str) -> frozenset[str]:
+    """What a tool's name is about, without verbs that say little."""
+    words = {word.rstrip("s") for word in words_of(name.replace(".", "_")).split()}
+    return frozenset(words - _COMMON or words)
+
+
+# ------------------------------------------------------------------------------------------------ the command
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--tools", metavar="FILE", help="JSON list of tools; none: invented tools only")
+    parser.add_argument(
+        "--out", required=True, metavar="FILE", help="rows, as JSON lines; compressed if it ends in .gz"
+    )
+    parser.add_argument("--rows", type=int, default=2000, metavar="N", help="default: %(default)s")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="the same seed gives the same rows")
+    parser.add_argument(
+        "--invented",
+        type=float,
+        default=0.2,
+        metavar="SHARE",
+        help="of rows that ask for invented tools; default: %(default)s",
+    )
+    parser.add_argument(
+        "--teacher", metavar="URL", help="an OpenAI-compatible endpoint, up to and with /v1; needs --model"
+    )
+    parser.add_argument("--model", metavar="NAME", help="the teacher's model, such as Qwen/Qwen3-32B")
+    parser.add_argument(
+        "--timeout", type=float, default=120, metavar="S", help="seconds for an answer; default: %(default)s"
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    """`lafunc data synthesize`"""
+    if options.rows < 1:
+        raise ValueError(f"--rows must be at least 1, got {options.rows}")
+    if not 0 <= options.invented <= 1:
+        raise ValueError(f"--invented is a share from 0 to 1, got {options.invented}")
+    if bool(options.teacher) != bool(options.model):
+        raise ValueError("--teacher and --model go together: the endpoint, and the name of the model there")
+    tools = read_tools(Path(options.tools)) if options.tools else []
+    out = Path(options.out)
+    if not options.teacher:
+        source = Synthesizer(tools, options.seed, options.invented)
+        count = write_rows(out, _shown(source, options.rows))
+        _report(count, out, source.refused)
+        return 0
+    if not tools:
+        raise ValueError("a teacher needs tools to write about; pass --tools")
+    if out.suffix == ".gz":
+        raise ValueError(f"a teacher's rows are appended one by one, so {out} cannot be compressed; leave out .gz")
+    teacher = Teacher(options.teacher, options.model, os.environ.get("LAFUNC_TEACHER_KEY"), options.timeout)
+    # What is there already moves the seed, or a run that goes on would ask the same again.
+    seed = options.seed + (out.stat().st_size if out.exists() else 0)
+    count = 0
+    for count in append_rows(out, teacher.rows(tools, seed), options.rows):
+        _progress(count, options.rows)
+    _report(count or options.rows, out, teacher.dropped)
+    return 0
+
+
+def read_tools(path: Path) -> list[dict[str, Any]]:
+    """The tools of a JSON file that a scaffold can honour; each of the others gets a line on the error output.
+
+    Raises:
+        ValueError: no JSON, no list, an empty list, or none that can be honoured.
+    """
+    try:
+        given = json.loads(path.read_text(encoding="utf-8"))
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{path}, line {error.lineno}, column {error.colno}: not JSON: {error.msg}") from None
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path}: not UTF-8 text: {error}") from None
+    if not isinstance(given, list):
+        raise ValueError(f"{path}: must hold a list of tools, got {type(given).__name__}")
+    if not given:
+        raise ValueError(f"{path}: the list is empty; it must hold at least one tool")
+    refused: Counter[str] = Counter()
+    tools = list(accepted(given, refused))
+    for reason, count in refused.items():
+        print(f"left out{f' ({count} times)' if count > 1 else ''}: {reason}", file=sys.stderr)
+    if not tools:
+        raise ValueError(f"{path}: none of the {len(given)} tools can be used, for the reasons above")
+    return tools
+
+
+def _shown(source: Synthesizer, count: int) -> Iterator[Row]:
+    for at in range(1, count + 1):
+        yield source.row()
+        _progress(at, count)
+
+
+def _progress(done: int, count: int) -> None:
+    """A line on the error output that is written over, if a person looks."""
+    if sys.stderr.isatty() and (done % 100 == 0 or done == count):
+        print(f"\r{done} of {count} rows", end="\n" if done == count else "", file=sys.stderr, flush=True)
+
+
+def _report(count: int, out: Path, refused: Counter[str]) -> None:
+    print(f"{count} rows in {out}")
+    for reason, times in refused.most_common():
+        print(f"dropped {times}: {reason}")

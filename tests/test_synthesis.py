@@ -1,0 +1,392 @@
+"""Synthesis: rows hold whatever the schema, say their values, and come again with the same seed; teachers."""
+
+import json
+import random
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+from conftest import ORDER, WEATHER
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lafunc.__main__ import main
+from lafunc.data.catalogue import listed
+from lafunc.data.mentions import VERBS
+from lafunc.data.phrasing import Target, frame
+from lafunc.data.pools import accepted
+from lafunc.data.rows import RowError, calls_of, check_row, read_rows
+from lafunc.data.synthesis import Synthesizer, synthesize
+from lafunc.data.teacher import Teacher, TeacherError
+from lafunc.data.values import Argument, Said, draw, examples_in, join, read_arguments, say_number, words_of
+from lafunc.data.words import number_words
+
+NAMES = st.sampled_from(
+    "city radius_km price date start_time includeTax color n x user_id items unit message is_active rate".split()
+)
+LOW, MORE = st.integers(-9, 9), st.integers(0, 9)
+LEAVES = st.one_of(
+    st.just({"type": "string"}),
+    st.builds(lambda low, more: {"type": "string", "minLength": abs(low), "maxLength": abs(low) + more}, LOW, MORE),
+    st.sampled_from([{"type": "string", "format": f} for f in ("date", "date-time", "time", "email")]),
+    st.just({"type": "boolean"}),
+    st.builds(lambda low, more: {"type": "integer", "minimum": 9 * low, "maximum": 9 * low + more}, LOW, MORE),
+    st.builds(lambda low, more: {"type": "number", "minimum": low, "maximum": low + more}, LOW, MORE),
+    st.builds(lambda low: {"type": "number", "exclusiveMinimum": low}, LOW),
+    st.sampled_from([{"type": "integer"}, {"type": "number"}, {"type": ["string", "null"]}, {"type": "object"}]),
+    st.sampled_from([{"const": 3}, {}]),
+    st.lists(
+        st.one_of(st.text(max_size=5), st.integers(), st.booleans(), st.none()),
+        min_size=1,
+        max_size=3,
+        unique_by=repr,
+    ).map(lambda members: {"enum": members}),
+)
+
+
+def objects(inner):
+    return st.dictionaries(NAMES, inner, max_size=3).flatmap(
+        lambda properties: st.sets(st.sampled_from(sorted(properties) or ["x"])).map(
+            lambda required: {
+                "type": "object",
+                "properties": properties,
+                "required": sorted(required & properties.keys()),
+            }
+        )
+    )
+
+
+SCHEMAS = st.recursive(
+    LEAVES,
+    lambda inner: st.one_of(
+        objects(inner),
+        st.builds(lambda item, low, more: {"type": "array", "items": item, "minItems": low, "maxItems": low + more},
+                  inner, st.integers(0, 2), st.integers(0, 2)),
+    ),
+    max_leaves=6,
+)  # fmt: skip
+
+
+@settings(max_examples=120, deadline=None)
+@given(objects(SCHEMAS), st.integers(0, 2**30))
+def test_rows_of_any_accepted_schema_hold(parameters, seed):
+    tools = list(accepted([{"name": "do_it", "description": "Do it", "parameters": parameters}]))
+    source = Synthesizer(tools, seed) if tools else Synthesizer([], seed)
+    for _ in range(4):
+        row = source.row()
+        check_row(row)
+        json.dumps(row)
+
+
+def test_catalogue_is_large_accepted_and_spoken():
+    source = Synthesizer([], 0)
+    names = [next(source.source) for _ in range(1500)]
+    assert len({json.dumps(target.tool) for target in names}) > 1200
+    tools = [target.tool for target in names[:400]]
+    assert len(list(accepted(tools))) == len({json.dumps(tool, sort_keys=True) for tool in tools})
+    assert [about for _, _, about, _, _ in listed() if about.split()[0].lower() not in VERBS] == []
+
+
+def test_same_seed_same_rows():
+    one, again, other = (list(synthesize([], 60, seed)) for seed in (3, 3, 4))
+    assert one == again != other
+
+
+def test_all_kinds_of_rows_occur():
+    rows = list(synthesize([WEATHER["function"], ORDER], 600, 1, invented=0.5))
+    assert {row["mode"] for row in rows} == {"tool", "chat"}
+    assert any(len(calls_of(row)) > 1 for row in rows) and any(row["needs"] for row in rows)
+    assert any(len(row["messages"]) > 2 and not row["needs"] for row in rows)
+    assert {len(row["tools"]) for row in rows} >= {1, 2, 3, 4, 5}
+    for row in rows:
+        if row["mode"] == "chat":
+            assert row["messages"][-1]["role"] == "user" and row["tools"]
+        assert "{" not in row["messages"][0]["content"]
+
+
+def test_strings_are_said_verbatim():
+    """Those without a fixed set or form: what is copied must stand in the request."""
+    for row in synthesize([], 800, 5):
+        said = " ".join(message["content"] for message in row["messages"])
+        types = {tool["name"]: tool["parameters"]["properties"] for tool in row["tools"]}
+        for name, arguments in calls_of(row):
+            for key, value in arguments.items():
+                schema = types[name][key]
+                dated = any(form in schema.get("description", "") for form in ("YYYY", "HH:MM")) or "format" in schema
+                if isinstance(value, str) and "enum" not in schema and not dated:
+                    assert value in said
+
+
+def test_needed_values_are_absent():
+    rows = [row for row in synthesize([], 800, 6) if row["needs"]]
+    assert len(rows) > 20
+    for row in rows:
+        for call, name in row["needs"]:
+            assert name not in calls_of(row)[call][1]
+
+
+def argument(name, description="", **schema):
+    tool = {
+        "name": "f",
+        "parameters": {"properties": {name: {"description": description, **schema}}, "required": [name]},
+    }
+    return read_arguments(tool)[0]
+
+
+def test_values_fit_names_and_descriptions():
+    rng = random.Random(0)
+    rate = argument("rate", "Interest rate as a decimal", type="number")
+    assert all(0 < draw(rate, rng).value < 1 for _ in range(20))
+    assert any(said.text.endswith("%") for said in (draw(rate, rng) for _ in range(20)))
+    dates = [draw(argument("day", "in YYYY-MM-DD form", type="string"), rng) for _ in range(20)]
+    assert all(len(said.value) == 10 for said in dates) and any(said.text != said.value for said in dates)
+    genre = argument("genre", "Genre, e.g., polka, dub or ska", type="string")
+    assert {draw(genre, rng).value for _ in range(40)} >= {"polka", "dub", "ska"}
+    assert argument("length_km", type="number").unit == "kilometers"
+    assert draw(argument("page", type="string"), rng).value.isdigit()
+    assert all(1 <= draw(argument("mood", "from 1 to 5", type="integer"), rng).value <= 5 for _ in range(20))
+
+
+def test_numbers_are_said_in_many_ways():
+    plain = Argument("n", {}, True, "n", "", "integer")
+    rng = random.Random(1)
+    assert {say_number(1200, plain, rng) for _ in range(200)} >= {"1200", "1,200"}
+    assert {say_number(25, plain, rng) for _ in range(400)} >= {"25", "twenty-five", "twenty five"}
+    assert {say_number(-5, plain, rng) for _ in range(200)} >= {"-5", "minus 5", "negative 5"}
+    assert {say_number(0.5, plain, rng) for _ in range(200)} >= {"0.5", "half"}
+    assert number_words(342_018) == "three hundred forty-two thousand eighteen"
+
+
+def test_words():
+    assert words_of("checkInDate") == words_of("check_in_date") == "check in date"
+    assert words_of("num_guests") == "number of guests"
+    assert examples_in("Kind of tea (e.g., green, black, etc.)") == ("green", "black")
+    assert join(["a", "b", "c"], random.Random(0), " and ") == "a, b and c"
+
+
+def test_a_phrase_of_the_description_gives_way_to_the_value():
+    tool = {
+        "name": "weather",
+        "description": "Retrieves the weather for a given city.",
+        "parameters": {"properties": {"city": {"type": "string"}}, "required": ["city"]},
+    }
+    target = Target(tool)
+    texts = {frame(target, [(target.arguments[0], Said("Oslo", "Oslo"))], random.Random(seed)) for seed in range(60)}
+    assert len(texts) > 25
+    assert all("Oslo" in text and "given city" not in text for text in texts)
+    assert any("the weather for Oslo" in text for text in texts)
+
+
+# ------------------------------------------------------------------------------------------------ the command
+
+
+def test_command(tmp_path, capsys):
+    tools, out = tmp_path / "tools.json", tmp_path / "rows.jsonl.gz"
+    tools.write_text(json.dumps([WEATHER, ORDER]))
+    assert main(["data", "synthesize", "--tools", str(tools), "--out", str(out), "--rows", "50"]) == 0
+    assert "50 rows in" in capsys.readouterr().out
+    rows = list(read_rows(out))
+    assert len(rows) == 50
+    assert any(name == "get_weather" for row in rows for name, _ in calls_of(row))
+
+
+def test_command_without_tools(tmp_path):
+    out = tmp_path / "rows.jsonl"
+    assert main(["data", "synthesize", "--out", str(out), "--rows", "5"]) == 0
+    assert {row["source"] for row in read_rows(out)} == {"synthesis-invented"}
+
+
+REFUSED = {"name": "f", "parameters": {"properties": {"a": {"type": "string", "pattern": "x"}}}}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('[{"name": 1,]', "line 1, column 13: not JSON"),
+        ("{}", "must hold a list of tools, got dict"),
+        ("[]", "the list is empty; it must hold at least one tool"),
+        (json.dumps([REFUSED]), "keyword 'pattern' is not supported"),
+        (json.dumps([REFUSED]), "none of the 1 tools can be used"),
+        ("[3]", "a tool must be a dict"),
+    ],
+)
+def test_bad_tools(text, message, tmp_path, capsys):
+    tools = tmp_path / "tools.json"
+    tools.write_text(text)
+    assert main(["data", "synthesize", "--tools", str(tools), "--out", str(tmp_path / "rows.jsonl")]) == 2
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "rows.jsonl").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--rows", "0"], "--rows must be at least 1"),
+        (["--invented", "2"], "share from 0 to 1"),
+        (["--teacher", "http://127.0.0.1:9/v1"], "--teacher and --model go together"),
+        (["--teacher", "http://127.0.0.1:9/v1", "--model", "m"], "pass --tools"),
+        (["--tools", "missing.json"], "missing.json"),
+    ],
+)
+def test_bad_options(options, message, tmp_path, capsys):
+    assert main(["data", "synthesize", "--out", str(tmp_path / "rows.jsonl"), *options]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_tools_without_possible_values():
+    parameters = {"properties": {"a": {"type": "string", "minLength": 1, "format": "date", "maxLength": 3}}}
+    assert next(synthesize([{"name": "f", "parameters": parameters}], 1))  # too short for a date, so any word
+    impossible = {"properties": {"a": {"allOf": [{"type": "array", "items": {"enum": [1]}}]}}, "required": ["a"]}
+    source = Synthesizer([{"name": "f", "parameters": impossible}])
+    source._values = lambda target: (_ for _ in ()).throw(RowError("a drawn value is not valid", "a"))
+    with pytest.raises(ValueError, match="no row in 1000 attempts.*a drawn value is not valid"):
+        source.row()
+
+
+def test_refused_tools_are_left_out(tmp_path, capsys):
+    tools, out = tmp_path / "tools.json", tmp_path / "rows.jsonl"
+    tools.write_text(json.dumps([REFUSED, WEATHER]))
+    assert main(["data", "synthesize", "--tools", str(tools), "--out", str(out), "--rows", "3"]) == 0
+    assert "left out: tool 'f', $.properties.a.pattern" in capsys.readouterr().err
+
+
+# ------------------------------------------------------------------------------------------------ the teacher
+
+
+GOOD = {"request": "Weather in Oslo?", "calls": [{"name": "get_weather", "arguments": {"location": "Oslo"}}]}
+
+
+@pytest.fixture
+def endpoint():
+    """(URL, answers to give: text, a status, or seconds to wait; requests received)"""
+    answers: list = []
+    received: list = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self):
+            received.append(
+                (self.path, self.headers, json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            )
+            answer = answers.pop(0) if len(answers) > 1 else answers[0]
+            if isinstance(answer, float):
+                threading.Event().wait(answer)
+                answer = 500
+            status = answer if isinstance(answer, int) else 200
+            message = {"role": "assistant", "content": answer}
+            body = {"id": "1", "created": 1, "model": "m", "system_fingerprint": "", "usage": None}
+            body["choices"] = [{"index": 0, "finish_reason": "stop", "message": message}]
+            body = answer if isinstance(answer, dict) else body
+            data = json.dumps(body if status == 200 else {"error": "no"}).encode()
+            self.send_response(status)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            try:
+                self.wfile.write(data)
+            except BrokenPipeError:
+                pass  # the client has given up waiting
+
+        def log_message(self, *_):
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}/v1", answers, received
+    server.shutdown()
+    server.server_close()
+
+
+def teach(endpoint, *answers, **options):
+    url, given, _ = endpoint
+    given[:] = answers
+    return Teacher(url, "m", **{"pause": 0.01, "timeout": 5, **options})
+
+
+TOOLS = [WEATHER["function"]]
+
+
+def test_teacher_writes_rows(endpoint):
+    missing = {"request": "Weather?", "calls": [{"name": "get_weather", "arguments": {}}], "needs": ["location"]}
+    idle = {"request": "Tell me a joke", "calls": []}
+    teacher = teach(
+        endpoint, "<think>hm [1]</think>```json\n" + json.dumps([GOOD, missing, idle]) + "\n```", token="key"
+    )
+    rows = teacher.rows(TOOLS)
+    first, second, third = next(rows), next(rows), next(rows)
+    assert calls_of(first) == [("get_weather", {"location": "Oslo"})] and first["source"] == "teacher:m"
+    assert second["needs"] == [[0, "location"]] and third["mode"] == "chat"
+    path, headers, body = endpoint[2][0]
+    assert path == "/v1/chat/completions" and headers["Authorization"] == "Bearer key" and body["model"] == "m"
+    assert not teacher.dropped
+
+
+def test_what_a_teacher_gets_wrong_is_dropped_and_counted(endpoint):
+    wrong = [
+        {"request": "Weather?", "calls": [{"name": "get_weather", "arguments": {"location": 3}}]},
+        {"request": "Weather?", "calls": [{"name": "get_weather", "arguments": {"location": "Oslo", "days": 99}}]},
+        {"request": "Weather?", "calls": [{"name": "get_wether", "arguments": {}}]},
+        {"request": "Weather?", "calls": [{"name": "get_weather", "arguments": {"place": "Oslo"}}]},
+        {**GOOD, "needs": ["location"]},
+        {"question": "Weather?"},
+        "Weather?",
+        GOOD,
+    ]  # fmt: skip
+    teacher = teach(endpoint, "I am sorry.", '[{"request": ', json.dumps(wrong))
+    assert calls_of(next(teacher.rows(TOOLS))) == [("get_weather", {"location": "Oslo"})]
+    assert teacher.dropped == {
+        "the answer is no JSON list": 2,
+        "arguments violate the schema": 2,
+        "a call names no offered tool": 1,
+        "an argument is not in the schema": 1,
+        "an argument is both given and needed": 1,
+        "an entry has another form": 2,
+    }
+
+
+def test_teacher_is_asked_again_after_errors(endpoint):
+    teacher = teach(endpoint, 500, 429, 0.4, json.dumps([GOOD]), timeout=0.2)
+    assert next(teacher.rows(TOOLS))["messages"][0]["content"] == "Weather in Oslo?"
+    assert len(endpoint[2]) == 4
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        (401, "status 401: it wants an API key; set LAFUNC_TEACHER_KEY"),
+        (404, "status 404.*Check --teacher and --model"),
+        (503, "cannot be used after 2 attempts: status 503"),
+        (0.4, "cannot be used after 2 attempts: no answer in time"),
+        ({"error": "busy"}, "cannot be used after 2 attempts: its answer is no chat completion"),
+        ("Sorry.", "wrote nothing that can be used in 8 answers: the answer is no JSON list"),
+    ],
+)
+def test_useless_teachers(endpoint, answer, message):
+    with pytest.raises(TeacherError, match=message):
+        next(teach(endpoint, answer, retries=1, timeout=0.2 if isinstance(answer, float) else 5).rows(TOOLS))
+
+
+def test_unreachable_teacher():
+    with pytest.raises(TeacherError, match="must begin with http"):
+        Teacher("localhost:8000/v1", "m")
+    with pytest.raises(TeacherError, match="cannot be used after 1 attempts.*Check that it runs"):
+        next(Teacher("http://127.0.0.1:9/v1", "m", retries=0).rows(TOOLS))
+
+
+def test_teacher_goes_on_where_it_stopped(endpoint, tmp_path, capsys):
+    url, answers, received = endpoint
+    tools, out = tmp_path / "tools.json", tmp_path / "rows.jsonl"
+    tools.write_text(json.dumps(TOOLS))
+    command = ["data", "synthesize", "--tools", str(tools), "--out", str(out), "--teacher", url, "--model", "m"]
+    answers[:] = [json.dumps([GOOD])]
+    assert main([*command, "--rows", "1"]) == 0
+    out.write_text(out.read_text() + '{"messages": [{"ro')  # broken off in the middle of a line
+    answers[:] = [json.dumps([GOOD, {**GOOD, "request": "Is it cold in Oslo?"}])]
+    assert main([*command, "--rows", "2"]) == 0
+    assert [row["messages"][0]["content"] for row in read_rows(out)] == ["Weather in Oslo?", "Is it cold in Oslo?"]
+    asked = len(received)
+    assert main([*command, "--rows", "2"]) == 0
+    assert len(received) == asked
+    assert main([*command, "--rows", "3"]) == 2
+    assert "repeats itself: 2 different rows" in capsys.readouterr().err
+    assert main([*command[:5], "rows.jsonl.gz", *command[6:]]) == 2
+    assert "cannot be compressed" in capsys.readouterr().err
