@@ -222,8 +222,9 @@ def score(row: Row, calls: Calls) -> Verdict:
     if not calls:
         return Verdict(False, "no_call", "no call was made where one is due")
     made = [{name: dict(arguments)} for name, arguments in calls]
+    checker = _checker()
     try:
-        found = _checker().ast_checker(row.functions, made, row.expected, _language(row), row.category, "lafunc")
+        found = checker.ast_checker(row.functions, made, row.expected, _language(row), row.category, "lafunc")
     except Exception as error:  # the checker does not expect every answer
         return Verdict(False, "checker_error", f"{type(error).__name__}: {error}")
     if found["valid"]:
@@ -239,8 +240,9 @@ def score_argument(row: Row, name: str, argument: str, value: Any, right: Sequen
         return False
     alone = {"name": name, "parameters": {"properties": {argument: schema}, "required": []}}
     made, expected = {name: {argument: value}}, {name: {argument: list(right)}}
+    checker = _checker()
     try:
-        return _checker().simple_function_checker(alone, made, expected, _language(row), "lafunc")["valid"]
+        return checker.simple_function_checker(alone, made, expected, _language(row), "lafunc")["valid"]
     except Exception:
         return False
 

@@ -178,12 +178,12 @@ def test_files_of_all_four_kinds_are_read(tmp_path):
     "name, content, message",
     [
         ("a.jsonl", b'{"a": 1}\n{"a": ', r"a\.jsonl, line 2: not JSON"),
-        ("a.jsonl.gz", gzip.compress(b"\n\nx"), r"a\.jsonl\.gz, line 3: not JSON"),
+        ("a.jsonl.gz", gzip.compress(b"\n\nx", mtime=0), r"a\.jsonl\.gz, line 3: not JSON"),
         ("a.json", b"[1,\n2,\n}", r"a\.json, line 3: not JSON"),
         ("a.jsonl", b'1\n"\xff"', r"a\.jsonl, line 2: not UTF-8"),
         ("a.json", b'"\xff"', r"a\.json: not UTF-8"),
         ("a.jsonl.gz", b'{"a": 1}', r"a\.jsonl\.gz: damaged or not gzip"),
-        ("a.json.gz", gzip.compress(b"1" * 99)[:-9], r"a\.json\.gz: damaged or not gzip"),
+        ("a.json.gz", gzip.compress(b"1" * 99, mtime=0)[:-9], r"a\.json\.gz: damaged or not gzip"),
     ],
 )
 def test_bad_files_are_named(tmp_path, name, content, message):
