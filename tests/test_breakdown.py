@@ -7,7 +7,6 @@ from conftest import bfcl_row
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lafunc.evaluation import bfcl
 from lafunc.evaluation.bfcl import Row
 from lafunc.evaluation.breakdown import examine, grounded, summarise
 from lafunc.evaluation.systems import Answer
