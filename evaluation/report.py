@@ -372,6 +372,10 @@ def summary(documents: Mapping[str, Document]) -> list[str]:
         lines += [*table(["system", "seconds, median", "ratio, median (quartiles)", "accuracy %", "valid"], rows), ""]
     for name in of_kind(documents, "latency", "growth"):
         lines += [f"![Time and base passes against the size of a request](docs/figures/{name}.png)", ""]
+    for document in of_kind(documents, "retention").values():
+        counted = [counts for modes in document["data"]["sets"].values() for counts in modes.values()]
+        turns, same = sum(counts["turns"] for counts in counted), sum(counts["text"] for counts in counted)
+        lines += [f"**Chat and think mode against the bare base**: {same} of {turns} answers equal, bit for bit.", ""]
     lines.append("Everything that was measured, and what made each figure: [docs/results.md](docs/results.md).")
     return lines
 
