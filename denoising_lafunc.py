@@ -8,16 +8,31 @@ Slots and arrays that ran out of room get more and are filled again.
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from .configuration_lafunc import LaFuncConfig
-from .diffusion_lafunc import KINDS, MASK, NULL, PIECE, Blank, DiffusionHead, best_strings, commit
+from .diffusion_lafunc import (
+    KINDS,
+    MASK,
+    NEVER,
+    NULL,
+    Blank,
+    DiffusionHead,
+    Prediction,
+    Sources,
+    best_strings,
+    commit,
+)
 from .filling_lafunc import Cursor, Reader
 from .node_lafunc import Path, json_path
-from .scaffolding_lafunc import Block, Capacity, Scaffold
+from .scaffolding_lafunc import Block, Capacity, Scaffold, Span
+from .vocabulary_lafunc import Vocabulary
+
+COPY_LENGTH = 32  # tokens of a copy; what goes on longer is generated
 
 
 @dataclass
@@ -46,6 +61,19 @@ class Canvas:
             decided, whole = self.kept.get(span.slot.path, ([], False))
             room = span.budget - len(decided)
             self.tokens[span.start : span.start + span.budget] = [*decided, *[NULL if whole else MASK] * room]
+
+    def known(self, span: Span) -> list[int]:
+        """What is sure to stand at the beginning of a slot."""
+        decided, whole = self.kept.get(span.slot.path, ([], False))
+        return decided if whole or len(decided) > len(span.slot.language.forced) else span.slot.language.forced
+
+    def skeleton(self) -> list[int]:
+        """What the base reads: the block with each slot cut down to what is known of it."""
+        tokens, at = [], 0
+        for span in self.block.spans:
+            tokens += self.block.tokens[at : span.start] + self.known(span)
+            at = span.start + span.budget
+        return tokens + self.block.tokens[at:]
 
     @property
     def open(self) -> list[int]:
@@ -82,7 +110,11 @@ class Denoiser:
         self.scaffolds = list(scaffolds)
         self.capacities = [Capacity() for _ in scaffolds]
         self.canvases: list[Canvas] = []
-        self._hidden: dict[int, tuple[Block, Tensor]] = {}  # row -> its block and the base's states over it, [S, H]
+        self.device = reader.device
+        self._hidden: dict[
+            int, tuple[list[int], Tensor]
+        ] = {}  # row -> what was read, and the states there, [R + 1, H]
+        self._sources: Sources | None = None
 
     def fill(self, cursors: Sequence[Cursor] | None = None) -> list[dict[Path, list[int]]]:
         """All slots, then again with more room for those that ran out of it: nothing is cut while there is room.
@@ -134,10 +166,12 @@ class Denoiser:
         for step in range(self.num_steps):
             if not any(self.canvases[row].open for row in rows):
                 break
-            features = self._features(rows, inputs, 1 - step / self.num_steps)  # [B, S, H]
+            said = self._say(rows, inputs, 1 - step / self.num_steps)
             for b, row in enumerate(rows):
                 if self.canvases[row].open:
-                    self._step(row, features[b], step)
+                    at = torch.arange(len(self.canvases[row].positions), device=self.device)
+                    lm_head = self.reader.base.get_output_embeddings()
+                    self._step(row, self.head.log_probs(said, inputs["sources"], b, at, lm_head), step)
         for row in rows:
             canvas = self.canvases[row]
             canvas.values = {
@@ -146,55 +180,41 @@ class Denoiser:
                 if (string := [canvas.tokens[at] for at in span.positions if canvas.tokens[at] != NULL])
             }
 
-    def _read(self, rows: list[int]) -> dict[str, Tensor]:
-        """The head's inputs that stay the same over the steps. One base pass, unless the blocks were read before."""
-        unread = [row for row in rows if self._hidden.get(row, (None,))[0] != self.canvases[row].block]
+    def _read(self, rows: list[int]) -> dict[str, Any]:
+        """The head's inputs that stay the same over the steps. One base pass, unless what it would read was read."""
+        read = {row: self.canvases[row].skeleton() for row in rows}
+        unread = [row for row in rows if self._hidden.get(row, (None,))[0] != read[row]]
         if unread:
             mark = self.reader.mark()
-            blocks = [c.block.tokens if row in unread else [] for row, c in enumerate(self.canvases)]
-            hidden = self.reader.read(blocks)
+            hidden = self.reader.read([read[row] if row in unread else [] for row in range(len(self.canvases))])
             for row in unread:
-                self._hidden[row] = (self.canvases[row].block, hidden[row, : len(blocks[row])])
+                states = torch.cat([self.reader.prompt[row, -1:], hidden[row, : len(read[row])]])  # [R + 1, H]
+                self._hidden[row] = (read[row], states)
             self.reader.rewind(mark)
-        device = self.reader.device
-        states = [torch.cat([self.reader.prompt[row, -1:], self._hidden[row][1][:-1]]) for row in rows]  # [S, H] each
-        width = max(map(len, states))
-        offsets = torch.zeros(len(rows), width, dtype=torch.long)
-        kinds, mask = torch.zeros_like(offsets), torch.zeros_like(offsets, dtype=torch.bool)
-        for b, row in enumerate(rows):
-            mask[b, : len(states[b])] = True
-            for span in self.canvases[row].block.spans:
-                offsets[b, span.start : span.start + span.budget] = torch.arange(1, span.budget + 1)
-                kinds[b, span.start : span.start + span.budget] = 1 + KINDS.index(span.slot.kind)
-        return {
-            "previous": nn.utils.rnn.pad_sequence(states, batch_first=True),  # [B, S, H]
-            "offsets": offsets.to(device),
-            "kinds": kinds.to(device),
-            "mask": mask.to(device),
-            "memory": self.reader.prompt[rows],
-            "memory_mask": self.reader.prompt_mask[rows],
-        }
+        if self._sources is None:
+            self._sources = sources(self.reader, self.scaffolds[0].vocabulary)
+        return head_inputs(
+            [self.canvases[row] for row in rows],
+            [self._hidden[row][1] for row in rows],
+            self.reader.prompt[rows],
+            self.reader.prompt_mask[rows],
+            self._sources.select(rows),
+            self.reader.base.get_output_embeddings().weight,
+        )
 
-    def _features(self, rows: list[int], inputs: dict[str, Tensor], noise: float) -> Tensor:
-        ids = torch.zeros(inputs["mask"].shape, dtype=torch.long)
-        for b, row in enumerate(rows):
-            ids[b, : len(self.canvases[row].tokens)] = torch.tensor(self.canvases[row].tokens)
+    def _say(self, rows: list[int], inputs: dict[str, Any], noise: float) -> Prediction:
         level = max(1, round(noise * self.head.noise_levels))
         self.reader.stats.head_passes += 1
         return self.head(
-            embeddings=embed(self.reader.base, self.head, ids.to(inputs["mask"].device)),
-            level=torch.full((len(rows),), level, device=inputs["mask"].device),
+            embeddings=embed(self.reader.base, self.head, standing([self.canvases[row] for row in rows], self.device)),
+            level=torch.full((len(rows),), level, device=self.device),
             **inputs,
         )
 
-    def _step(self, row: int, features: Tensor, step: int) -> None:
-        """Decode one row's slots and commit what the schedule says. features: [S, H]"""
+    def _step(self, row: int, log_probs: Tensor, step: int) -> None:
+        """Decode one row's slots and commit what the schedule says. log_probs: [N, V + 1]"""
         canvas = self.canvases[row]
-        at = torch.tensor(canvas.positions, device=features.device)
-        logits = self.head.logits(features[at], self.reader.base.get_output_embeddings())  # [N, V + 1]
-        log_probs = logits.nan_to_num_(nan=-1e9, posinf=1e9, neginf=-1e9)  # in place from here on, see PIECE
-        for rows in log_probs.split(max(1, PIECE // log_probs.shape[1])):
-            rows.copy_(rows.log_softmax(dim=-1))
+        log_probs = log_probs.nan_to_num_(nan=NEVER, posinf=0.0, neginf=NEVER)
         if step == 0:
             self._note_absence(canvas, log_probs)
         proposal = self._propose(canvas, log_probs)
@@ -276,6 +296,99 @@ class Denoiser:
             )
             n += span.budget
         return {"stage": "denoise", "step": step + 1, "of": self.num_steps, "slots": slots}
+
+
+def sources(reader: Reader, vocabulary: Vocabulary) -> Sources:
+    """What may be copied from the prompts that a reader has read."""
+    width = reader.prompt.shape[1]
+    tokens = torch.full((len(reader.prompts), width, COPY_LENGTH), -1)
+    places, prompts = torch.zeros_like(tokens), torch.full((len(reader.prompts), width), -1)
+    for b, prompt in enumerate(reader.prompts):
+        left = width - len(prompt)
+        copies = copies_of(prompt, vocabulary)
+        for at, (ids, stands) in enumerate(copies, left):
+            tokens[b, at, : len(ids)] = torch.tensor(ids)
+            places[b, at, : len(ids)] = torch.tensor(stands) + left
+        prompts[b, left:] = torch.tensor([id if ids else -1 for id, (ids, _) in zip(prompt, copies, strict=True)])
+    return Sources(tokens.to(reader.device), places.to(reader.device), prompts.to(reader.device))
+
+
+def copies_of(prompt: Sequence[int], vocabulary: Vocabulary) -> list[tuple[list[int], list[int]]]:
+    """For every place of a prompt what a value would hold that begins there, and where it stands."""
+    written = [vocabulary.bytes[id] for id in prompt]
+    found: list[tuple[list[int], list[int]]] = []
+    end = len(prompt)  # of the message: the next special token
+    for at in reversed(range(len(prompt))):
+        text = written[at]
+        if text is None:
+            end = at
+            found.append(([], []))
+            continue
+        ids, after = [prompt[at]], at + 1
+        if text[:1] == b" " and len(text) > 1:
+            while after < end and (written[after] or b" ")[:1].isalpha():
+                text, after = text + (written[after] or b""), after + 1
+            try:
+                ids = list(vocabulary.encode(text[1:].decode()))
+            except UnicodeDecodeError:
+                after = at + 1
+        stands = [min(at + n, after - 1) for n in range(len(ids))]
+        stop = min(end, after + COPY_LENGTH - len(ids))
+        found.append(
+            ((ids + list(prompt[after:stop]))[:COPY_LENGTH], (stands + list(range(after, stop)))[:COPY_LENGTH])
+        )
+    return found[::-1]
+
+
+def head_inputs(
+    canvases: Sequence[Canvas],
+    states: Sequence[Tensor],
+    memory: Tensor,
+    memory_mask: Tensor,
+    sources: Sources,
+    vectors: Tensor,
+) -> dict[str, Any]:
+    """The head's inputs that do not depend on what stands in the slots. Positions are those of the slots alone.
+
+    Args:
+        states: per canvas the base's states over its skeleton, [R + 1, H], the one before it first.
+    """
+    width = max(len(canvas.positions) for canvas in canvases)
+    named = {
+        name: torch.zeros(len(canvases), width, dtype=torch.long) for name in ("offsets", "ahead", "heads", "kinds")
+    }
+    mask, previous = torch.zeros(len(canvases), width, dtype=torch.bool), []
+    for b, canvas in enumerate(canvases):
+        index: list[int] = []
+        at = read = 0
+        for span in canvas.block.spans:
+            known = len(canvas.known(span))
+            read += span.start - at
+            where = slice(len(index), len(index) + span.budget)
+            offsets = torch.arange(span.budget)
+            named["offsets"][b, where] = offsets
+            named["ahead"][b, where] = (offsets - known).clamp(min=0)
+            named["heads"][b, where] = len(index) + min(known, span.budget - 1)
+            named["kinds"][b, where] = KINDS.index(span.slot.kind)
+            index += [read + min(offset, known) for offset in range(span.budget)]
+            at, read = span.start + span.budget, read + known
+        mask[b, : len(index)] = True
+        previous.append(states[b][torch.tensor(index, dtype=torch.long, device=memory.device)])  # [S, H]
+    return {
+        "previous": nn.utils.rnn.pad_sequence(previous, batch_first=True),  # [B, S, H]
+        **{name: value.to(memory.device) for name, value in named.items()},
+        "mask": mask.to(memory.device),
+        "memory": memory,
+        "memory_mask": memory_mask,
+        "sources": sources,
+        "vectors": vectors,
+    }
+
+
+def standing(canvases: Sequence[Canvas], device: torch.device) -> Tensor:
+    """[B, S]: what stands at the slots' positions."""
+    rows = [torch.tensor([canvas.tokens[at] for at in canvas.positions], dtype=torch.long) for canvas in canvases]
+    return nn.utils.rnn.pad_sequence(rows, batch_first=True).to(device)
 
 
 def embed(base: PreTrainedModel, head: DiffusionHead, ids: Tensor) -> Tensor:

@@ -6,10 +6,11 @@
     t = 1/2   {"location": ‹ "` Tok yo M M M›", "unit": ‹M M M›     the sure positions are committed
     t = 0     {"location": ‹ "` Tok yo ∅ ∅ ∅›", "unit": ‹ " c elsius›
 
-The base reads the scaffold once; a denoising step is one evaluation of the head. A position's input is the base's
-hidden state of the *previous* position (the base predicts the next token), the token that stands there now, its offset
-in the slot, the slot's kind and the noise level. Output goes through the base's own `lm_head`, with one more row for
-`<NULL>`.
+The base reads the scaffold once, without the slots; a denoising step is one evaluation of the head over the slots'
+positions. A position's input is the base's last state before it that does not depend on what is masked, the token that
+stands there now, its offset in the slot, the slot's kind and the noise level. Four things may stand at a position, and
+the head mixes them: a token that it generates, through the base's own `lm_head`; the next token of a copy, since each
+slot points to where its value begins in the prompt; a token copied from anywhere in the prompt; or `<NULL>`.
 
 Masked diffusion: Sahoo et al. 2024, "Simple and Effective Masked Diffusion Language Models". Entropy-bounded
 unmasking: Ben-Hamu et al. 2025, "Accelerated Sampling from Masked Diffusion Models via Entropy Bounded Unmasking".
@@ -32,11 +33,57 @@ from .vocabulary_lafunc import TokenClass
 KINDS = ("string", "integer", "number", "boolean", "enum", "array", "mixed", "opener")
 SCHEDULES = ("conservative", "confidence", "entropy_bound")
 MASK, NULL = -1, -2  # where a token id is expected: to be filled; unused
+NEVER = -1e9  # as a log-probability
+TOP_STARTS = 8  # starts whose tokens are looked at
 PIECE = 2**20  # numbers worked on at once: fresh memory for all logits would cost more than the arithmetic
 
 
+@dataclass
+class Sources:
+    """What values may be copied from: for every place of a prompt, the tokens of a value that begins there.
+
+    A word reads differently after a quote than after a space, so a value's first word is encoded anew.
+
+    Attributes:
+        tokens: [B, P, J], -1 where nothing is left to copy.
+        places: [B, P, J], the place in the prompt that each of them stands at.
+        prompt: [B, P], the prompt's own tokens, -1 at padding and control tokens.
+    """
+
+    tokens: Tensor
+    places: Tensor
+    prompt: Tensor
+
+    def select(self, rows: list[int]) -> "Sources":
+        return Sources(self.tokens[rows], self.places[rows], self.prompt[rows])
+
+
+@dataclass
+class Prediction:
+    """What the head says of every slot position.
+
+    Attributes:
+        features: [B, S, H]; their product with the base's `lm_head` are the logits of generated tokens.
+        gates: [B, S, 4], log-probabilities: generated, copied from the slot's start, copied from anywhere, `<NULL>`.
+        starts: [B, S, P], log-probabilities of where the slot's value begins in the prompt.
+        copied: [B, S, K], the tokens of the K likeliest starts, shifted to the position; -1: none.
+        weights: [B, S, K], their log-probabilities.
+        anywhere: [B, S, P], log-probabilities of the prompt's places, for this position alone.
+    """
+
+    features: Tensor
+    gates: Tensor
+    starts: Tensor
+    copied: Tensor
+    weights: Tensor
+    anywhere: Tensor
+
+
 class DiffusionHead(nn.Module):
-    """Predicts every slot position from the scaffold, both ways, and the prompt.
+    """Predicts every slot position from the base's states before the slot, the other slots, and the prompt.
+
+    A value is mostly a copy: each slot points to where its value begins in the prompt, and position j takes the j-th
+    token from there (pointer networks, Vinyals et al. 2015; mixed with generation as in See et al. 2017).
 
     Args:
         config: sizes.
@@ -48,58 +95,114 @@ class DiffusionHead(nn.Module):
         width = config.head_hidden_size
         self.noise_levels = config.noise_levels
         self.max_offset = config.max_slot_tokens
-        self.symbols = nn.Parameter(
-            torch.zeros(2, base_hidden_size)
-        )  # <MASK>, <NULL>, as rows of the base's embedding
+        self.symbols = nn.Parameter(torch.zeros(2, base_hidden_size))  # <MASK>, <NULL>, as rows of an embedding
         self.hidden_in = nn.Linear(base_hidden_size, width, bias=False)
         self.token_in = nn.Linear(base_hidden_size, width, bias=False)
         self.memory_in = nn.Linear(base_hidden_size, width, bias=False)
-        self.offset = nn.Embedding(
-            self.max_offset + 1, width
-        )  # 0: fixed text; 1, 2, …: first, second position of a slot
-        self.kind = nn.Embedding(len(KINDS) + 1, width)  # 0: fixed text
+        self.offset = nn.Embedding(self.max_offset + 1, width)  # position in the slot
+        self.ahead = nn.Embedding(self.max_offset + 1, width)  # positions between the base's state and this one
+        self.kind = nn.Embedding(len(KINDS), width)
         self.noise = nn.Embedding(self.noise_levels + 1, width)  # 0: clean
-        self.blocks = nn.ModuleList(_Block(width, config.head_attention_heads) for _ in range(config.head_layers))
+        self.blocks = nn.ModuleList(_Block(width, config.head_attention_heads) for _ in range(config.head_layers - 1))
+        self.start_query = nn.Linear(width, width, bias=False)
+        self.start_key = nn.Linear(2 * width, width, bias=False)  # of a place's state and the one before it
+        self.prior = nn.Parameter(torch.ones(1))  # how far to trust the base's own next token
+        self.copy_in = nn.Linear(base_hidden_size + width, width, bias=False)
+        self.last = _Block(width, config.head_attention_heads)
         self.norm = nn.RMSNorm(width)
+        self.trust = nn.Embedding(self.max_offset + 1, 1)  # in the base's state as it is, by `ahead`
         self.out = nn.Linear(width, base_hidden_size, bias=False)
+        self.gate = nn.Linear(width, 4)
+        self.any_query = nn.Linear(width, width, bias=False)
+        self.any_key = nn.Linear(width, width, bias=False)
 
     def forward(
         self,
         previous: Tensor,
         embeddings: Tensor,
         offsets: Tensor,
+        ahead: Tensor,
+        heads: Tensor,
         kinds: Tensor,
         level: Tensor,
         mask: Tensor,
         memory: Tensor,
         memory_mask: Tensor,
-    ) -> Tensor:
-        """Features whose product with the base's `lm_head` are the logits.
-
-        Args:
-            previous: [B, S, H], the base's hidden state one position earlier.
-            embeddings: [B, S, H], the tokens as they stand, masks and nulls as rows of `symbols`.
-            offsets, kinds: [B, S], see `offset` and `kind` above.
-            level: [B], noise level, 0 to `noise_levels`.
-            mask: [B, S], True at tokens.
-            memory, memory_mask: [B, P, H], [B, P], the base's hidden states of the prompt.
-
-        Returns:
-            [B, S, H]
+        sources: Sources,
+        vectors: Tensor,
+    ) -> Prediction:
         """
+        Args:
+            previous: [B, S, H], the base's last state before the position that does not depend on what is masked.
+            embeddings: [B, S, H], the tokens as they stand, masks and nulls as rows of `symbols`.
+            offsets, ahead, kinds: [B, S], see the embeddings above.
+            heads: [B, S], the position where the slot's free part begins, for each of its positions.
+            level: [B], noise level, 0 to `noise_levels`.
+            mask: [B, S], True at positions.
+            memory, memory_mask: [B, P, H], [B, P], the base's hidden states of the prompt.
+            sources: what may be copied.
+            vectors: [V, H], the base's token embeddings.
+        """
+        dtype = self.out.weight.dtype  # float32 in training, whatever the base's
+        previous, embeddings, memory = previous.to(dtype), embeddings.to(dtype), memory.to(dtype)
         x = self.hidden_in(previous) + self.token_in(embeddings)  # [B, S, W]
-        x = x + self.offset(offsets.clamp(max=self.max_offset)) + self.kind(kinds) + self.noise(level)[:, None]
+        x = x + self.offset(offsets.clamp(max=self.max_offset)) + self.ahead(ahead.clamp(max=self.max_offset))
+        x = x + self.kind(kinds) + self.noise(level)[:, None]
         memory = self.memory_in(memory)  # [B, P, W]
         for block in self.blocks:
             x = block(x, mask, memory, memory_mask)
-        return previous + self.out(self.norm(x))
 
-    def logits(self, features: Tensor, lm_head: nn.Module) -> Tensor:
-        """[N, H] -> [N, V + 1] in float32; the last column is `<NULL>`."""
-        tokens = lm_head(features)  # [N, V]
-        logits = tokens.new_empty(len(tokens), tokens.shape[1] + 1, dtype=torch.float32)  # one copy, not two
-        logits[:, :-1], logits[:, -1] = tokens, features @ self.symbols[1].to(features)
-        return logits
+        # One start a slot, read where its free part begins.
+        batch = torch.arange(len(x), device=x.device)[:, None]
+        query = self.start_query(x)[batch, heads]  # [B, S, W]
+        before = F.pad(memory, (0, 0, 1, 0))[:, :-1]
+        key = self.start_key(torch.cat([memory, before], dim=-1))  # [B, P, W]
+        first = sources.tokens[:, :, 0]  # [B, P]
+        likely = previous[batch, heads] @ vectors[first.clamp(min=0)].to(dtype).transpose(1, 2)  # [B, S, P]
+        scores = (query @ key.transpose(1, 2)).float() / math.sqrt(x.shape[-1]) + self.prior * likely.float()
+        starts = scores.masked_fill((first < 0)[:, None], NEVER).log_softmax(dim=-1)  # [B, S, P]
+        best = min(TOP_STARTS, starts.shape[-1])
+        weights, top = starts.topk(best, dim=-1)  # [B, S, K]
+        shift = ahead.clamp(max=sources.tokens.shape[2] - 1)[..., None]
+        copied = sources.tokens[batch[..., None], top, shift]  # [B, S, K]
+        copied = torch.where((ahead >= sources.tokens.shape[2])[..., None], -1, copied)
+        places = sources.places[batch[..., None], top, shift]  # [B, S, K]
+        share = (weights.softmax(dim=-1) * (copied >= 0)).to(x)[..., None]
+        seen = torch.cat(
+            [vectors[copied.clamp(min=0)].to(dtype), memory[batch[..., None], places]], dim=-1
+        )  # [B, S, K, H + W]
+        x = x + self.copy_in((share * seen).sum(dim=2))
+
+        x = self.norm(self.last(x, mask, memory, memory_mask))
+        anywhere = (self.any_query(x) @ self.any_key(memory).transpose(1, 2)).float() / math.sqrt(x.shape[-1])
+        allowed = memory_mask & (sources.prompt >= 0)
+        return Prediction(
+            features=(self.trust(ahead.clamp(max=self.max_offset)) * previous + self.out(x)).to(vectors.dtype),
+            gates=self.gate(x).float().log_softmax(dim=-1),
+            starts=starts,
+            copied=copied,
+            weights=weights.masked_fill(copied < 0, NEVER),
+            anywhere=anywhere.masked_fill(~allowed[:, None], NEVER).log_softmax(dim=-1),
+        )
+
+    @staticmethod
+    def log_probs(said: Prediction, sources: Sources, row: int, at: Tensor, lm_head: nn.Module) -> Tensor:
+        """The mixture for positions `at` [N] of one row: [N, V + 1] in float32; the last column is `<NULL>`."""
+        tokens = lm_head(said.features[row, at])  # [N, V]
+        gates = said.gates[row, at].exp()  # [N, 4]
+        mixed = torch.empty(len(tokens), tokens.shape[1] + 1, dtype=torch.float32, device=tokens.device)
+        for rows in torch.arange(len(tokens), device=tokens.device).split(max(1, PIECE // mixed.shape[1])):
+            mixed[rows, :-1] = tokens[rows].float().softmax(dim=-1) * gates[rows, :1]
+        prompt = sources.prompt[row].expand(len(at), -1)  # [N, P]
+        # What is no token adds nothing to the last column, which is written after.
+        for gate, ids, weights in (
+            (1, said.copied[row, at], said.weights[row, at]),
+            (2, prompt, said.anywhere[row, at]),
+        ):
+            ids = torch.where(ids < 0, mixed.shape[1] - 1, ids)
+            mixed.scatter_add_(1, ids, gates[:, gate, None] * weights.exp())
+        mixed[:, -1] = gates[:, 3]
+        return mixed.clamp_(min=1e-30).log_()
 
 
 class _Block(nn.Module):

@@ -35,10 +35,10 @@ class Reader:
     Args:
         base: any causal language model of transformers.
         prompts: token ids per row.
-        mask_embedding: [H], read in place of the id -1.
         beginning: a reader of one row that has read what all prompts begin with, and which is not read again.
 
     Attributes:
+        prompts: their token ids.
         prompt: hidden states of the prompts, [B, P, H], left-padded.
         prompt_mask: [B, P], True at tokens.
     """
@@ -47,11 +47,10 @@ class Reader:
         self,
         base: PreTrainedModel,
         prompts: Sequence[Sequence[int]],
-        mask_embedding: Tensor,
         stats: Stats,
         beginning: "Reader | None" = None,
     ):
-        self.base, self.mask_embedding, self.stats = base, mask_embedding, stats
+        self.base, self.stats, self.prompts = base, stats, [list(prompt) for prompt in prompts]
         self.device: torch.device = base.get_input_embeddings().weight.device  # type: ignore[assignment]
         if beginning is None:
             self.cache = DynamicCache(config=base.config)
@@ -82,17 +81,10 @@ class Reader:
             self.lengths[b] += len(row)
         ids, positions = ids.to(self.device), positions.to(self.device)
         self.mask = torch.cat([self.mask, mask.to(self.device)], dim=1)  # [B, K + S]
-        if (ids < 0).any():
-            embeddings = self.base.get_input_embeddings()(ids.clamp(min=0))  # [B, S, H]
-            inputs = {
-                "inputs_embeds": torch.where((ids < 0)[..., None], self.mask_embedding.to(embeddings), embeddings)
-            }
-        else:
-            inputs = {"input_ids": ids}
         self.stats.base_passes += 1
         self.stats.base_tokens += int(mask.sum())
         return self.base.get_decoder()(
-            **inputs,
+            input_ids=ids,
             attention_mask=None if self.mask.all() else self.mask,
             position_ids=positions,
             past_key_values=self.cache,
@@ -119,7 +111,7 @@ class Reader:
         index = torch.tensor(rows, device=self.device)
         self.cache.batch_select_indices(index)
         self.mask, self.prompt, self.prompt_mask = self.mask[index], self.prompt[index], self.prompt_mask[index]
-        self.lengths = [self.lengths[row] for row in rows]
+        self.lengths, self.prompts = [self.lengths[row] for row in rows], [self.prompts[row] for row in rows]
 
 
 _INDEX: WeakKeyDictionary[TokenClass, dict[tuple[torch.device, bool], Tensor]] = WeakKeyDictionary()

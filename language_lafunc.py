@@ -14,7 +14,7 @@ Automata may be nondeterministic: readers carry a set of states.
 """
 
 from collections.abc import Callable, Hashable, Iterable
-from functools import cache, wraps
+from functools import cache, cached_property, wraps
 from typing import Any
 from weakref import WeakValueDictionary
 
@@ -47,6 +47,19 @@ class Automaton:
     def step(self, states: frozenset, token: int) -> frozenset:
         """The states after `token`, empty if the language forbids it."""
         return frozenset(to for state in states for group, to in self.edges(state) if token in group.members)
+
+    @cached_property
+    def forced(self) -> list[int]:
+        """The tokens with which every string begins."""
+        tokens: list[int] = []
+        states = frozenset([self.start])
+        while not any(self.accepting(state) for state in states):
+            following = {token for state in states for group, _ in self.edges(state) for token in group.ids[:2]}
+            if len(following) > 1:
+                break
+            tokens += following
+            states = self.step(states, tokens[-1])
+        return tokens
 
     def shortest(self, states: frozenset | None = None) -> list[int]:
         """A shortest token string from `states` (default: the start) to an accepting state.

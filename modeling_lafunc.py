@@ -32,6 +32,7 @@ from .denoising_lafunc import Denoiser
 from .diffusion_lafunc import DiffusionHead
 from .filling_lafunc import Cursor, Reader, verify, write
 from .node_lafunc import continuations, json_path
+from .objective_lafunc import objective
 from .output_lafunc import Stats, ToolCallOutput, assemble
 from .planning_lafunc import plan
 from .processing_lafunc import LaFuncProcessor, RequestError
@@ -80,6 +81,9 @@ class LaFuncModel(PreTrainedModel):
             nn.init.ones_(module.weight)
         elif isinstance(module, DiffusionHead):
             nn.init.normal_(module.symbols, std=std)
+            nn.init.ones_(module.prior)
+            nn.init.zeros_(module.trust.weight)
+            module.trust.weight.data[0] = 1.0  # the base predicts the very next token, and no other
 
     # ------------------------------------------------------------------------------------------------ the base
 
@@ -226,8 +230,10 @@ class LaFuncModel(PreTrainedModel):
             self.base.eval()
         return self
 
-    def forward(self, *args, **kwargs):
-        """The base's forward."""
+    def forward(self, *args, targets=None, **kwargs):
+        """The base's forward; with `targets`, what they say of the heads, see [`objective`]."""
+        if targets is not None:
+            return objective(self.base, self.router, self.head, targets=targets, **kwargs)
         return self.base(*args, **kwargs)
 
     def generate(self, *args, **kwargs):
@@ -322,7 +328,7 @@ class LaFuncModel(PreTrainedModel):
     ) -> tuple[list[Request], Reader]:
         """Decide the mode of each row; plan those in tool mode. Returns these, and the base after their prompts."""
         with stats.stage("prefill"):
-            reader = Reader(self.base, [row.prompt for row in rows], self.head.symbols[0], stats, beginning)
+            reader = Reader(self.base, [row.prompt for row in rows], stats, beginning)
         with stats.stage("router"):
             if "router" in self.config.trained:
                 self._route(rows, reader)

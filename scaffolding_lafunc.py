@@ -16,7 +16,7 @@ yield values by path; [`Scaffold.write`] turns values into the text and [`Scaffo
 
 import json
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -217,25 +217,28 @@ class Scaffold:
             found.append(json.loads(text))
         return found
 
-    def read(self, arguments: Sequence[Mapping[str, Any]]) -> dict[Path, list[int]]:
+    def read(self, arguments: Sequence[Mapping[str, Any]], without: Collection[Path] = ()) -> dict[Path, list[int]]:
         """The values that make these arguments, one object per call: the inverse of [`arguments`].
+
+        Args:
+            without: paths that may be missing although they are required.
 
         Raises:
             ValueError: an argument is not one that the schema allows; says which.
         """
         values: dict[Path, list[int]] = {}
         for root, given in zip(self.roots, arguments, strict=True):
-            self._read(root, given, values)
+            self._read(root, given, values, without)
         return values
 
-    def _read(self, node: Node, given: Any, values: dict[Path, list[int]]) -> None:
+    def _read(self, node: Node, given: Any, values: dict[Path, list[int]], without: Collection[Path]) -> None:
         kind = {"{": Mapping, "[": list}.get(node.bracket)
         if kind is None:
             slot = node
         elif isinstance(given, kind):
             if node.opener is not None:
                 values[node.opener.path] = list(self.vocabulary.encode(node.lead + node.bracket))
-            self._read_parts(node, given, values)
+            self._read_parts(node, given, values, without)
             return
         elif node.alternative is None:
             raise ValueError(f"{json_path(node.path[1:])} cannot be {_short(given)}")
@@ -246,20 +249,22 @@ class Scaffold:
             raise ValueError(f"{json_path(node.path[1:])} cannot be {_short(given)}")
         values[slot.path] = found
 
-    def _read_parts(self, node: Object | Items, given: Any, values: dict[Path, list[int]]) -> None:
+    def _read_parts(
+        self, node: Object | Items, given: Any, values: dict[Path, list[int]], without: Collection[Path]
+    ) -> None:
         if node.bracket == "[":
             if not node.low <= len(given) <= node.high:
                 raise ValueError(f"{json_path(node.path[1:])} cannot have {len(given)} elements")
             for at, element in enumerate(given):
-                self._read(node.element(at), element, values)
+                self._read(node.element(at), element, values, without)
             return
         names = {member.name for member in node.members}
         if (unknown := next((name for name in given if name not in names), None)) is not None:
             raise ValueError(f"{json_path(node.path[1:])} has no {unknown!r}")
         for member in node.members:
             if member.name in given:
-                self._read(member.node, given[member.name], values)
-            elif member.required:
+                self._read(member.node, given[member.name], values, without)
+            elif member.required and not (member.node.bracket == "" and member.node.path in without):
                 raise ValueError(f"{json_path((*node.path[1:], member.name))} is missing")
 
     def crowded(self, values: Values, block: Block, capacity: Capacity, max_slot_tokens: int) -> Capacity | None:

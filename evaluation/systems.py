@@ -119,7 +119,7 @@ class Beginnings:
         if tokens != self.tokens:
             self.reader = None  # freed before the next one is made
             start = time.perf_counter()
-            reader = Reader(self.model.base, [tokens], self.model.head.symbols[0], Stats())
+            reader = Reader(self.model.base, [tokens], Stats())
             self.tokens, self.reader, self.seconds = tokens, reader, time.perf_counter() - start
         return self.reader, self.seconds
 

@@ -67,7 +67,8 @@ def test_what_cannot_become_json_is_hopeless(text):
     assert hopeless("<tool_call>" + text + " and so on and so on")
 
 
-def test_each_system_fills_the_same_plan_and_answers_as_it_would_alone(pair):
+def test_each_system_fills_the_same_plan_and_answers_as_it_would_alone(pair, monkeypatch):
+    monkeypatch.setattr(pair.model.config, "trained", ["diffusion"])  # a random router might choose to chat
     chosen = systems(["autoregressive", "verified", "diffusion", RAW], [2], ["confidence"])
     row = bfcl_row("parallel", "parallel_0")
     for gold in (False, True):

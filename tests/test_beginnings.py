@@ -22,14 +22,14 @@ def row(id, words, tool=TOOL):
 
 @torch.no_grad()
 def test_prompts_read_from_their_beginning_have_the_same_states(any_pair):
-    base, symbol = any_pair.model.base, any_pair.model.head.symbols[0]
+    base = any_pair.model.base
     start, rests = list(range(5, 25)), ([30, 31, 32], [40, 41, 42])
     prompts = [start + rest for rest in rests]
-    beginning = Reader(base, [start], symbol, Stats())
-    whole = Reader(base, prompts, symbol, Stats())
+    beginning = Reader(base, [start], Stats())
+    whole = Reader(base, prompts, Stats())
     stats = Stats()
     for _ in range(2):  # the beginning is not used up
-        parts = Reader(base, prompts, symbol, stats, beginning)
+        parts = Reader(base, prompts, stats, beginning)
         torch.testing.assert_close(parts.prompt, whole.prompt, atol=1e-4, rtol=1e-4)
         assert parts.prompt_mask.all() and parts.lengths == [23, 23]
         mark = parts.mark()

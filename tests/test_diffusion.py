@@ -10,7 +10,7 @@ from conftest import ORDER, WEATHER, make_pair, tool_of
 from lafunc import LaFuncConfig
 from lafunc.compiling_lafunc import compile_tool
 from lafunc.denoising_lafunc import Denoiser, embed
-from lafunc.diffusion_lafunc import KINDS, MASK, NULL, SCHEDULES, DiffusionHead
+from lafunc.diffusion_lafunc import KINDS, MASK, NULL, SCHEDULES, DiffusionHead, Sources
 from lafunc.filling_lafunc import Reader
 from lafunc.language_lafunc import accepts
 from lafunc.node_lafunc import Slot
@@ -22,7 +22,7 @@ from lafunc.scaffolding_lafunc import Scaffold
 # The head
 # --------------------------------------------------------------------------------------------------------------------
 
-H = 12
+H, V, COPY = 12, 40, 3
 
 
 @pytest.fixture(scope="module")
@@ -36,75 +36,104 @@ def head() -> DiffusionHead:
     return head.eval().requires_grad_(False)
 
 
-def inputs(lengths: list[int], prompts: list[int], seed: int = 0) -> dict[str, torch.Tensor]:
-    """Random rows, the same whatever they are padded to: blocks on the right, prompts on the left."""
+def inputs(lengths: list[int], prompts: list[int], seed: int = 0) -> dict:
+    """Random rows, the same whatever they are padded to: slots on the right, prompts on the left."""
     width, prompt = max(lengths), max(prompts)
+    index = torch.zeros(len(lengths), width, dtype=torch.long)
+    tokens = torch.full((len(lengths), prompt, COPY), -1)
     batch = {
         "previous": torch.zeros(len(lengths), width, H),
         "embeddings": torch.zeros(len(lengths), width, H),
-        "offsets": torch.zeros(len(lengths), width, dtype=torch.long),
-        "kinds": torch.zeros(len(lengths), width, dtype=torch.long),
+        **{name: index.clone() for name in ("offsets", "ahead", "heads", "kinds")},
         "level": torch.arange(1, len(lengths) + 1),
-        "mask": torch.zeros(len(lengths), width, dtype=torch.bool),
+        "mask": index.bool(),
         "memory": torch.zeros(len(lengths), prompt, H),
         "memory_mask": torch.zeros(len(lengths), prompt, dtype=torch.bool),
+        "sources": Sources(tokens, torch.zeros_like(tokens), torch.full((len(lengths), prompt), -1)),
+        "vectors": torch.randn(V, H, generator=torch.Generator().manual_seed(99)),
     }
     for row, (length, read) in enumerate(zip(lengths, prompts, strict=True)):
         chance = torch.Generator().manual_seed(seed + row)
         batch["previous"][row, :length] = torch.randn(length, H, generator=chance)
         batch["embeddings"][row, :length] = torch.randn(length, H, generator=chance)
-        batch["offsets"][row, :length] = torch.randint(0, 9, (length,), generator=chance)
-        batch["kinds"][row, :length] = torch.randint(0, len(KINDS) + 1, (length,), generator=chance)
+        for name, high in (("offsets", 9), ("ahead", COPY), ("heads", length), ("kinds", len(KINDS))):
+            batch[name][row, :length] = torch.randint(0, high, (length,), generator=chance)
         batch["mask"][row, :length] = True
         batch["memory"][row, prompt - read :] = torch.randn(read, H, generator=chance)
         batch["memory_mask"][row, prompt - read :] = True
+        words = torch.randint(0, V, (read + COPY,), generator=chance)
+        sources, at = batch["sources"], torch.arange(read)
+        sources.prompt[row, prompt - read :] = words[:read]
+        sources.tokens[row, prompt - read :] = words.unfold(0, COPY, 1)[:read]
+        sources.places[row, prompt - read :] = prompt - read + (at[:, None] + torch.arange(COPY)).clamp(max=read - 1)
     return batch
 
 
-def test_features_have_the_shape_of_hidden_states(head):
-    assert head(**inputs([5, 3], [4, 6])).shape == (2, 5, H)
+def said_by(head: DiffusionHead, batch: dict, row: int = 0) -> torch.Tensor:
+    """The log-probabilities of a row's positions, [S, V + 1]."""
+    lm_head = torch.nn.Linear(H, V, bias=False)
+    lm_head.weight.data = batch["vectors"]
+    length = int(batch["mask"][row].sum())
+    return head.log_probs(head(**batch), batch["sources"], row, torch.arange(length), lm_head)
 
 
-def test_logits_have_one_more_column_for_null(head):
-    features, lm_head = torch.randn(7, H), torch.nn.Linear(H, 30, bias=False)
-    logits = head.logits(features.bfloat16(), lm_head.bfloat16())
-    assert logits.shape == (7, 31) and logits.dtype == torch.float32
-    expected = features.bfloat16().float() @ head.symbols[1].bfloat16().float()
-    torch.testing.assert_close(logits[:, -1], expected, rtol=0.02, atol=0.1)
+def test_predictions_are_distributions_over_tokens_and_null(head):
+    batch = inputs([5, 3], [4, 6])
+    assert head(**batch).features.shape == (2, 5, H)
+    for row, length in enumerate((5, 3)):
+        found = said_by(head, batch, row)
+        assert found.shape == (length, V + 1) and found.dtype == torch.float32
+        torch.testing.assert_close(found.exp().sum(dim=-1), torch.ones(length), atol=1e-4, rtol=1e-4)
 
 
 def test_a_longer_neighbour_changes_nothing(head):
-    alone, together = head(**inputs([5], [4])), head(**inputs([5, 9], [4, 11]))
-    torch.testing.assert_close(together[:1, :5], alone, rtol=1e-4, atol=1e-4)
+    alone, together = inputs([5], [4]), inputs([5, 9], [4, 11])
+    torch.testing.assert_close(said_by(head, together), said_by(head, alone), rtol=1e-4, atol=1e-4)
 
 
 def test_what_stands_in_the_padding_changes_nothing(head):
     clean = inputs([5, 9], [4, 11])
-    dirty = {name: value.clone() for name, value in clean.items()}
-    dirty["previous"][0, 5:], dirty["embeddings"][0, 5:], dirty["memory"][0, :7] = 9.0, -9.0, 7.0
-    torch.testing.assert_close(head(**dirty)[0, :5], head(**clean)[0, :5], rtol=1e-4, atol=1e-4)
+    dirty = {name: value if name == "sources" else value.clone() for name, value in clean.items()}
+    dirty["previous"][0, 5:], dirty["embeddings"][0, 5:], dirty["memory"][0, :6] = 9.0, -9.0, 7.0
+    torch.testing.assert_close(said_by(head, dirty), said_by(head, clean), rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize("name", ["previous", "embeddings", "offsets", "kinds", "memory"])
+@pytest.mark.parametrize("name", ["previous", "embeddings", "offsets", "ahead", "kinds", "memory"])
 def test_every_position_sees_every_input(head, name):
     before = inputs([6], [4])
-    after = {key: value.clone() for key, value in before.items()}
-    after[name][0, 3] = (after[name][0, 3] + 1) % (9 if name in ("offsets", "kinds") else 1000)
-    changed = (head(**after) - head(**before)).abs().amax(dim=-1)[0]
+    after = {key: value if key == "sources" else value.clone() for key, value in before.items()}
+    after[name][0, 3] = (after[name][0, 3] + 1) % {"offsets": 9, "kinds": len(KINDS), "ahead": COPY}.get(name, 1000)
+    changed = (head(**after).features - head(**before).features).abs().amax(dim=-1)[0]
     assert (changed > 1e-6).all()
 
 
 def test_the_noise_level_is_seen(head):
     before = inputs([4], [3])
-    assert not torch.allclose(head(**{**before, "level": torch.tensor([4])}), head(**before))
+    assert not torch.allclose(said_by(head, {**before, "level": torch.tensor([4])}), said_by(head, before))
 
 
-def test_the_order_of_positions_is_seen(head):
-    before = inputs([4], [3])
-    flipped = {
-        key: value.flip(1) if value.dim() > 1 and "memory" not in key else value for key, value in before.items()
-    }
-    assert not torch.allclose(head(**flipped).flip(1), head(**before), atol=1e-4)
+def test_a_value_that_is_surely_copied_is_the_text_from_its_start_on(head):
+    """With the gates shut and one start certain, position j of a slot takes the j-th token from there."""
+    sure = copy.deepcopy(head)
+    sure.gate.weight.data.zero_()
+    sure.gate.bias.data = torch.tensor([-50.0, 50.0, -50.0, -50.0])
+    sure.start_query.weight.data.zero_()
+    sure.prior.data = torch.tensor([50.0])
+    batch = inputs([COPY], [6])
+    batch["ahead"][0], batch["heads"][0] = torch.arange(COPY), 0
+    words = batch["sources"].tokens[0]
+    start = 2
+    batch["previous"][0, 0] = 50 * batch["vectors"][words[start, 0]]  # the base is sure of the next token
+    likely = [at for at in range(6) if words[at, 0] == words[start, 0]]
+    assert likely == [start]
+    assert said_by(sure, batch).argmax(dim=-1).tolist() == words[start].tolist()
+
+
+def test_at_first_the_head_generates_what_the_base_would(pair):
+    """Without training, the token right after the base's state is the base's own; later ones are left open."""
+    head = copy.deepcopy(pair.model.head)
+    pair.model._init_weights(head)
+    assert head.trust.weight[0] == 1 and not head.trust.weight[1:].any()
 
 
 def test_mask_and_null_have_rows_of_their_own(pair):
@@ -123,15 +152,15 @@ PROMPT = [3, 4, 5, 6, 7]
 
 @torch.no_grad()
 def denoise(pair, tools, schedule="confidence", num_steps=2, like=None, traces=None, **config) -> Denoiser:
-    """Fill one call of each tool, one row per list of tools. `like(logits)` rewrites the head's logits."""
+    """Fill one call of each tool, one row per list of tools. `like(log_probs)` rewrites what the head says."""
     model = copy.deepcopy(pair.model)
     vars(model.config).update(config)
     if like is not None:
-        logits = model.head.logits
-        model.head.logits = lambda *args: like(logits(*args))
+        said = model.head.log_probs
+        model.head.log_probs = lambda *args: like(said(*args)).log_softmax(dim=-1)
     vocabulary = pair.processor.vocabulary
     scaffolds = [Scaffold([compile_tool(tool, vocabulary) for tool in row], vocabulary) for row in tools]
-    reader = Reader(model.base, [PROMPT] * len(tools), model.head.symbols[0], Stats())
+    reader = Reader(model.base, [PROMPT] * len(tools), Stats())
     denoiser = Denoiser(model.head, reader, scaffolds, model.config, schedule, num_steps, traces)
     mark = reader.mark()
     denoiser.fill()
@@ -226,52 +255,35 @@ def test_optional_arguments_are_absent_when_null_is_likely_and_present_when_not(
 
 @pytest.fixture(scope="module")
 def crafted():
-    """A head that adds nothing to the base's states; `<NULL>` is crafted by the tests through `symbols`."""
+    """A head whose `<NULL>` gate is made by the tests."""
     pair = make_pair("llama", max_calls=1)
-    pair.model.head.out.weight.data.zero_()
+    pair.model.head.gate.weight.data.zero_()
     return pair
 
 
-def with_null_logit(crafted, sign: float):
-    """The head's `<NULL>` logit is large, of this sign, wherever the base reads the first slot position."""
+def with_null(crafted, bias: float):
+    """`<NULL>` is likely (positive) or not wherever nothing is known."""
     pair = copy.deepcopy(crafted)
-    head, logits = pair.model.head, pair.model.head.logits
-
-    def tilted(features, lm_head):
-        found = logits(features, lm_head)
-        null = features @ torch.sign(features).mean(0)  # positive for every row that resembles the mean
-        found[:, -1] = sign * null.abs() * 1e3
-        return found
-
-    head.logits = tilted
+    pair.model.head.gate.bias.data = torch.tensor([0.0, 0.0, 0.0, bias])
     return pair
 
 
 def test_a_required_value_that_is_likely_null_is_needed(crafted):
-    output = with_null_logit(crafted, 1).call("Weather?", [WEATHER], filler="diffusion")
+    output = with_null(crafted, 50).call("Weather?", [WEATHER], filler="diffusion")
     assert output.tool_calls == []
     assert [(need.name, need.path) for need in output.needs] == [("get_weather", "$.location")]
     assert output.to_message()["content"] == output.needs[0].question == "What is the location? (City name)"
 
 
 def test_a_required_value_that_is_unlikely_null_is_given(crafted):
-    output = with_null_logit(crafted, -1).call("Weather?", [WEATHER], filler="diffusion")
+    output = with_null(crafted, -50).call("Weather?", [WEATHER], filler="diffusion")
     assert output.needs == [] and set(output.tool_calls[0].arguments) == {"location", "unit", "days"}
-
-
-def test_null_competes_through_its_row_of_symbols(crafted):
-    pair = copy.deepcopy(crafted)
-    lm_head = pair.model.base.get_output_embeddings()
-    pair.model.head.symbols.data[1] = lm_head.weight[42]
-    features = torch.randn(5, pair.model.head.symbols.shape[1])
-    with torch.no_grad():
-        logits = pair.model.head.logits(features, lm_head)
-    torch.testing.assert_close(logits[:, -1], logits[:, 42])
 
 
 def test_a_value_at_the_longest_allowed_length_is_reported(pair, monkeypatch):
     a, limit = pair.processor.vocabulary.exactly(b"a")[0], pair.model.config.max_slot_tokens
-    monkeypatch.setattr(pair.model.head, "logits", lambda f, lm: favour(a)(torch.zeros(len(f), lm.out_features + 1)))
+    said = pair.model.head.log_probs
+    monkeypatch.setattr(pair.model.head, "log_probs", lambda *args: favour(a)(said(*args)).log_softmax(dim=-1))
     output = pair.call("Say a.", [tool_of({"type": "string"}, "a")], filler="diffusion", parallel_tool_calls=False)
     assert output.clipped == ["$[0].a"]
     assert 0 < len(output.tool_calls[0].arguments["a"]) < limit

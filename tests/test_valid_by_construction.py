@@ -195,9 +195,9 @@ def test_hostile_logits_give_valid_arguments(pair, monkeypatch, tool, hostile, f
     model = copy.deepcopy(pair.model)
     model.config.needs_threshold = 2.0
     model.config.max_calls = 1
-    head, base = model.head.logits, model.base.get_output_embeddings()
+    head, base = model.head.log_probs, model.base.get_output_embeddings()
     scores = base.forward
-    monkeypatch.setattr(model.head, "logits", lambda *args: HOSTILE[hostile](head(*args)))
+    monkeypatch.setattr(model.head, "log_probs", lambda *args: HOSTILE[hostile](head(*args)))
     monkeypatch.setattr(base, "forward", lambda hidden: HOSTILE[hostile](scores(hidden)))
     output = dataclasses.replace(pair, model=model).call(MESSAGES, [tool], filler=filler, num_steps=2)
     check(output, tool)

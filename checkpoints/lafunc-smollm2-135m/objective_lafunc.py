@@ -1,0 +1,1 @@
+../../objective_lafunc.py

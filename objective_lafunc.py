@@ -1,0 +1,258 @@
+"""What is trained: scaffolds with their true values, masked; and the loss's parts.
+
+loss = 1.0 · decision + 2.0 · diffusion + 0.5 · constraint
+
+decision     the router's choice: cross-entropy of the three modes, and of a call against none
+diffusion    cross-entropy of the masked positions, and of where copied values begin
+constraint   −log of the probability that the slot language allows, at the masked positions
+"""
+
+import math
+import random
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+
+from .denoising_lafunc import Canvas, embed, head_inputs, sources, standing
+from .diffusion_lafunc import MASK, NULL, DiffusionHead, Prediction, Sources
+from .filling_lafunc import Reader
+from .language_lafunc import Automaton
+from .output_lafunc import Stats
+from .request_lafunc import MODES
+from .scaffolding_lafunc import Capacity, Scaffold
+
+TAIL = 0.1  # weight of a `<NULL>` after a value's first: all of them say the same
+HALF = -math.log(2)  # a token of this log-probability has no equal
+REACH = 8  # positions of a slot whose allowed tokens are computed
+
+
+@dataclass
+class Target:
+    """A scaffold whose values are known: what a row in tool mode trains.
+
+    Attributes:
+        canvas: with the values in place.
+        tokens: the true token of each slot position, NULL where unused.
+        weights: of each position in the loss.
+        bodies: per slot (its first position among all, how much of it is known beforehand, the rest of its value).
+        allowed: per position the tokens that its language allows there; None: too many to matter.
+    """
+
+    canvas: Canvas
+    tokens: list[int]
+    weights: list[float]
+    bodies: list[tuple[int, int, list[int]]]
+    allowed: list[Tensor | None]
+
+
+def target(
+    scaffold: Scaffold, arguments: Sequence[Mapping[str, Any]], needs: Collection[tuple[int, str]] = ()
+) -> Target:
+    """The values that make these arguments, laid out in a block that has room for them.
+
+    Args:
+        needs: (call, argument) that nobody has given: required, and absent all the same.
+
+    Raises:
+        ValueError: an argument is not one that the schema allows.
+    """
+    values = scaffold.read(arguments, set(needs))
+    canvas = Canvas(scaffold, scaffold.block(scaffold.room_for(values, Capacity())), {})
+    found = Target(canvas, [], [], [], [])
+    for span in canvas.block.spans:
+        value = values.get(span.slot.path, [])
+        known = len(canvas.known(span))
+        if value:
+            found.bodies.append((len(found.tokens), known, value[known:]))
+        found.tokens += value + [NULL] * (span.budget - len(value))
+        used = min(len(value) + 1, span.budget)
+        found.weights += [1.0] * used + [TAIL] * (span.budget - used)
+        masks = [] if span.slot.kind == "string" else allowed_tokens(span.slot.language)
+        optional = span.slot.optional or span.slot.path in needs
+        for at in range(span.budget):
+            mask = masks[at] if at < len(masks) else None
+            if mask is not None and optional and at == 0:
+                mask = torch.cat([mask, torch.tensor([-1])])
+            found.allowed.append(mask)
+    return found
+
+
+_ALLOWED: WeakKeyDictionary[Automaton, list[Tensor]] = WeakKeyDictionary()
+
+
+def allowed_tokens(language: Automaton) -> list[Tensor]:
+    """For each of the first positions, the ids that some string of the language holds there; -1 for `<NULL>`."""
+    if language not in _ALLOWED:
+        states, ended, found = frozenset([language.start]), False, []
+        for _ in range(REACH):
+            ended = ended or any(language.accepting(state) for state in states)
+            groups = {group.members: group for state in states for group, _ in language.edges(state)}
+            ids = {id for group in groups.values() for id in group.ids}
+            if len(ids) > 4096 or len(states) > 64:
+                break
+            found.append(torch.tensor(sorted(ids) + ([-1] if ended else [])))
+            states = frozenset(to for state in states for _, to in language.edges(state))
+            if not states:
+                break
+        _ALLOWED[language] = found
+    return _ALLOWED[language]
+
+
+def corrupt(found: Target, level: int, levels: int) -> None:
+    """Mask each slot position with probability level / levels, at least one (Sahoo et al. 2024, linear schedule)."""
+    tokens = list(found.tokens)
+    masked = [at for at in range(len(tokens)) if random.random() < level / levels]
+    for at in masked or [random.randrange(len(tokens))]:
+        tokens[at] = MASK
+    for place, token in zip(found.canvas.positions, tokens, strict=True):
+        found.canvas.tokens[place] = token
+
+
+def diffusion_loss(
+    said: Prediction, sources: Sources, targets: Sequence[Target], lm_head: nn.Module
+) -> dict[str, tuple[Tensor, float]]:
+    """Sums over what is masked, each with its weight: `tokens`, `starts`, `constraint`, and how much is right."""
+    device = said.gates.device
+    rows, ats, golds, weights, allowed = [], [], [], [], []
+    for b, found in enumerate(targets):
+        for at, place in enumerate(found.canvas.positions):
+            if found.canvas.tokens[place] == MASK:
+                rows.append(b)
+                ats.append(at)
+                golds.append(found.tokens[at])
+                weights.append(found.weights[at])
+                allowed.append(found.allowed[at])
+    row, at = torch.tensor(rows, device=device), torch.tensor(ats, device=device)
+    gold, weight = torch.tensor(golds, device=device), torch.tensor(weights, device=device)
+    gates = said.gates[row, at]  # [N, 4]
+    limits = [n for n in range(len(rows)) if allowed[n] is not None and weights[n] == 1]
+    needed = sorted({*limits, *(n for n, token in enumerate(golds) if token != NULL)})
+    place_of = {n: m for m, n in enumerate(needed)}
+    logits = lm_head(said.features[row[needed], at[needed]]).float()  # [M', V]
+    total = logits.logsumexp(dim=-1)
+    real = (gold != NULL).nonzero()[:, 0]
+    own = torch.tensor([place_of[n] for n in real.tolist()], dtype=torch.long, device=device)
+    generated = logits[own, gold[real]] - total[own]
+    copied = _mass(said.copied[row[real], at[real]] == gold[real, None], said.weights[row[real], at[real]])
+    anywhere = _mass(sources.prompt[row[real]] == gold[real, None], said.anywhere[row[real], at[real]])
+    parts = torch.stack([generated, copied, anywhere], dim=-1) + gates[real, :3]  # [M, 3]
+    log_likelihood = gates[:, 3].index_put((real,), parts.logsumexp(dim=-1))
+    # A slot's value may stand in several places.
+    starts, count = said.starts.new_zeros(()), 0
+    begun = 0
+    for b, found in enumerate(targets):
+        for first, known, body in found.bodies:
+            if not body or found.canvas.tokens[found.canvas.positions[first + known]] != MASK:
+                continue
+            length = min(len(body), sources.tokens.shape[2])
+            fits = (sources.tokens[b, :, :length] == torch.tensor(body[:length], device=device)).all(dim=-1)  # [P]
+            if fits.any():
+                here = said.starts[b, first + known]
+                starts = starts - here[fits].logsumexp(0)
+                begun += int(fits[here.argmax()])
+                count += 1
+    constraint, limited = said.starts.new_zeros(()), 0
+    for n in limits:
+        ids = allowed[n].to(device)
+        ends, ids = bool((ids < 0).any()), ids[ids >= 0]
+        b, place, m = rows[n], ats[n], place_of[n]
+        mass = [gates[n, 0] + logits[m, ids].logsumexp(0) - total[m]] if len(ids) else []
+        copies = (1, said.copied[b, place], said.weights[b, place]), (2, sources.prompt[b], said.anywhere[b, place])
+        for gate, tokens, w in copies:
+            inside = torch.isin(tokens, ids)
+            if inside.any():
+                mass.append(gates[n, gate] + w[inside].logsumexp(0))
+        if ends:
+            mass.append(gates[n, 3])
+        constraint = constraint - torch.stack(mass).logsumexp(0).clamp(max=0)
+        limited += 1
+    best = torch.where(gold == NULL, gates[:, 3], log_likelihood) > HALF
+    return {
+        "tokens": (-(log_likelihood * weight).sum(), float(weight.sum())),
+        "starts": (starts, count),
+        "constraint": (constraint, limited),
+        "token_accuracy": ((best * weight).sum(), float(weight.sum())),
+        "start_accuracy": (starts.new_tensor(float(begun)), count),
+    }
+
+
+def _mass(inside: Tensor, log_weights: Tensor) -> Tensor:
+    """log Σ of the weights that are inside; very small, but not -inf, if none is."""
+    return torch.where(inside, log_weights, log_weights.new_tensor(-1e4)).logsumexp(dim=-1)
+
+
+def decision_loss(logits: Tensor, modes: Tensor) -> dict[str, tuple[Tensor, float]]:
+    """The router's part. logits: [B, 3]; modes: [B], indices into MODES, the last one being a call."""
+    scores = logits.float().log_softmax(dim=-1)
+    called = modes == len(MODES) - 1
+    call = torch.where(called, scores[:, -1], scores[:, :-1].logsumexp(dim=-1))
+    count = len(modes)
+    return {
+        "modes": (F.cross_entropy(scores, modes, reduction="sum"), count),
+        "call": (-call.sum(), count),
+        "mode_accuracy": ((scores.argmax(dim=-1) == modes).float().sum(), count),
+        "call_accuracy": ((call > HALF).float().sum(), count),
+    }
+
+
+def objective(
+    base: PreTrainedModel,
+    router: nn.Linear,
+    head: DiffusionHead,
+    prompts: Sequence[Sequence[int]],
+    modes: Tensor,
+    targets: Sequence[Target | None],
+    samples: int,
+) -> dict[str, tuple[Tensor, float]]:
+    """What a batch says of the heads: per name a sum and its weight, see [`decision_loss`] and [`diffusion_loss`].
+
+    The prompts are read without gradient. Noise is drawn from Python's `random`; every other sample is fully masked,
+    since inference starts there.
+
+    Args:
+        prompts, modes, targets: one per row; a row that is not in tool mode has no target.
+        samples: how often each target is masked.
+    """
+    rows = [b for b, found in enumerate(targets) if found is not None and found.tokens]
+    with torch.no_grad():
+        reader = Reader(base, prompts, Stats())
+    found = decision_loss(router(reader.prompt[:, -1].to(router.weight.dtype)), modes)
+    if not rows:
+        return found
+    known = [target for target in targets if target is not None and target.tokens]
+    with torch.no_grad():
+        if len(rows) < len(prompts):
+            reader.select(rows)
+        read = [target.canvas.skeleton() for target in known]
+        hidden = reader.read(read)
+        states = [torch.cat([reader.prompt[b, -1:], hidden[b, : len(ids)]]) for b, ids in enumerate(read)]
+        vocabulary = known[0].canvas.scaffold.vocabulary
+        inputs = head_inputs(
+            [target.canvas for target in known],
+            states,
+            reader.prompt,
+            reader.prompt_mask,
+            sources(reader, vocabulary),
+            base.get_output_embeddings().weight,
+        )
+    for sample in range(samples):
+        level = head.noise_levels if sample % 2 == 0 else random.randint(1, head.noise_levels)
+        for target in known:
+            corrupt(target, level, head.noise_levels)
+        said = head(
+            embeddings=embed(base, head, standing([target.canvas for target in known], reader.device)),
+            level=torch.full((len(known),), level, device=reader.device),
+            **inputs,
+        )
+        for name, (total, weight) in diffusion_loss(
+            said, inputs["sources"], known, base.get_output_embeddings()
+        ).items():
+            before = found.get(name, (0.0, 0.0))
+            found[name] = before[0] + total, before[1] + weight
+    return found

@@ -1,0 +1,455 @@
+"""What is trained, the three-part loss, and the trainer."""
+
+import json
+import math
+import random
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from conftest import ORDER, WEATHER, Pair, make_pair, tool_of
+
+from lafunc.base_lafunc import CheckpointError
+from lafunc.compiling_lafunc import compile_tool
+from lafunc.data.rows import make_row
+from lafunc.denoising_lafunc import COPY_LENGTH, copies_of
+from lafunc.diffusion_lafunc import MASK, NULL, Prediction, Sources
+from lafunc.objective_lafunc import TAIL, allowed_tokens, corrupt, decision_loss, diffusion_loss, target
+from lafunc.scaffolding_lafunc import Scaffold
+from lafunc.train_trl import (
+    Collator,
+    LaFuncTrainer,
+    LaFuncTrainingConfig,
+    TrainingError,
+    check_resume,
+    load_heads,
+    load_rows,
+    main,
+)
+
+WEATHER_TOOL = WEATHER["function"]
+RECIPES = sorted((Path(__file__).parent.parent / "recipes").glob("smol*.yaml"))
+
+
+def scaffold_of(pair: Pair, *tools) -> Scaffold:
+    vocabulary = pair.processor.vocabulary
+    return Scaffold([compile_tool(tool, vocabulary) for tool in tools], vocabulary)
+
+
+def rows_for(count: int = 12) -> list[dict]:
+    """Calls, a call with something missing, and chat."""
+    cities = ["Tokyo", "Paris", "Rome", "Oslo"]
+    found = []
+    for n in range(count):
+        city, words = cities[n % 4], f"What's the weather in {cities[n % 4]} for {n + 1} days?"
+        message = [{"role": "user", "content": words if n % 3 else "What's the weather?"}]
+        if n % 4 == 3:
+            found.append(make_row([{"role": "user", "content": f"Hello {n}"}], [WEATHER_TOOL], "test"))
+        elif n % 3:
+            found.append(
+                make_row(message, [WEATHER_TOOL], "test", [("get_weather", {"location": city, "days": n + 1})])
+            )
+        else:
+            found.append(make_row(message, [WEATHER_TOOL], "test", [("get_weather", {})], needs=[(0, "location")]))
+    return found
+
+
+@pytest.fixture
+def file(tmp_path) -> Path:
+    path = tmp_path / "rows.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows_for()), encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def fresh() -> Pair:
+    pair = make_pair("llama")
+    pair.model.config.base = "somewhere"  # the heads are saved alone
+    return pair
+
+
+def config_for(tmp_path: Path, **changed) -> LaFuncTrainingConfig:
+    return LaFuncTrainingConfig(
+        **{
+            "output_dir": str(tmp_path / "run"),
+            "per_device_train_batch_size": 4,
+            "max_steps": 4,
+            "warmup_steps": 1,
+            "learning_rate": 1e-2,
+            "logging_steps": 1,
+            "save_steps": 2,
+            "report_to": [],
+            "use_cpu": True,
+            "bf16": False,
+            "disable_tqdm": True,
+            "max_prompt_tokens": 2000,
+            **changed,
+        }
+    )
+
+
+# --------------------------------------------------------------------------------------------------------------------
+# What is trained
+# --------------------------------------------------------------------------------------------------------------------
+
+
+def test_a_target_holds_the_values_and_null_where_nothing_stands(pair):
+    vocabulary = pair.processor.vocabulary
+    found = target(scaffold_of(pair, WEATHER_TOOL), [{"location": "Tokyo", "days": 12}])
+    spans, texts, at = found.canvas.block.spans, {}, 0
+    for span in spans:
+        tokens = found.tokens[at : at + span.budget]
+        value = [token for token in tokens if token != NULL]
+        assert tokens == value + [NULL] * (span.budget - len(value))
+        assert found.weights[at : at + span.budget] == [1.0] * (len(value) + 1) + [TAIL] * (
+            span.budget - len(value) - 1
+        )
+        texts[span.slot.path[-1]] = vocabulary.decode(value)
+        at += span.budget
+    assert texts == {"location": ' "Tokyo', "unit": "", "days": " 12"}
+    assert at == len(found.tokens) == len(found.weights) == len(found.allowed)
+    assert [vocabulary.decode(body) for _, _, body in found.bodies] == ["Tokyo", "12"]
+
+
+def test_a_target_has_room_for_long_values(pair):
+    text = "word " * 60
+    found = target(scaffold_of(pair, tool_of({"type": "string"}, "a")), [{"a": text}])
+    value = [token for token in found.tokens if token != NULL]
+    assert pair.processor.vocabulary.decode(value) == ' "' + text
+
+
+def test_what_nobody_gave_is_absent_although_required(pair):
+    scaffold = scaffold_of(pair, WEATHER_TOOL)
+    assert set(target(scaffold, [{}], [(0, "location")]).tokens) == {NULL}
+    with pytest.raises(ValueError, match=r"\$\.location is missing"):
+        target(scaffold, [{}])
+
+
+def test_noise_masks_slots_only_and_all_of_them_at_the_last_level(pair):
+    found = target(scaffold_of(pair, WEATHER_TOOL, ORDER), [{"location": "Oslo"}, {"items": [{"name": "x"}]}])
+    fixed = [at for at, token in enumerate(found.canvas.block.tokens) if token >= 0]
+    random.seed(0)
+    shares = []
+    for level in (1, 2, 3, 4):
+        corrupt(found, level, 4)
+        assert [found.canvas.tokens[at] for at in fixed] == [found.canvas.block.tokens[at] for at in fixed]
+        places = found.canvas.positions
+        shares.append(sum(found.canvas.tokens[at] == MASK for at in places) / len(places))
+        for at, token in zip(places, found.tokens, strict=True):
+            assert found.canvas.tokens[at] in (MASK, token)
+    assert shares[-1] == 1.0 and shares == sorted(shares) and 0.05 < shares[0] < 0.5
+
+
+def test_something_is_always_masked(pair):
+    found = target(scaffold_of(pair, tool_of({"type": "boolean"}, "a")), [{"a": True}])
+    for seed in range(20):
+        random.seed(seed)
+        corrupt(found, 0, 4)
+        assert len(found.canvas.open) == 1
+
+
+def test_allowed_tokens_are_those_of_the_language(pair):
+    vocabulary = pair.processor.vocabulary
+    (slot,) = [span.slot for span in scaffold_of(pair, tool_of({"enum": ["ab", "b"]}, "a")).block().spans]
+    first = slot.language.forced
+    found = allowed_tokens(slot.language)
+    assert [tokens.tolist() for tokens in found[: len(first)]] == [[token] for token in first]
+    texts = {vocabulary.bytes[token] for token in found[len(first)].tolist()}
+    assert texts <= {b"a", b"ab", b"b"} and b"b" in texts
+
+
+def test_a_copy_begins_as_a_value_would(pair):
+    """After a quote a word has no leading space; the words after it keep theirs, and a message ends the copy."""
+    vocabulary = pair.processor.vocabulary
+    end = pair.processor.tokenizer.eos_token_id
+    prompt = list(vocabulary.encode("in Tokyo now")) + [end] + list(vocabulary.encode(" x"))
+    found = copies_of(prompt, vocabulary)
+    assert len(found) == len(prompt)
+    texts = [vocabulary.decode(ids) for ids, _ in found]
+    assert "Tokyo now" in texts
+    at = texts.index("Tokyo now")
+    assert list(vocabulary.encode("Tokyo")) == found[at][0][: len(vocabulary.encode("Tokyo"))]
+    assert texts[prompt.index(end)] == ""
+    for ids, places in found:
+        assert len(ids) == len(places) <= COPY_LENGTH and places == sorted(places)
+
+
+# --------------------------------------------------------------------------------------------------------------------
+# The loss
+# --------------------------------------------------------------------------------------------------------------------
+
+
+def test_decision_loss_is_the_one_computed_by_hand():
+    found = decision_loss(torch.tensor([[0.0, 0.0, 0.0], [0.0, 0.0, math.log(2)]]), torch.tensor([0, 2]))
+    total, weight = found["modes"]
+    assert weight == 2 and float(total) == pytest.approx(math.log(3) + math.log(2))
+    total, weight = found["call"]  # 2/3 that it is none, 1/2 that it is one
+    assert float(total) == pytest.approx(-math.log(2 / 3) + math.log(2))
+    assert float(found["call_accuracy"][0]) == 1.0
+
+
+def predicted(pair: Pair, found, gates: list[float]) -> tuple[Prediction, Sources, torch.nn.Linear]:
+    """The same for every position: gates, a prompt of two tokens that is copied from its first, even logits."""
+    count, vocabulary = len(found.tokens), 10_000
+    said = Prediction(
+        features=torch.zeros(1, count, 4),
+        gates=torch.tensor(gates).log().expand(1, count, 4),
+        starts=torch.tensor([0.75, 0.25]).log().expand(1, count, 2),
+        copied=torch.tensor([5, 6]).expand(1, count, 2),
+        weights=torch.tensor([0.75, 0.25]).log().expand(1, count, 2),
+        anywhere=torch.tensor([0.5, 0.5]).log().expand(1, count, 2),
+    )
+    sources = Sources(torch.tensor([[[5], [6]]]), torch.zeros(1, 2, 1, dtype=torch.long), torch.tensor([[5, 6]]))
+    lm_head = torch.nn.Linear(4, vocabulary, bias=False)
+    torch.nn.init.zeros_(lm_head.weight)
+    return said, sources, lm_head
+
+
+def test_diffusion_loss_is_the_one_computed_by_hand(pair):
+    found = target(scaffold_of(pair, tool_of({"type": "boolean"}, "a")), [{"a": True}])
+    value = [token for token in found.tokens if token != NULL]
+    corrupt(found, 4, 4)
+    said, sources, lm_head = predicted(pair, found, [0.5, 0.2, 0.2, 0.1])
+    parts = diffusion_loss(said, sources, [found], lm_head)
+    total, weight = parts["tokens"]
+    nulls = [w for token, w in zip(found.tokens, found.weights, strict=True) if token == NULL]
+    expected = -len(value) * math.log(0.5 / 10_000) - sum(nulls) * math.log(0.1)
+    assert weight == pytest.approx(sum(found.weights)) and float(total) == pytest.approx(expected, rel=1e-4)
+
+
+def test_a_copied_token_is_as_likely_as_its_sources(pair):
+    found = target(scaffold_of(pair, tool_of({"type": "boolean"}, "a")), [{"a": True}])
+    for canvas_at, at in zip(found.canvas.positions, range(len(found.tokens)), strict=True):
+        found.canvas.tokens[canvas_at] = MASK if at == 0 else found.tokens[at]
+    found.tokens[0] = 5
+    said, sources, lm_head = predicted(pair, found, [0.5, 0.2, 0.2, 0.1])
+    total, weight = diffusion_loss(said, sources, [found], lm_head)["tokens"]
+    assert weight == 1 and float(total) == pytest.approx(-math.log(0.5 / 10_000 + 0.2 * 0.75 + 0.2 * 0.5), rel=1e-4)
+
+
+def test_the_constraint_is_the_mass_outside_of_the_language(pair):
+    found = target(scaffold_of(pair, tool_of({"type": "boolean"}, "a")), [{"a": True}])
+    corrupt(found, 4, 4)
+    said, sources, lm_head = predicted(pair, found, [0.5, 0.2, 0.2, 0.1])
+    total, weight = diffusion_loss(said, sources, [found], lm_head)["constraint"]
+    expected = 0.0
+    for at, (allowed, counted) in enumerate(zip(found.allowed, found.weights, strict=True)):
+        if allowed is not None and counted == 1:
+            ids = [int(token) for token in allowed]
+            mass = 0.5 * sum(token >= 0 for token in ids) / 10_000 + 0.1 * (-1 in ids)
+            mass += 0.2 * (0.75 * (5 in ids) + 0.25 * (6 in ids)) + 0.2 * 0.5 * ((5 in ids) + (6 in ids))
+            expected -= math.log(mass)
+            assert at < weight
+    assert float(total) == pytest.approx(expected, rel=1e-3)
+
+
+def test_where_a_value_begins_is_trained_if_it_can_be_copied(pair):
+    found = target(scaffold_of(pair, tool_of({"type": "string"}, "a")), [{"a": "x"}])
+    corrupt(found, 4, 4)
+    (_, _, body), *_ = found.bodies
+    said, sources, lm_head = predicted(pair, found, [0.5, 0.2, 0.2, 0.1])
+    assert diffusion_loss(said, sources, [found], lm_head)["starts"][1] == 0
+    sources.tokens[0, 1, 0] = body[0]
+    total, weight = diffusion_loss(said, sources, [found], lm_head)["starts"]
+    assert len(body) == 1 and weight == 1 and float(total) == pytest.approx(-math.log(0.25))
+
+
+# --------------------------------------------------------------------------------------------------------------------
+# The trainer
+# --------------------------------------------------------------------------------------------------------------------
+
+
+def test_only_the_heads_move_and_all_of_them_do(fresh, file, tmp_path):
+    before = {name: weight.detach().clone() for name, weight in fresh.model.named_parameters()}
+    trainer = LaFuncTrainer(
+        fresh.model, config_for(tmp_path, save_strategy="no"), load_rows(str(file)), None, fresh.processor
+    )
+    trainer.train()
+    for name, weight in fresh.model.named_parameters():
+        moved = not torch.equal(weight, before[name])
+        assert moved != name.startswith("base."), name
+
+
+def test_every_part_of_the_loss_is_logged_and_they_add_up(fresh, file, tmp_path):
+    rows = load_rows(str(file))
+    trainer = LaFuncTrainer(fresh.model, config_for(tmp_path, save_strategy="no"), rows, rows, fresh.processor)
+    trainer.train()
+    found = trainer.evaluate()
+    names = (
+        "decision diffusion constraint modes call tokens starts token_accuracy start_accuracy mode_accuracy skipped"
+    )
+    for entry in [*(entry for entry in trainer.state.log_history if "loss" in entry)]:
+        assert set(names.split()) <= entry.keys()
+        total = entry["decision"] + 2 * entry["diffusion"] + 0.5 * entry["constraint"]
+        assert entry["loss"] == pytest.approx(total, rel=1e-3)
+    assert {f"eval_{name}" for name in names.split()} <= found.keys()
+
+
+def test_the_loss_falls(fresh, file, tmp_path):
+    config = config_for(tmp_path, max_steps=30, save_strategy="no", lr_scheduler_type="constant")
+    trainer = LaFuncTrainer(fresh.model, config, load_rows(str(file)), None, fresh.processor)
+    trainer.train()
+    losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
+    assert sum(losses[-5:]) < 0.7 * sum(losses[:5])
+
+
+def test_a_run_that_was_stopped_goes_on_with_the_same_losses(file, tmp_path):
+    def run(folder: str, resume: bool) -> list[float]:
+        pair = make_pair("llama")
+        pair.model.config.base = "somewhere"
+        config = config_for(tmp_path, output_dir=str(tmp_path / folder))
+        trainer = LaFuncTrainer(pair.model, config, load_rows(str(file)), None, pair.processor)
+        trainer.train(resume_from_checkpoint=str(tmp_path / folder / "checkpoint-2") if resume else None)
+        return [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
+
+    whole = run("a", False)
+    shutil.copytree(tmp_path / "a" / "checkpoint-2", tmp_path / "b" / "checkpoint-2")
+    assert run("b", True) == pytest.approx(whole, rel=1e-5)
+
+
+def test_a_saved_model_is_complete_and_answers_alike(fresh, file, tmp_path):
+    from lafunc import LaFuncModel, LaFuncProcessor
+
+    config = config_for(tmp_path, max_steps=2)
+    fresh.model.config.base = None
+    trainer = LaFuncTrainer(fresh.model, config, load_rows(str(file)), None, fresh.processor)
+    trainer.train = None  # what is saved is what there is
+    fresh.model.save_pretrained(tmp_path / "out", include_base=True)
+    fresh.processor.save_pretrained(tmp_path / "out")
+    model, processor = LaFuncModel.from_pretrained(tmp_path / "out"), LaFuncProcessor.from_pretrained(tmp_path / "out")
+    told = {"mode": "tool", "filler": "diffusion", "processor": processor}
+    model.config.needs_threshold = fresh.model.config.needs_threshold = 2.0
+    messages = [{"role": "user", "content": "Weather in Oslo?"}]
+    there = model.generate_tool_call(messages, [WEATHER_TOOL], **told)
+    here = fresh.model.generate_tool_call(messages, [WEATHER_TOOL], **{**told, "processor": fresh.processor})
+    assert [call.arguments for call in there.tool_calls] == [call.arguments for call in here.tool_calls]
+
+
+def test_the_bases_special_tokens_stay_as_they_were(fresh, file, tmp_path):
+    """transformers' trainer would give the base's config the tokenizer's."""
+    text = fresh.model.config.get_text_config()
+    text.eos_token_id = 2
+    assert fresh.processor.tokenizer.eos_token_id != 2
+    config = config_for(tmp_path, max_steps=1, save_strategy="no")
+    LaFuncTrainer(fresh.model, config, load_rows(str(file)), None, fresh.processor).train()
+    assert text.eos_token_id == 2
+
+
+def test_rows_that_cannot_be_used_are_counted_by_reason(pair):
+    good, *_ = rows_for()
+    collator = Collator(pair.processor, max_prompt_tokens=2000, max_block_tokens=512)
+    refused = {**good, "tools": [{"name": "get_weather", "parameters": {"$ref": "#/no"}}]}
+    misfit = json.loads(json.dumps(good).replace('"needs": [[0, "location"]]', '"needs": []'))
+    batch = collator([good, refused, misfit, {**good, "messages": []}])
+    assert len(batch["prompts"]) == len(batch["targets"]) == 1
+    assert (
+        dict(collator.skipped)
+        == {
+            "SchemaError: the tools or messages are refused": 1,
+            "its arguments do not fit": 1,
+            "RequestError: the tools or messages are refused": 1,
+        }
+        or sum(collator.skipped.values()) == 3
+    )
+    collator.max_prompt_tokens = 10
+    assert collator([good])["prompts"] == [] and collator.skipped["the prompt is too long"] == 1
+
+
+def test_a_batch_without_a_usable_row_moves_nothing(fresh, file, tmp_path):
+    config = config_for(tmp_path, max_prompt_tokens=3, max_steps=1, save_strategy="no", weight_decay=0.0)
+    before = {name: weight.detach().clone() for name, weight in fresh.model.named_parameters()}
+    LaFuncTrainer(fresh.model, config, load_rows(str(file)), None, fresh.processor).train()
+    assert all(torch.equal(weight, before[name]) for name, weight in fresh.model.named_parameters())
+
+
+# --------------------------------------------------------------------------------------------------------------------
+# Bad input
+# --------------------------------------------------------------------------------------------------------------------
+
+
+def test_a_loss_that_is_no_number_stops_the_run_and_saves_the_batch(fresh, file, tmp_path):
+    trainer = LaFuncTrainer(fresh.model, config_for(tmp_path), load_rows(str(file)), None, fresh.processor)
+    fresh.model.router.weight.data.fill_(math.nan)
+    with pytest.raises(TrainingError, match="the loss is nan at step 0.*lower learning_rate"):
+        trainer.train()
+    (saved,) = (tmp_path / "run").glob("batch-at-step-*.json")
+    assert json.loads(saved.read_text())[0]["messages"]
+
+
+def test_a_checkpoint_that_cannot_be_written_leaves_the_one_before(fresh, file, tmp_path, monkeypatch):
+    trainer = LaFuncTrainer(fresh.model, config_for(tmp_path), load_rows(str(file)), None, fresh.processor)
+    save = trainer.save_model
+
+    def full(folder=None, **kwargs):
+        save(folder, **kwargs)
+        if str(folder).endswith("-4"):
+            raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(trainer, "save_model", full)
+    with pytest.raises(TrainingError, match="checkpoint-4 could not be written.*the checkpoint before it is whole"):
+        trainer.train()
+    assert [path.name for path in (tmp_path / "run").glob("checkpoint-*")] == ["checkpoint-2"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (None, r"rows\.jsonl' is not there; `lafunc data build`"),
+        ("", "holds no rows|does not hold rows"),
+        ("not json\n", "does not hold rows of the form"),
+        ('{"text": "hello"}\n', "does not hold rows of the form"),
+    ],
+)
+def test_files_that_hold_no_rows(tmp_path, text, message):
+    path = tmp_path / "rows.jsonl"
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(TrainingError, match=message):
+        load_rows(str(path))
+
+
+def test_resuming_with_other_heads_is_refused(fresh, tmp_path):
+    fresh.model.save_pretrained(tmp_path)
+    check_resume(fresh.model, tmp_path)
+    fresh.model.config.head_layers += 1
+    with pytest.raises(TrainingError, match="was made with head_layers 2, and this run has 3"):
+        check_resume(fresh.model, tmp_path)
+    fresh.model.config.head_layers -= 1
+    fresh.model.config.base = "elsewhere"
+    with pytest.raises(TrainingError, match="was made with base 'somewhere', and this run has 'elsewhere'"):
+        check_resume(fresh.model, tmp_path)
+
+
+@pytest.mark.parametrize("named", [{}, {"base": "a", "checkpoint": "b"}])
+def test_either_a_base_or_a_checkpoint(tmp_path, named):
+    with pytest.raises(TrainingError, match="either a base, for new heads, or a checkpoint"):
+        load_heads(config_for(tmp_path, **named))
+
+
+def test_the_command_says_what_is_wrong(tmp_path, file, capsys):
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text(
+        f"base: {tmp_path}/no\ntrain_file: {file}\noutput_dir: {tmp_path}/run\nuse_cpu: true\nbf16: false\n"
+    )
+    assert main(["--config", str(recipe)]) == 2
+    assert "error: " in capsys.readouterr().out
+    with pytest.raises(CheckpointError):
+        load_heads(config_for(tmp_path, base=str(tmp_path / "no")))
+
+
+@pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: path.stem)
+def test_recipes_are_configurations(recipe):
+    """Every key is one of the configuration's, and the 3B recipe has the defaults."""
+    found = yaml.safe_load(recipe.read_text())
+    assert found.keys() <= LaFuncTrainingConfig.__dataclass_fields__.keys()
+    if recipe.stem == "smollm3-3b":
+        defaults = LaFuncTrainingConfig(output_dir="x", use_cpu=True, bf16=False)
+        assert (defaults.per_device_train_batch_size, defaults.learning_rate, defaults.warmup_steps) == (
+            48,
+            1e-4,
+            2500,
+        )
+        assert (defaults.decision_weight, defaults.diffusion_weight, defaults.constraint_weight) == (1.0, 2.0, 0.5)
+        assert (defaults.weight_decay, defaults.max_grad_norm, defaults.num_train_epochs) == (0.01, 1.0, 3)

@@ -1,0 +1,372 @@
+"""Train the router and the diffusion head over a frozen base, with TRL.
+
+```
+python train_trl.py --config recipes/smollm2-135m-cpu.yaml
+accelerate launch --num_processes 8 train_trl.py --config recipes/smollm3-3b.yaml
+```
+
+    loss = 1.0 · decision + 2.0 · diffusion + 0.5 · constraint
+
+Only the heads move. A prompt is read once, without gradient; the backward pass goes through the head alone. Rows have
+the form of `data/rows.py`; those that cannot be used are skipped, counted and reported.
+"""
+
+import json
+import random
+import shutil
+import time
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from datasets import Dataset, Features, Json, Value, load_dataset
+from transformers import TrainerCallback
+from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
+from trl import SFTConfig, SFTTrainer, TrlParser
+
+from lafunc import LaFuncModel, LaFuncProcessor, SchemaError
+from lafunc.base_lafunc import CheckpointError
+from lafunc.data.rows import calls_of, prompt_of
+from lafunc.objective_lafunc import Target, target
+from lafunc.processing_lafunc import RequestError
+from lafunc.request_lafunc import MODES
+from lafunc.scaffolding_lafunc import Scaffold
+
+# As memory-mapped text: rows of one set have tools and arguments of all shapes.
+COLUMNS = Features(
+    {"messages": Json(), "tools": Json(), "mode": Value("string"), "source": Value("string"), "needs": Json()}
+)
+PARTS = {
+    "decision": ("modes", "call"),
+    "diffusion": ("tokens", "starts"),
+    "constraint": ("constraint",),
+}
+
+
+SPECIAL = ("bos_token_id", "eos_token_id", "pad_token_id")
+
+
+class TrainingError(RuntimeError):
+    """A run that cannot go on: why, what was saved, and what to do."""
+
+
+@dataclass
+class LaFuncTrainingConfig(SFTConfig):
+    """What [`LaFuncTrainer`] is told beside TRL's own arguments; the defaults are those of the SmolLM3-3B recipe.
+
+    Args:
+        base: what the heads are made for, see [`LaFuncModel.from_base`]; not with `checkpoint`.
+        checkpoint: heads to go on from.
+        train_file, eval_file: rows, JSON lines, see `data/rows.py`.
+        head: fields of [`LaFuncConfig`] for new heads, such as `head_hidden_size`.
+        decision_weight, diffusion_weight, constraint_weight: of the three parts of the loss.
+        noise_samples: how often each scaffold is masked anew once its prompt has been read.
+        max_prompt_tokens, max_block_tokens: rows with a longer prompt, or more slot positions, are skipped.
+    """
+
+    base: str | None = None
+    checkpoint: str | None = None
+    train_file: str | None = None
+    eval_file: str | None = None
+    head: dict[str, Any] = field(default_factory=dict)
+    decision_weight: float = 1.0
+    diffusion_weight: float = 2.0
+    constraint_weight: float = 0.5
+    noise_samples: int = 2
+    max_prompt_tokens: int = 1024
+    max_block_tokens: int = 512
+
+    per_device_train_batch_size: int = 48
+    learning_rate: float = 1e-4
+    lr_scheduler_type: str = "cosine"
+    warmup_steps: float = 2500
+    num_train_epochs: float = 3.0
+    weight_decay: float = 0.01
+    max_grad_norm: float = 1.0
+    gradient_checkpointing: bool = False  # the base runs without gradient, and the head is small
+    train_sampling_strategy: str = "group_by_length"
+    remove_unused_columns: bool = False
+    dataset_kwargs: dict[str, Any] = field(default_factory=lambda: {"skip_prepare_dataset": True})
+
+    def __post_init__(self) -> None:
+        self.ddp_find_unused_parameters = True  # a batch without calls leaves the diffusion head alone
+        super().__post_init__()
+
+
+class Collator:
+    """Rows to batches of prompts, modes and targets.
+
+    Attributes:
+        skipped: how many rows could not be used, by reason.
+    """
+
+    def __init__(self, processor: LaFuncProcessor, max_prompt_tokens: int, max_block_tokens: int):
+        self.processor = processor
+        self.max_prompt_tokens, self.max_block_tokens = max_prompt_tokens, max_block_tokens
+        self.skipped: Counter[str] = Counter()
+
+    def __call__(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        prompts: list[list[int]] = []
+        modes, targets, used = [], [], []
+        for row in rows:
+            try:
+                prompt, found = self.read(row)
+            except (ValueError, LookupError, TypeError) as error:
+                self.skipped[_reason(error)] += 1
+                continue
+            prompts.append(prompt)
+            modes.append(MODES.index(row["mode"]))
+            targets.append(found)
+            used.append(row)
+        return {"prompts": prompts, "modes": torch.tensor(modes), "targets": targets, "rows": used}
+
+    def read(self, row: Mapping[str, Any]) -> tuple[list[int], Target | None]:
+        """A row's prompt and, in tool mode, its target.
+
+        Raises:
+            ValueError: the row cannot be used; RequestError and SchemaError among them.
+        """
+        prompt = self.processor.prompt(prompt_of(row), row["tools"])
+        if len(prompt) > self.max_prompt_tokens:
+            raise ValueError("the prompt is too long")
+        if row["mode"] != "tool":
+            return prompt, None
+        tools = {tool.name: tool for tool in self.processor.compile_tools(row["tools"])}
+        calls = calls_of(row)
+        scaffold = Scaffold([tools[name] for name, _ in calls], self.processor.vocabulary)
+        found = target(scaffold, [arguments for _, arguments in calls], {tuple(need) for need in row["needs"]})
+        if len(found.tokens) > self.max_block_tokens:
+            raise ValueError("the scaffold is too large")
+        return prompt, found
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, (RequestError, SchemaError)):
+        return f"{type(error).__name__}: the tools or messages are refused"
+    return (
+        str(error) if isinstance(error, ValueError) and str(error).startswith("the ") else "its arguments do not fit"
+    )
+
+
+class LaFuncTrainer(SFTTrainer):
+    """TRL's trainer with the three-part loss. Every part, its own parts and the accuracies are logged."""
+
+    def __init__(
+        self,
+        model: LaFuncModel,
+        args: LaFuncTrainingConfig,
+        train_dataset: Dataset,
+        eval_dataset: Dataset | None = None,
+        processing_class: LaFuncProcessor | None = None,
+        **kwargs,
+    ):
+        model.head.float()  # the optimizer's steps are too small for bfloat16
+        model.router.float()
+        collator = Collator(processing_class, args.max_prompt_tokens, args.max_block_tokens)
+        super().__init__(
+            model=model,
+            args=args,
+            train_dataset=train_dataset,
+            eval_dataset=eval_dataset,
+            processing_class=processing_class,
+            data_collator=collator,
+            **kwargs,
+        )
+        self.model_accepts_loss_kwargs = False  # each batch's loss is a mean
+        self.add_callback(_Announcement(self))
+
+    def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
+        args = self.args
+        mode = "train" if self.model.training else "eval"
+        zero = sum(parameter.sum() * 0.0 for parameter in self.model.parameters() if parameter.requires_grad)
+        if not inputs["prompts"]:
+            return (zero, {}) if return_outputs else zero
+        found = model(
+            prompts=inputs["prompts"],
+            modes=inputs["modes"],
+            targets=inputs["targets"],
+            samples=args.noise_samples,
+        )
+        means = {name: total / weight for name, (total, weight) in found.items() if weight}
+        loss = zero
+        for part, names in PARTS.items():
+            parts = [means[name] for name in names if name in means]
+            if parts:
+                value = sum(parts) / len(parts)
+                self._metrics[mode][part].append(float(value))
+                loss = loss + getattr(args, f"{part}_weight") * value
+        for name, value in means.items():
+            if name not in PARTS:
+                self._metrics[mode][name].append(float(value))
+        self._metrics[mode]["skipped"].append(float(sum(self.data_collator.skipped.values())))
+        if not torch.isfinite(loss):
+            raise TrainingError(
+                f"the loss is {float(loss)} at step {self.state.global_step}; its rows are in "
+                f"{self._save_batch(inputs)}. Look at them, lower learning_rate, and resume from the last checkpoint"
+            )
+        return (loss, {}) if return_outputs else loss
+
+    def prediction_step(self, model, inputs, prediction_loss_only, ignore_keys=None):
+        with torch.no_grad():
+            return self.compute_loss(model, self._prepare_inputs(inputs)).detach(), None, None
+
+    def _save_batch(self, inputs: Mapping[str, Any]) -> Path:
+        path = Path(self.args.output_dir) / f"batch-at-step-{self.state.global_step}.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(inputs["rows"], ensure_ascii=False, indent=1), encoding="utf-8")
+        return path
+
+    def _save_checkpoint(self, model, trial):
+        """A checkpoint that cannot be written is taken away, so that the one before stays the last."""
+        folder = Path(self.args.output_dir) / f"{PREFIX_CHECKPOINT_DIR}-{self.state.global_step}"
+        try:
+            super()._save_checkpoint(model, trial)
+        except CheckpointError:
+            raise
+        except (OSError, RuntimeError) as error:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise TrainingError(
+                f"{folder} could not be written ({error}); the checkpoint before it is whole. Make room and resume"
+            ) from error
+
+    def create_model_card(self, *args, **kwargs) -> None:
+        """The card of the model is made by `model_card/`, from result files."""
+
+
+class _Announcement(TrainerCallback):
+    """Says what a run will do before it does it, and what was skipped after."""
+
+    def __init__(self, trainer: LaFuncTrainer):
+        self.trainer = trainer
+        self.special = {name: getattr(trainer.model.config.get_text_config(), name) for name in SPECIAL}
+
+    def on_train_begin(self, args, state, control, **kwargs):
+        for name, token in self.special.items():  # transformers has set the tokenizer's, which need not be the base's
+            setattr(self.trainer.model.config.get_text_config(), name, token)
+        if not state.is_world_process_zero:
+            return
+        trainer, model = self.trainer, self.trainer.model
+        moving = sum(p.numel() for p in model.parameters() if p.requires_grad)
+        modes = Counter(trainer.train_dataset["mode"])
+        steps = state.max_steps - state.global_step
+        print(f"base      {model.config.base or 'in the checkpoint'}, frozen")
+        print(f"trained   {moving:,} parameters: router and diffusion head")
+        print(f"rows      {len(trainer.train_dataset):,}: {', '.join(f'{n:,} {m}' for m, n in modes.most_common())}")
+        print(f"steps     {steps:,} of {state.max_steps:,} left, about {_duration(steps * self._seconds_a_step())}")
+
+    def _seconds_a_step(self) -> float:
+        """Measured on a few batches, without moving anything."""
+        trainer, state = self.trainer, torch.get_rng_state()
+        chance = random.getstate()
+        size = trainer.args.per_device_train_batch_size
+        batches = [trainer.train_dataset[at : at + size] for at in (0, len(trainer.train_dataset) // 2)]
+        start = time.perf_counter()
+        for columns in batches:
+            rows = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+            loss = trainer.compute_loss(trainer.model, trainer._prepare_inputs(trainer.data_collator(rows)))
+            loss.backward()
+        seconds = (time.perf_counter() - start) / len(batches)
+        trainer.model.zero_grad()
+        trainer._metrics["train"].clear()
+        trainer.data_collator.skipped.clear()
+        torch.set_rng_state(state)
+        random.setstate(chance)
+        return seconds * trainer.args.gradient_accumulation_steps
+
+    def on_train_end(self, args, state, control, **kwargs):
+        if state.is_world_process_zero:
+            for reason, count in self.trainer.data_collator.skipped.most_common():
+                print(f"skipped   {count:,} rows: {reason}")
+
+
+def _duration(seconds: float) -> str:
+    minutes = round(seconds / 60)
+    return f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{max(minutes, 1)} min"
+
+
+def load_rows(path: str | None) -> Dataset:
+    """Rows of a file, memory-mapped.
+
+    Raises:
+        TrainingError: the file is missing, empty, or not of the form of `data/rows.py`.
+    """
+    if path is None or not Path(path).is_file():
+        raise TrainingError(
+            f"train_file {path!r} is not there; `lafunc data build` or `lafunc data synthesize` makes one"
+        )
+    try:
+        rows = load_dataset("json", data_files=path, features=COLUMNS, split="train")
+    except Exception as error:
+        raise TrainingError(f"{path} does not hold rows of the form of data/rows.py: {error}") from error
+    if not len(rows):
+        raise TrainingError(f"{path} holds no rows")
+    # Batches of prompts of one length waste no padding.
+    return rows.map(lambda row: {"length": len(json.dumps(row["messages"])) + len(json.dumps(row["tools"]))})
+
+
+def load_heads(config: LaFuncTrainingConfig) -> tuple[LaFuncModel, LaFuncProcessor]:
+    """New heads over a base, or those of a checkpoint.
+
+    Raises:
+        TrainingError: both or neither are named.
+    """
+    if (config.base is None) == (config.checkpoint is None):
+        raise TrainingError("name either a base, for new heads, or a checkpoint, to go on from")
+    dtype = torch.bfloat16
+    if config.checkpoint:
+        model = LaFuncModel.from_pretrained(config.checkpoint, dtype=dtype)
+        return model, LaFuncProcessor.from_pretrained(config.checkpoint)
+    model = LaFuncModel.from_base(config.base, dtype=dtype, **config.head)
+    return model, LaFuncProcessor.from_base(config.base)
+
+
+def check_resume(model: LaFuncModel, folder: str | Path) -> None:
+    """Raises TrainingError if the checkpoint was made with another base or other heads."""
+    before = json.loads((Path(folder) / "config.json").read_text(encoding="utf-8"))
+    now = model.config.to_dict()
+    for name in ("base", "head_hidden_size", "head_layers", "head_attention_heads", "noise_levels", "max_slot_tokens"):
+        if before.get(name) != now.get(name):
+            raise TrainingError(
+                f"{folder} was made with {name} {before.get(name)!r}, and this run has {now.get(name)!r}; resume with "
+                "the recipe that made it, or choose another output_dir"
+            )
+
+
+def train(config: LaFuncTrainingConfig) -> LaFuncTrainer:
+    """Train as the recipe says; `resume_from_checkpoint: auto` goes on from the last one in `output_dir`."""
+    rows = load_rows(config.train_file)
+    held_out = load_rows(config.eval_file) if config.eval_file else None
+    model, processor = load_heads(config)
+    trainer = LaFuncTrainer(model, config, rows, held_out, processor)
+    resume = config.resume_from_checkpoint
+    if resume in (True, "true", "True", "auto"):
+        folders = sorted(
+            Path(config.output_dir).glob(f"{PREFIX_CHECKPOINT_DIR}-*"), key=lambda path: int(path.name.split("-")[-1])
+        )
+        resume = str(folders[-1]) if folders else None
+    if resume:
+        check_resume(model, resume)
+    trainer.train(resume_from_checkpoint=resume)
+    model.config.trained = ["router", "diffusion"]
+    model.head.to(model.base.dtype)
+    model.router.to(model.base.dtype)
+    trainer.save_model()
+    trainer.save_state()
+    return trainer
+
+
+def main(arguments: Iterable[str] | None = None) -> int:
+    (config,) = TrlParser((LaFuncTrainingConfig,)).parse_args_and_config(list(arguments) if arguments else None)
+    try:
+        train(config)
+    except (TrainingError, CheckpointError) as error:
+        print(f"error: {error}")
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
