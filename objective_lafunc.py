@@ -11,7 +11,7 @@ import math
 import random
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 from weakref import WeakKeyDictionary
 
 import torch
@@ -120,14 +120,15 @@ def diffusion_loss(
     """Sums over what is masked, each with its weight: `tokens`, `starts`, `constraint`, and how much is right."""
     device = said.gates.device
     rows, ats, golds, weights, allowed = [], [], [], [], []
+    masked = [[found.canvas.tokens[place] == MASK for place in found.canvas.positions] for found in targets]
     for b, found in enumerate(targets):
-        for at, place in enumerate(found.canvas.positions):
-            if found.canvas.tokens[place] == MASK:
+        for position in range(len(found.tokens)):
+            if masked[b][position]:
                 rows.append(b)
-                ats.append(at)
-                golds.append(found.tokens[at])
-                weights.append(found.weights[at])
-                allowed.append(found.allowed[at])
+                ats.append(position)
+                golds.append(found.tokens[position])
+                weights.append(found.weights[position])
+                allowed.append(found.allowed[position])
     row, at = torch.tensor(rows, device=device), torch.tensor(ats, device=device)
     gold, weight = torch.tensor(golds, device=device), torch.tensor(weights, device=device)
     gates = said.gates[row, at]  # [N, 4]
@@ -144,11 +145,10 @@ def diffusion_loss(
     parts = torch.stack([generated, copied, anywhere], dim=-1) + gates[real, :3]  # [M, 3]
     log_likelihood = gates[:, 3].index_put((real,), parts.logsumexp(dim=-1))
     # A slot's value may stand in several places.
-    starts, count = said.starts.new_zeros(()), 0
-    begun = 0
+    starts, begun, count = said.starts.new_zeros(()), 0, 0
     for b, found in enumerate(targets):
         for first, known, body in found.bodies:
-            if not body or found.canvas.tokens[found.canvas.positions[first + known]] != MASK:
+            if not body or not masked[b][first + known]:
                 continue
             length = min(len(body), sources.tokens.shape[2])
             fits = (sources.tokens[b, :, :length] == torch.tensor(body[:length], device=device)).all(dim=-1)  # [P]
@@ -159,7 +159,7 @@ def diffusion_loss(
                 count += 1
     constraint, limited = said.starts.new_zeros(()), 0
     for n in limits:
-        ids = allowed[n].to(device)
+        ids = cast(Tensor, allowed[n]).to(device)
         ends, ids = bool((ids < 0).any()), ids[ids >= 0]
         b, place, m = rows[n], ats[n], place_of[n]
         mass = [gates[n, 0] + logits[m, ids].logsumexp(0) - total[m]] if len(ids) else []

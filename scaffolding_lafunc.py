@@ -232,20 +232,18 @@ class Scaffold:
         return values
 
     def _read(self, node: Node, given: Any, values: dict[Path, list[int]], without: Collection[Path]) -> None:
-        kind = {"{": Mapping, "[": list}.get(node.bracket)
-        if kind is None:
+        slot: Slot | None
+        if node.bracket == "":
             slot = node
-        elif isinstance(given, kind):
+        elif isinstance(given, Mapping if node.bracket == "{" else list):
             if node.opener is not None:
                 values[node.opener.path] = list(self.vocabulary.encode(node.lead + node.bracket))
             self._read_parts(node, given, values, without)
             return
-        elif node.alternative is None:
-            raise ValueError(f"{json_path(node.path[1:])} cannot be {_short(given)}")
         else:
             slot = node.alternative
-        found = spell(slot.language, self.vocabulary, given, slot.close)
-        if found is None:
+        found = None if slot is None else spell(slot.language, self.vocabulary, given, slot.close)
+        if slot is None or found is None:
             raise ValueError(f"{json_path(node.path[1:])} cannot be {_short(given)}")
         values[slot.path] = found
 

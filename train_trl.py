@@ -154,13 +154,18 @@ def _reason(error: Exception) -> str:
 class LaFuncTrainer(SFTTrainer):
     """TRL's trainer with the three-part loss. Every part, its own parts and the accuracies are logged."""
 
+    model: LaFuncModel
+    args: LaFuncTrainingConfig
+    data_collator: Collator
+    train_dataset: Dataset
+
     def __init__(
         self,
         model: LaFuncModel,
         args: LaFuncTrainingConfig,
         train_dataset: Dataset,
-        eval_dataset: Dataset | None = None,
-        processing_class: LaFuncProcessor | None = None,
+        eval_dataset: Dataset | None,
+        processing_class: LaFuncProcessor,
         **kwargs,
     ):
         model.head.float()  # the optimizer's steps are too small for bfloat16
@@ -181,7 +186,8 @@ class LaFuncTrainer(SFTTrainer):
     def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
         args = self.args
         mode = "train" if self.model.training else "eval"
-        zero = sum(parameter.sum() * 0.0 for parameter in self.model.parameters() if parameter.requires_grad)
+        moving = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
+        zero = torch.stack([parameter.sum() * 0.0 for parameter in moving]).sum()  # no parameter is without gradient
         if not inputs["prompts"]:
             return (zero, {}) if return_outputs else zero
         found = model(
@@ -214,14 +220,14 @@ class LaFuncTrainer(SFTTrainer):
             return self.compute_loss(model, self._prepare_inputs(inputs)).detach(), None, None
 
     def _save_batch(self, inputs: Mapping[str, Any]) -> Path:
-        path = Path(self.args.output_dir) / f"batch-at-step-{self.state.global_step}.json"
+        path = Path(str(self.args.output_dir)) / f"batch-at-step-{self.state.global_step}.json"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(inputs["rows"], ensure_ascii=False, indent=1), encoding="utf-8")
         return path
 
     def _save_checkpoint(self, model, trial):
         """A checkpoint that cannot be written is taken away, so that the one before stays the last."""
-        folder = Path(self.args.output_dir) / f"{PREFIX_CHECKPOINT_DIR}-{self.state.global_step}"
+        folder = Path(str(self.args.output_dir)) / f"{PREFIX_CHECKPOINT_DIR}-{self.state.global_step}"
         try:
             super()._save_checkpoint(model, trial)
         except CheckpointError:
@@ -313,14 +319,14 @@ def load_heads(config: LaFuncTrainingConfig) -> tuple[LaFuncModel, LaFuncProcess
     Raises:
         TrainingError: both or neither are named.
     """
-    if (config.base is None) == (config.checkpoint is None):
-        raise TrainingError("name either a base, for new heads, or a checkpoint, to go on from")
     dtype = torch.bfloat16
-    if config.checkpoint:
+    if config.checkpoint and not config.base:
         model = LaFuncModel.from_pretrained(config.checkpoint, dtype=dtype)
         return model, LaFuncProcessor.from_pretrained(config.checkpoint)
-    model = LaFuncModel.from_base(config.base, dtype=dtype, **config.head)
-    return model, LaFuncProcessor.from_base(config.base)
+    if config.base and not config.checkpoint:
+        model = LaFuncModel.from_base(config.base, dtype=dtype, **config.head)
+        return model, LaFuncProcessor.from_base(config.base)
+    raise TrainingError("name either a base, for new heads, or a checkpoint, to go on from")
 
 
 def check_resume(model: LaFuncModel, folder: str | Path) -> None:
@@ -343,9 +349,8 @@ def train(config: LaFuncTrainingConfig) -> LaFuncTrainer:
     trainer = LaFuncTrainer(model, config, rows, held_out, processor)
     resume = config.resume_from_checkpoint
     if resume in (True, "true", "True", "auto"):
-        folders = sorted(
-            Path(config.output_dir).glob(f"{PREFIX_CHECKPOINT_DIR}-*"), key=lambda path: int(path.name.split("-")[-1])
-        )
+        folders = list(Path(str(config.output_dir)).glob(f"{PREFIX_CHECKPOINT_DIR}-*"))
+        folders.sort(key=lambda folder: int(folder.name.split("-")[-1]))
         resume = str(folders[-1]) if folders else None
     if resume:
         check_resume(model, resume)
@@ -359,7 +364,8 @@ def train(config: LaFuncTrainingConfig) -> LaFuncTrainer:
 
 
 def main(arguments: Iterable[str] | None = None) -> int:
-    (config,) = TrlParser((LaFuncTrainingConfig,)).parse_args_and_config(list(arguments) if arguments else None)
+    parser = TrlParser([LaFuncTrainingConfig])  # type: ignore[list-item]
+    (config,) = parser.parse_args_and_config(list(arguments) if arguments else None)
     try:
         train(config)
     except (TrainingError, CheckpointError) as error:

@@ -147,7 +147,8 @@ def answers(
         mode = mode if tools else "chat"  # some rows of live_irrelevance offer nothing
         # Which filler is asked for is no matter here: untrained heads are refused by the model, and measured here.
         request = read_request(row.messages, tools, processor, model.config, mode, choice, FILLERS[0])
-        planned, reader = [], None
+        planned: list[Request] = []
+        reader: Reader | None = None
         if tools:
             asked = time.perf_counter()
             beginning, before = beginnings.of(request, row) if beginnings else (None, 0.0)
