@@ -83,6 +83,7 @@ def examine(row: Row, answer: Answer) -> dict[str, Any]:
         "text": answer.text,
         "error": answer.error,
         "seconds": answer.seconds,
+        "saved": answer.saved,
         "stats": answer.stats,
     }
 
@@ -265,7 +266,7 @@ def summarise(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         category = categories.setdefault(record["category"], {"right": 0, "rows": 0, "seconds": 0.0})
         category["right"] += record["right"]
         category["rows"] += 1
-        category["seconds"] += record["seconds"]
+        category["seconds"] += record["seconds"] - record.get("saved", 0.0)  # older files have saved nothing
         for argument in record["arguments"]:
             arguments[argument["kind"]][argument["fault"] or "right"] += 1
     calls = sum(len(record["got"]) for record in records)

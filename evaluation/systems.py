@@ -76,6 +76,7 @@ class Answer:
         invalid: calls that name no offered tool, violate its schema or do not parse; must be 0 with a scaffold.
         confidence: per call, of each argument.
         seconds: wall-clock time, the shared part included.
+        saved: of these, what was not spent, since an earlier row has read the tools.
         error: what was raised, if anything was.
     """
 
@@ -89,6 +90,7 @@ class Answer:
     clipped: list[str] = field(default_factory=list)
     stats: dict[str, Any] = field(default_factory=dict)
     seconds: float = 0.0
+    saved: float = 0.0
     error: str | None = None
 
 
@@ -104,8 +106,9 @@ class Beginnings:
         self.reader: Reader | None = None
         self.seconds = 0.0
 
-    def of(self, request: Request, row: Row) -> tuple[Reader | None, float]:
-        """A reader of what the request's prompt begins with, if it does, and the seconds that it took to read that."""
+    def of(self, request: Request, row: Row) -> tuple[Reader | None, float, bool]:
+        """A reader of what the request's prompt begins with, if it does; the seconds that it took to read that; and
+        whether an earlier row has spent them."""
         context = list(takewhile(lambda message: message["role"] == "system", row.messages))
         thinking = {"chat": False, "think": True}.get(request.mode)
         # What two prompts that differ in the user's first letter have in common.
@@ -115,13 +118,14 @@ class Beginnings:
         ]
         tokens = os.path.commonprefix(prompts)
         if not tokens or request.prompt[: len(tokens)] != tokens or len(tokens) == len(request.prompt):
-            return None, 0.0
-        if tokens != self.tokens:
+            return None, 0.0, False
+        again = tokens == self.tokens
+        if not again:
             self.reader = None  # freed before the next one is made
             start = time.perf_counter()
             reader = Reader(self.model.base, [tokens], Stats())
             self.tokens, self.reader, self.seconds = tokens, reader, time.perf_counter() - start
-        return self.reader, self.seconds
+        return self.reader, self.seconds, again
 
 
 @torch.no_grad()
@@ -148,11 +152,13 @@ def answers(
         # Which filler is asked for is no matter here: untrained heads are refused by the model, and measured here.
         request = read_request(row.messages, tools, processor, model.config, mode, choice, FILLERS[0])
         planned: list[Request] = []
+        saved = 0.0
         reader: Reader | None = None
         if tools:
             asked = time.perf_counter()
-            beginning, before = beginnings.of(request, row) if beginnings else (None, 0.0)
+            beginning, before, again = beginnings.of(request, row) if beginnings else (None, 0.0, False)
             start += time.perf_counter() - asked - before
+            saved = before if again else 0.0
             planned, reader = model._plan_calls([request], processor, True, stats, beginning)
             stats.base_tokens += beginning.lengths[0] if beginning else 0
             stats.seconds["prefill"] += before
@@ -163,7 +169,7 @@ def answers(
     shared = time.perf_counter() - start
     if not planned:
         for system in systems:
-            yield system, Answer(mode=request.mode, stats=asdict(stats), seconds=shared)
+            yield system, Answer(mode=request.mode, stats=asdict(stats), seconds=shared, saved=saved)
         return
     assert reader is not None
     mark = reader.mark()
@@ -178,7 +184,7 @@ def answers(
                 answer = _fill(model, request, reader, processor, system, row)
         except Exception as error:
             answer = Answer(error=_describe(error))
-        answer.mode, answer.seconds = request.mode, shared + time.perf_counter() - start
+        answer.mode, answer.seconds, answer.saved = request.mode, shared + time.perf_counter() - start, saved
         answer.plan, answer.stats = [tool.name for tool in request.plan], asdict(reader.stats)
         yield system, answer
 

@@ -48,6 +48,7 @@ def test_an_answer_is_the_same_with_a_beginning_and_costs_the_same(any_pair):
         shared = dict(answers(any_pair.model, any_pair.processor, one, chosen, beginnings=beginnings))
         for system, answer in alone.items():
             assert shared[system].error is None and shared[system].calls == answer.calls
+            assert (shared[system].saved > 0) == (one.id == "b") and shared[system].saved < shared[system].seconds
             for name in ("base_passes", "base_tokens", "prompt_tokens"):
                 assert shared[system].stats[name] == answer.stats[name]
 
@@ -69,4 +70,4 @@ def test_a_prompt_that_begins_otherwise_is_read_whole(pair):
     beginnings = Beginnings(pair.model, pair.processor)
     one = row("a", "3 days")
     request = type("Request", (), {"prompt": [9, 9, 9], "mode": "tool"})
-    assert beginnings.of(request, one) == (None, 0.0)
+    assert beginnings.of(request, one) == (None, 0.0, False)
