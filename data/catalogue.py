@@ -555,13 +555,10 @@ def _build(
                 if len(needed) < 3
                 else ""
             )
-    tool = {
-        "name": name,
-        "description": about + rng.choice(("", ".", ".")),
-        "parameters": {"type": "object", "properties": properties, "required": required},
-    }
+    parameters = {"type": "object", "properties": properties, "required": required}
     if not required and rng.random() < 0.5:
-        del tool["parameters"]["required"]
+        del parameters["required"]
+    tool = {"name": name, "description": about + rng.choice(("", ".", ".")), "parameters": parameters}
     return Target(tool, asks)
 
 

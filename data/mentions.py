@@ -298,6 +298,7 @@ class Mention:
         (style, thing), rng = _switch(self.argument), self.rng
         if style == "clause":
             return self.switch()
+        frames: tuple[str, ...]
         if style == "do":
             frames = ("{}", "{}", "please {}", "also {}", "make sure to {}", "I want you to {}",
             "and {}") if self.value else (

@@ -254,7 +254,9 @@ def _cut(text: str) -> str:
 
 def _attach(mentions: Sequence[Mention], rng: random.Random) -> str:
     """` in Tokyo with a radius of 5 and 3 guests, and include maps`"""
-    plain, withs, switches = [], [], []
+    plain: list[str] = []
+    withs: list[str] = []
+    switches: list[str] = []
     for mention in mentions:
         text, wants = mention.adjunct()
         (switches if mention.boolean else withs if wants else plain).append(text)

@@ -26,7 +26,7 @@ from ..schema_lafunc import SchemaReader
 from .words import COMPOSED, MONTHS, WORDS, compose, number_words
 
 # (pattern of the name's words, where values come from, how they attach to a request). First match counts.
-_STRINGS = (
+_STRING_TABLE: tuple[tuple[str, str, str], ...] = (
     (r"e ?mails?(?! (subject|body|text|content|title|template|type|id|list))( address(es)?)?", "email",
     "with the email {}|at {}|using {}"),
     (r"url|link|website|webpage|endpoint|uri", "url", "at {}|from {}|using {}"),
@@ -171,7 +171,7 @@ _STRINGS = (
 )  # fmt: skip
 _STRINGS = tuple(
     (re.compile(rf"\b(?:{pattern})(?:s|es)?\b"), tuple(source.split()), tuple(frames.split("|")))
-    for pattern, source, frames in _STRINGS
+    for pattern, source, frames in _STRING_TABLE
 )
 _QUOTED = {"text", "title", "movie", "book", "song", "expression", "query"}
 # (pattern, lowest, highest, decimals or not or as the schema says, how it is written)
@@ -534,7 +534,9 @@ _SPAN = re.compile(
 
 def _number(found: Argument) -> None:
     """The range and the way of writing numbers, within the schema's bounds."""
-    low, high, decimals = 1, 0, 2
+    low: float = 1
+    high: float = 0
+    decimals = 2
     text = found.description.lower()
     last = found.words.split()[-1]
     for where in (last, found.words, text[:80]):
@@ -609,8 +611,8 @@ def draw(argument: Argument, rng: random.Random, depth: int = 0, length: int = 0
             value = rng.choice(argument.examples)
             return Said(value, say_member(value, rng))
         case "boolean":
-            value = rng.random() < 0.6
-            return Said(value, rng.choice(("true", "yes", "on") if value else ("false", "no", "off")))
+            on = rng.random() < 0.6
+            return Said(on, rng.choice(("true", "yes", "on") if on else ("false", "no", "off")))
         case "integer" | "number":
             return _draw_number(argument, rng)
         case "date" | "time" | "datetime":
@@ -655,14 +657,8 @@ def say_members(pairs: Sequence[tuple[Argument, Said]], rng: random.Random) -> s
 def say_member(value: Any, rng: random.Random) -> str:
     """A member of an enumeration, in words."""
     if not isinstance(value, str):
-        return (
-            {True: "true", False: "false", None: "none"}.get(value)
-            if value in (True, False, None)
-            and not isinstance(value, (int, float))
-            or isinstance(value, bool)
-            or value is None
-            else str(value)
-        )
+        plain = isinstance(value, bool) or value is None
+        return {True: "true", False: "false", None: "none"}[value] if plain else str(value)
     if not value.strip():
         return "empty"
     if value.lower() in _SYNONYMS and rng.random() < 0.4:
