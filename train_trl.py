@@ -86,14 +86,11 @@ class LaFuncTrainingConfig(SFTConfig):
     num_train_epochs: float = 3.0
     weight_decay: float = 0.01
     max_grad_norm: float = 1.0
+    ddp_find_unused_parameters: bool = False  # every head takes part in every batch
     gradient_checkpointing: bool = False  # the base runs without gradient, and the head is small
     train_sampling_strategy: str = "group_by_length"
     remove_unused_columns: bool = False
     dataset_kwargs: dict[str, Any] = field(default_factory=lambda: {"skip_prepare_dataset": True})
-
-    def __post_init__(self) -> None:
-        self.ddp_find_unused_parameters = True  # a batch without calls leaves the diffusion head alone
-        super().__post_init__()
 
 
 class Collator:
@@ -186,18 +183,11 @@ class LaFuncTrainer(SFTTrainer):
     def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
         args = self.args
         mode = "train" if self.model.training else "eval"
-        moving = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
-        zero = torch.stack([parameter.sum() * 0.0 for parameter in moving]).sum()  # no parameter is without gradient
-        if not inputs["prompts"]:
-            return (zero, {}) if return_outputs else zero
         found = model(
-            prompts=inputs["prompts"],
-            modes=inputs["modes"],
-            targets=inputs["targets"],
-            samples=args.noise_samples,
+            prompts=inputs["prompts"], modes=inputs["modes"], targets=inputs["targets"], samples=args.noise_samples
         )
         means = {name: total / weight for name, (total, weight) in found.items() if weight}
-        loss = zero
+        loss = means.pop("nothing")
         for part, names in PARTS.items():
             parts = [means[name] for name in names if name in means]
             if parts:

@@ -4,6 +4,8 @@ import json
 import math
 import random
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ import torch
 import yaml
 from conftest import ORDER, WEATHER, Pair, make_pair, tool_of
 
+from lafunc import LaFuncModel, LaFuncProcessor
 from lafunc.base_lafunc import CheckpointError
 from lafunc.compiling_lafunc import compile_tool
 from lafunc.data.rows import make_row
@@ -309,22 +312,57 @@ def test_a_run_that_was_stopped_goes_on_with_the_same_losses(file, tmp_path):
     assert run("b", True) == pytest.approx(whole, rel=1e-5)
 
 
-def test_a_saved_model_is_complete_and_answers_alike(fresh, file, tmp_path):
-    from lafunc import LaFuncModel, LaFuncProcessor
+@pytest.fixture
+def recipe(pair, file, tmp_path) -> Path:
+    """A recipe for a tiny base in a folder."""
+    pair.model.base.save_pretrained(tmp_path / "base")
+    pair.processor.tokenizer.save_pretrained(tmp_path / "base")
+    path = tmp_path / "recipe.yaml"
+    settings = {
+        "base": str(tmp_path / "base"),
+        "head": {"head_hidden_size": 16, "head_layers": 2, "head_attention_heads": 2},
+        "train_file": str(file),
+        "output_dir": str(tmp_path / "run"),
+        "per_device_train_batch_size": 2,
+        "gradient_accumulation_steps": 2,
+        "max_steps": 2,
+        "save_steps": 1,
+        "max_prompt_tokens": 2000,
+        "report_to": [],
+        "use_cpu": True,
+        "bf16": False,
+        "disable_tqdm": True,
+        "resume_from_checkpoint": "auto",
+    }
+    path.write_text(yaml.safe_dump(settings))
+    return path
 
-    config = config_for(tmp_path, max_steps=2)
-    fresh.model.config.base = None
-    trainer = LaFuncTrainer(fresh.model, config, load_rows(str(file)), None, fresh.processor)
-    trainer.train = None  # what is saved is what there is
-    fresh.model.save_pretrained(tmp_path / "out", include_base=True)
-    fresh.processor.save_pretrained(tmp_path / "out")
-    model, processor = LaFuncModel.from_pretrained(tmp_path / "out"), LaFuncProcessor.from_pretrained(tmp_path / "out")
-    told = {"mode": "tool", "filler": "diffusion", "processor": processor}
-    model.config.needs_threshold = fresh.model.config.needs_threshold = 2.0
+
+def test_a_recipe_makes_a_checkpoint_that_answers(recipe, tmp_path, capsys):
+    assert main(["--config", str(recipe)]) == 0
+    said = capsys.readouterr().out
+    assert "frozen" in said and "12: 9 tool, 3 chat" in said and "steps     2 of 2 left, about 1 min" in said
+    model, processor = LaFuncModel.from_pretrained(tmp_path / "run"), LaFuncProcessor.from_pretrained(tmp_path / "run")
+    assert model.config.trained == ["router", "diffusion"]
+    model.config.needs_threshold = 2.0
     messages = [{"role": "user", "content": "Weather in Oslo?"}]
-    there = model.generate_tool_call(messages, [WEATHER_TOOL], **told)
-    here = fresh.model.generate_tool_call(messages, [WEATHER_TOOL], **{**told, "processor": fresh.processor})
-    assert [call.arguments for call in there.tool_calls] == [call.arguments for call in here.tool_calls]
+    out = model.generate_tool_call(messages, [WEATHER_TOOL], processor=processor, mode="tool", filler="diffusion")
+    assert out.tool_calls[0].name == "get_weather"
+    assert main(["--config", str(recipe), "--max_steps", "3"]) == 0
+    assert "steps     1 of 3 left" in capsys.readouterr().out
+
+
+def test_two_processes_train_together(recipe, tmp_path):
+    """`--multi_gpu` is what accelerate calls a process per device; the recipe says that the devices are CPUs."""
+    command = [sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2"]
+    command += ["--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no", "--main_process_port", "0"]
+    command += [str(Path(__file__).parent.parent / "train_trl.py"), "--config", str(recipe)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr[-2000:]
+    state = json.loads((tmp_path / "run" / "checkpoint-2" / "trainer_state.json").read_text())
+    # Each process has half of the rows, so that two steps of two batches see all; alone they see two thirds.
+    assert state["global_step"] == 2 and state["epoch"] == 1
+    assert LaFuncModel.from_pretrained(tmp_path / "run").config.trained == ["router", "diffusion"]
 
 
 def test_the_bases_special_tokens_stay_as_they_were(fresh, file, tmp_path):
