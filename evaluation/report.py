@@ -5,6 +5,7 @@ stands what made it.
 """
 
 import argparse
+import json
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -59,6 +60,26 @@ def of_kind(documents: Mapping[str, Document], kind: str, measured: str | None =
     }
 
 
+def same_rows(documents: Mapping[str, Document]) -> dict[str, dict[str, Any]]:
+    """The systems of all accuracy files, those that answered the same rows in the same way together.
+
+    Returns:
+        Name of the files, `a and b` -> their `settings`, and their `systems` by name.
+    """
+    groups: dict[str, list[str]] = {}
+    files = of_kind(documents, "bfcl")
+    for name, document in files.items():
+        rows = {key: value for key, value in document["settings"].items() if key != "systems"}
+        groups.setdefault(json.dumps(rows, sort_keys=True), []).append(name)
+    return {
+        " and ".join(names): {
+            "settings": files[names[0]]["settings"],
+            "systems": {key: found for name in names for key, found in files[name]["data"]["systems"].items()},
+        }
+        for names in groups.values()
+    }
+
+
 # ---------------------------------------------------------------------------------------------------------------- page
 
 
@@ -76,6 +97,9 @@ def page(documents: Mapping[str, Document]) -> str:
     for title, about, render, files in sections:
         if files:
             lines += [f"## {title}", "", about, ""]
+        for names, group in same_rows(files).items():
+            if " and " in names:
+                lines += [f"### {names}: the same rows", "", *systems_table(group["systems"]), ""]
         for name, document in files.items():
             lines += [f"### {name}", "", *render({"name": name, **document}), "", *_made_by(document), ""]
     return "\n".join(lines).rstrip() + "\n"
@@ -334,9 +358,9 @@ def _overlap(document: Document) -> Iterable[str]:
 def summary(documents: Mapping[str, Document]) -> list[str]:
     """What the README says of the results."""
     lines: list[str] = []
-    for name, document in of_kind(documents, "bfcl").items():
+    for names, group in same_rows(documents).items():
         rows = []
-        for system, found in document["data"]["systems"].items():
+        for system, found in group["systems"].items():
             average, rate = found["averages"], found["hallucination_rate"]
             rows.append(
                 [
@@ -351,9 +375,9 @@ def summary(documents: Mapping[str, Document]) -> list[str]:
                     number(found["milliseconds"]["median"], 0),
                 ]
             )
-        trained = ", ".join(document["settings"]["checkpoint"]["trained"]) or "none"
-        gold = ", the right tools given" if document["settings"]["gold_plan"] else ""
-        lines += [f"**BFCL, {name}** (trained heads: {trained}{gold}):", ""]
+        trained = ", ".join(group["settings"]["checkpoint"]["trained"]) or "none"
+        gold = ", the right tools given" if group["settings"]["gold_plan"] else ""
+        lines += [f"**BFCL, {names}** (trained heads: {trained}{gold}):", ""]
         head = "system,non-live AST,live AST,irrelevance,hallucinated %,right,invalid calls,base passes,ms"
         lines += [*table(head.split(","), rows), ""]
     for document in of_kind(documents, "latency", "peers").values():

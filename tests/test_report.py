@@ -10,7 +10,7 @@ import pytest
 from lafunc.__main__ import main
 from lafunc.evaluation import results
 from lafunc.evaluation.markdown import number, percent, table
-from lafunc.evaluation.report import BEGIN, END, page, read_all, with_summary
+from lafunc.evaluation.report import BEGIN, END, page, read_all, same_rows, with_summary
 from lafunc.evaluation.results import ResultError
 
 ROOT = Path(__file__).parent.parent
@@ -44,6 +44,19 @@ def test_counting_anew_keeps_the_commit_that_made_the_rows(tmp_path, monkeypatch
         results.write(path, "bfcl", settings, {})
         found = results.read(path)
         assert (found["commit"], found["begun"]) == (commit, {"a": "a", "b": "a", "c": "c"}[commit])
+
+
+def test_systems_that_answered_the_same_rows_stand_in_one_table():
+    def document(systems, limit):
+        settings = {"systems": systems, "limit": limit, "gold_plan": False}
+        return {"kind": "bfcl", "settings": settings, "data": {"systems": dict.fromkeys(systems, {})}}
+
+    files = {"a": document(["x", "y"], 5), "b": document(["z"], None), "c": document(["raw"], 5)}
+    found = same_rows({**files, "d": {"kind": "overlap"}})
+    assert {names: list(group["systems"]) for names, group in found.items()} == {
+        "a and c": ["x", "y", "raw"],
+        "b": ["z"],
+    }
 
 
 @pytest.mark.parametrize(
