@@ -19,6 +19,7 @@ class LaFuncConfig(PreTrainedConfig):
         base_included: the checkpoint holds the base's weights itself.
         trained: which heads have been trained, of `router` and `diffusion`.
         head_hidden_size, head_layers, head_attention_heads: the diffusion head.
+        adapter_rank: of the adapters by which the base reads plans and scaffolds; 0: none.
         noise_levels: T of training; a step at inference is given the nearest level.
         max_slot_tokens: no value is longer than this many tokens.
         max_calls: at most so many calls are planned for one request.
@@ -42,6 +43,7 @@ class LaFuncConfig(PreTrainedConfig):
     head_hidden_size: int = 256
     head_layers: int = 3
     head_attention_heads: int = 4
+    adapter_rank: int = 0
     noise_levels: int = 4
     max_slot_tokens: int = 256
     max_calls: int = 8

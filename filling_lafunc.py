@@ -15,12 +15,14 @@ import math
 import os
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor
 from transformers import DynamicCache, PreTrainedModel
 
+from .adapters_lafunc import adapted, adapter_layers
 from .node_lafunc import Continuation, Path, Slot, closers, continuations, json_path
 from .output_lafunc import Stats
 from .scaffolding_lafunc import Scaffold
@@ -30,7 +32,8 @@ from .vocabulary_lafunc import TokenClass, Vocabulary, remembered
 class Reader:
     """The base model reading rows of tokens on one key-value cache, each row at its own length.
 
-    Prompts are padded on the left, what follows on the right; padding is masked and takes no position.
+    Prompts are padded on the left, what follows on the right; padding is masked and takes no position. Adapters, if
+    there are any, act on what follows only.
 
     Args:
         base: any causal language model of transformers.
@@ -51,6 +54,7 @@ class Reader:
         beginning: "Reader | None" = None,
     ):
         self.base, self.stats, self.prompts = base, stats, [list(prompt) for prompt in prompts]
+        self.adapters = adapter_layers(base)
         self.device: torch.device = base.get_input_embeddings().weight.device  # type: ignore[assignment]
         if beginning is None:
             self.cache = DynamicCache(config=base.config)
@@ -83,13 +87,14 @@ class Reader:
         self.mask = torch.cat([self.mask, mask.to(self.device)], dim=1)  # [B, K + S]
         self.stats.base_passes += 1
         self.stats.base_tokens += int(mask.sum())
-        return self.base.get_decoder()(
-            input_ids=ids,
-            attention_mask=None if self.mask.all() else self.mask,
-            position_ids=positions,
-            past_key_values=self.cache,
-            use_cache=True,
-        ).last_hidden_state
+        with nullcontext() if left else adapted(self.adapters):
+            return self.base.get_decoder()(
+                input_ids=ids,
+                attention_mask=None if self.mask.all() else self.mask,
+                position_ids=positions,
+                past_key_values=self.cache,
+                use_cache=True,
+            ).last_hidden_state
 
     def logits(self, hidden: Tensor) -> Tensor:
         """[…, H] -> [V, …] scores of the next token, in float32."""

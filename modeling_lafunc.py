@@ -19,13 +19,16 @@
 
 import copy
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError
 from torch import nn
 from transformers import AutoModelForCausalLM, DynamicCache, GenerationConfig, PreTrainedModel
+from transformers.utils import cached_file
 
+from .adapters_lafunc import FILE, FOLDER, adapter_weights, attach_adapters, bare, load_adapters, save_adapters
 from .base_lafunc import CheckpointError, load_base
 from .configuration_lafunc import LaFuncConfig
 from .denoising_lafunc import Denoiser
@@ -41,6 +44,7 @@ from .scaffolding_lafunc import Scaffold
 
 # Arguments of `from_pretrained` that hold for a base which lies elsewhere, too.
 FOR_THE_BASE = ("device_map", "max_memory", "attn_implementation", "token", "cache_dir", "local_files_only")
+FOR_THE_CHECKPOINT = ("revision", "subfolder", "token", "cache_dir", "local_files_only")
 
 
 class LaFuncModel(PreTrainedModel):
@@ -128,7 +132,8 @@ class LaFuncModel(PreTrainedModel):
         return model
 
     def attach_base(self, base: PreTrainedModel) -> None:
-        """Put the base in place, frozen; the heads follow its dtype and its output layer's device.
+        """Put the base in place, frozen, with adapters if the config has them; the heads follow its dtype and its output
+        layer's device.
 
         Raises:
             CheckpointError: the heads were made for a base of another shape, or the base is of a kind that cannot be
@@ -148,6 +153,8 @@ class LaFuncModel(PreTrainedModel):
                     "one, or make new heads with LaFuncModel.from_base"
                 )
         self.base = base.requires_grad_(False).eval()
+        if self.config.adapter_rank:
+            attach_adapters(base, self.config.adapter_rank)
         where = base.get_output_embeddings().weight
         self.router.to(where.device, base.dtype)
         self.head.to(where.device, base.dtype)
@@ -180,6 +187,7 @@ class LaFuncModel(PreTrainedModel):
             raise CheckpointError(
                 f"{place} lacks the weights {', '.join(missing[:4])}{'…' if missing[4:] else ''}; save it again"
             )
+        source = {name: kwargs[name] for name in FOR_THE_CHECKPOINT if name in kwargs}
         if model.base is None:
             if model.config.base is None:
                 raise CheckpointError(
@@ -191,13 +199,16 @@ class LaFuncModel(PreTrainedModel):
             model.attach_base(base)
         else:
             try:
-                source = {
-                    name: kwargs[name] for name in ("revision", "subfolder", "token", "cache_dir") if name in kwargs
-                }
                 model.base.generation_config = GenerationConfig.from_pretrained(place, **source)
             except OSError:
                 pass  # saved without one: the base's defaults stand
-            model.base.requires_grad_(False).eval()
+            model.attach_base(model.base)
+        if model.config.adapter_rank:
+            source["subfolder"] = f"{source.get('subfolder', '')}/{FOLDER}".lstrip("/")
+            try:
+                load_adapters(model.base, str(cached_file(place, FILE, **source)))
+            except (OSError, SafetensorError, ValueError) as error:
+                raise CheckpointError(f"cannot load the adapters of {place}: {error}") from error
         return (model, info) if wants_info else model
 
     def save_pretrained(  # type: ignore[override]
@@ -213,15 +224,25 @@ class LaFuncModel(PreTrainedModel):
                 "this model's base has no known source: save it with include_base=True, or set config.base"
             )
         state_dict = self.state_dict() if state_dict is None else state_dict
-        if not include_base:
-            state_dict = {name: weight for name, weight in state_dict.items() if not name.startswith("base.")}
+        of_base = {name: weight for name, weight in state_dict.items() if name.startswith("base.")}
+        state_dict = {name: weight for name, weight in state_dict.items() if name not in of_base}
+        if include_base:
+            state_dict |= bare(of_base)
         was_included, self.config.base_included = self.config.base_included, include_base
         try:
             super().save_pretrained(save_directory, state_dict=state_dict, **kwargs)
             if include_base:
                 self.base.generation_config.save_pretrained(save_directory)
+            if self.config.adapter_rank and kwargs.get("is_main_process", True):
+                weights = {name.removeprefix("base."): weight for name, weight in of_base.items()}
+                save_adapters(self.base, weights, Path(save_directory) / FOLDER)
         finally:
             self.config.base_included = was_included
+
+    @property
+    def trainable(self) -> list[nn.Parameter]:
+        """What training moves: the heads, and the adapters if there are any."""
+        return [*self.router.parameters(), *self.head.parameters(), *adapter_weights(self.base)]
 
     def train(self, mode: bool = True) -> "LaFuncModel":
         """The base stays in evaluation mode: it is frozen."""
@@ -234,9 +255,9 @@ class LaFuncModel(PreTrainedModel):
         """The base's forward; with `targets`, what they say of the heads, see [`objective`]."""
         if targets is not None:
             found = objective(self.base, self.router, self.head, targets=targets, **kwargs) if targets else {}
-            # Processes that train together wait for each other's gradients: every head takes part in every batch.
-            heads = [*self.router.parameters(), *self.head.parameters()]
-            return {**found, "nothing": (torch.stack([0.0 * weight.sum() for weight in heads]).sum(), 1.0)}
+            # Processes that train together wait for each other's gradients: all that moves takes part in every batch.
+            moving = [0.0 * weight.sum() for weight in self.parameters() if weight.requires_grad]
+            return {**found, "nothing": (torch.stack(moving).sum() if moving else torch.zeros(()), 1.0)}
         return self.base(*args, **kwargs)
 
     def generate(self, *args, **kwargs):

@@ -2,15 +2,16 @@
 
 loss = 1.0 · decision + 2.0 · diffusion + 0.5 · constraint
 
-decision     the router's choice: cross-entropy of the three modes, and of a call against none
-diffusion    cross-entropy of the masked positions, and of where copied values begin
+decision     the router's choice: cross-entropy of the three modes, and of a call against none; with adapters, the plan
+diffusion    cross-entropy of the masked positions, and of where copied values begin; with adapters, of the same values
+             from left to right, which verify the drafts
 constraint   −log of the probability that the slot language allows, at the masked positions
 """
 
 import math
 import random
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, cast
 from weakref import WeakKeyDictionary
 
@@ -20,16 +21,31 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from .denoising_lafunc import Canvas, embed, head_inputs, sources, standing
-from .diffusion_lafunc import MASK, NULL, DiffusionHead, Prediction, Sources
-from .filling_lafunc import Reader
+from .diffusion_lafunc import MASK, NEVER, NULL, DiffusionHead, Prediction, Sources
+from .filling_lafunc import Cursor, Reader
 from .language_lafunc import Automaton
+from .node_lafunc import Tool, continuations
 from .output_lafunc import Stats
+from .planning_lafunc import LAST, ways_on
 from .request_lafunc import MODES
 from .scaffolding_lafunc import Capacity, Scaffold
 
 TAIL = 0.1  # weight of a `<NULL>` after a value's first: all of them say the same
 HALF = -math.log(2)  # a token of this log-probability has no equal
 REACH = 8  # positions of a slot whose allowed tokens are computed
+
+
+@dataclass(frozen=True)
+class Written:
+    """Text as the base should write it after a prompt.
+
+    Attributes:
+        tokens: up to the last decision.
+        asked: which of them the base decides; the others have no alternative.
+    """
+
+    tokens: list[int]
+    asked: list[int]
 
 
 @dataclass
@@ -42,6 +58,7 @@ class Target:
         weights: of each position in the loss.
         bodies: per slot (its first position among all, how much of it is known beforehand, the rest of its value).
         allowed: per position the tokens that its language allows there; None: too many to matter.
+        texts: what the base's adapters learn to write, by name: `plan`, `values`.
     """
 
     canvas: Canvas
@@ -49,6 +66,7 @@ class Target:
     weights: list[float]
     bodies: list[tuple[int, int, list[int]]]
     allowed: list[Tensor | None]
+    texts: dict[str, Written] = field(default_factory=dict)
 
 
 def target(
@@ -81,6 +99,44 @@ def target(
                 mask = torch.cat([mask, torch.tensor([-1])])
             found.allowed.append(mask)
     return found
+
+
+def texts(scaffold: Scaffold, arguments: Sequence[Mapping[str, Any]], offered: Sequence[Tool]) -> dict[str, Written]:
+    """The plan of these calls, and the calls themselves, as the base should write them.
+
+    Raises:
+        ValueError: an argument is not one that the schema allows.
+    """
+    vocabulary = scaffold.vocabulary
+    tokens, asked = list(scaffold.opening), []
+    for call, tool in enumerate(scaffold.tools):
+        ways = ways_on(offered, first=call == 0, more=True)
+        last = call + 1 == len(scaffold.tools)
+        (gold,) = (way for way, to in ways.items() if to.name == tool.name and way.text.endswith(LAST) == last)
+        cursor = Cursor(vocabulary, list(ways), tokens)
+        tokens = [*tokens, *vocabulary.encode(gold.text)]
+        asked += decisions(cursor, tokens)
+    whole = scaffold.tokens(scaffold.read(arguments))
+    cursor = Cursor(vocabulary, list(continuations(scaffold.chain)), scaffold.opening, max_slot_tokens=len(whole))
+    return {"plan": Written(tokens, asked), "values": Written(whole, decisions(cursor, whole))}
+
+
+def decisions(cursor: Cursor, tokens: Sequence[int]) -> list[int]:
+    """Which of the tokens a cursor asks for when they are what it should write.
+
+    Raises:
+        ValueError: it cannot write them.
+    """
+    asked = []
+    while cursor.done is None:
+        at = len(cursor.tokens)
+        if cursor.tokens != tokens[:at] or at >= len(tokens):
+            raise ValueError("the values are spelled in a way that cannot be written")
+        asked.append(at)
+        logits = torch.full((len(cursor.vocabulary),), NEVER)
+        logits[tokens[at]] = 0.0
+        cursor.choose(logits)
+    return asked
 
 
 _ALLOWED: WeakKeyDictionary[Automaton, list[Tensor]] = WeakKeyDictionary()
@@ -182,6 +238,26 @@ def diffusion_loss(
     }
 
 
+def writing_loss(
+    reader: Reader, written: Sequence[Written], name: str
+) -> dict[str, tuple[Tensor, float]]:
+    """Cross-entropy of what the base decides, and how often it is right. The reader is left where it stood."""
+    asked = [(b, at) for b, text in enumerate(written) for at in text.asked]
+    if not asked:
+        return {}
+    mark = reader.mark()
+    hidden = reader.read([text.tokens[: max(text.asked, default=0)] for text in written])
+    reader.rewind(mark)
+    for layer in reader.cache.layers:  # or what is read next would carry the gradients of this
+        layer.keys, layer.values = layer.keys.detach(), layer.values.detach()
+    gold = torch.tensor([written[b].tokens[at] for b, at in asked], device=hidden.device)
+    logits = reader.logits(torch.stack([hidden[b, at - 1] for b, at in asked]))  # [N, V]
+    return {
+        name: (F.cross_entropy(logits, gold, reduction="sum"), len(gold)),
+        f"{name}_accuracy": ((logits.argmax(dim=-1) == gold).float().sum(), len(gold)),
+    }
+
+
 def _mass(inside: Tensor, log_weights: Tensor) -> Tensor:
     """log Σ of the weights that are inside; very small, but not -inf, if none is."""
     return torch.where(inside, log_weights, log_weights.new_tensor(-1e4)).logsumexp(dim=-1)
@@ -210,7 +286,9 @@ def objective(
     targets: Sequence[Target | None],
     samples: int,
 ) -> dict[str, tuple[Tensor, float]]:
-    """What a batch says of the heads: per name a sum and its weight, see [`decision_loss`] and [`diffusion_loss`].
+    """What a batch says of heads and adapters: per name a sum and its weight.
+
+    See [`decision_loss`], [`writing_loss`] and [`diffusion_loss`].
 
     The prompts are read without gradient. Noise is drawn from Python's `random`; every other sample is fully masked,
     since inference starts there.
@@ -219,28 +297,38 @@ def objective(
         prompts, modes, targets: one per row; a row that is not in tool mode has no target.
         samples: how often each target is masked.
     """
-    rows = [b for b, found in enumerate(targets) if found is not None and found.tokens]
+    known = [found for found in targets if found is not None]
     with torch.no_grad():
         reader = Reader(base, prompts, Stats())
     found = decision_loss(router(reader.prompt[:, -1].to(router.weight.dtype)), modes)
-    if not rows:
+    if not known:
         return found
-    known = [target for target in targets if target is not None and target.tokens]
-    with torch.no_grad():
-        if len(rows) < len(prompts):
-            reader.select(rows)
-        read = [target.canvas.skeleton() for target in known]
-        hidden = reader.read(read)
-        states = [torch.cat([reader.prompt[b, -1:], hidden[b, : len(ids)]]) for b, ids in enumerate(read)]
-        vocabulary = known[0].canvas.scaffold.vocabulary
-        inputs = head_inputs(
-            [target.canvas for target in known],
-            states,
-            reader.prompt,
-            reader.prompt_mask,
-            sources(reader, vocabulary),
-            base.get_output_embeddings().weight,
-        )
+    # From here on only the adapters and the head have gradients.
+    reader.select([b for b, found in enumerate(targets) if found is not None])
+    for name in ("plan", "values"):
+        found |= writing_loss(reader, [target.texts.get(name, Written([], [])) for target in known], name)
+    if slots := [b for b, target in enumerate(known) if target.tokens]:
+        reader.select(slots)
+        found |= _denoising_loss(reader, head, [known[b] for b in slots], samples)
+    return found
+
+
+def _denoising_loss(
+    reader: Reader, head: DiffusionHead, known: Sequence[Target], samples: int
+) -> dict[str, tuple[Tensor, float]]:
+    """[`diffusion_loss`], summed over samples of noise."""
+    base = reader.base
+    read = [target.canvas.skeleton() for target in known]
+    hidden = reader.read(read)
+    inputs = head_inputs(
+        [target.canvas for target in known],
+        [torch.cat([reader.prompt[b, -1:], hidden[b, : len(ids)]]) for b, ids in enumerate(read)],
+        reader.prompt,
+        reader.prompt_mask,
+        sources(reader, known[0].canvas.scaffold.vocabulary),
+        base.get_output_embeddings().weight,
+    )
+    found: dict[str, tuple[Tensor, float]] = {}
     for sample in range(samples):
         level = head.noise_levels if sample % 2 == 0 else random.randint(1, head.noise_levels)
         for target in known:

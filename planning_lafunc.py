@@ -11,7 +11,7 @@ import json
 from collections.abc import Sequence
 
 from .filling_lafunc import Cursor, Reader, write
-from .node_lafunc import Continuation
+from .node_lafunc import Continuation, Tool
 from .processing_lafunc import RequestError
 from .request_lafunc import Request
 from .scaffolding_lafunc import CALL_OPEN
@@ -20,6 +20,17 @@ from .vocabulary_lafunc import Vocabulary
 LAST = '", "arguments":'
 MORE = '"}, {"name": "'
 NOTHING = Continuation("")  # what is left to write when the plan is complete
+
+
+def ways_on(tools: Sequence[Tool], first: bool, more: bool) -> dict[Continuation, Tool]:
+    """What may be written next in a plan: the name of any tool, as the last one or, if `more`, with others to come."""
+    ways = {}
+    for tool in tools:
+        text = (CALL_OPEN + '"' if first else "") + json.dumps(tool.name, ensure_ascii=False)[1:-1]
+        ways[Continuation(text + LAST)] = tool
+        if more:
+            ways[Continuation(text + MORE)] = tool
+    return ways
 
 
 def plan(reader: Reader, vocabulary: Vocabulary, rows: Sequence[Request], max_calls: Sequence[int]) -> None:
@@ -50,13 +61,13 @@ def plan(reader: Reader, vocabulary: Vocabulary, rows: Sequence[Request], max_ca
     while not all(ended):
         cursors = []
         for n, row in enumerate(rows):
-            ways = {}
-            for tool in row.tools:
-                text = ("" if row.plan else CALL_OPEN + '"') + json.dumps(tool.name, ensure_ascii=False)[1:-1]
-                ways[Continuation(text + LAST)] = tool
-                spent = len(written[n]) + len(vocabulary.encode(text + MORE))
-                if len(row.plan) + 1 < max_calls[n] and spent + longest[n] <= row.room:
-                    ways[Continuation(text + MORE)] = tool
+            more = len(row.plan) + 1 < max_calls[n]
+            ways = {
+                way: tool
+                for way, tool in ways_on(row.tools, first=not row.plan, more=more).items()
+                if way.text.endswith(LAST)
+                or len(written[n]) + len(vocabulary.encode(way.text)) + longest[n] <= row.room
+            }
             cursors.append((Cursor(vocabulary, [NOTHING] if ended[n] else list(ways), written[n]), ways))
         reader.rewind(mark)
         write(reader, [cursor for cursor, _ in cursors])

@@ -251,6 +251,11 @@ class LaFuncProcessor(ProcessorMixin):
         """What a thinking model's answer begins with when it shall not think; empty for others."""
         return self.tokenizer.encode(_empty_thought(self.tokenizer), add_special_tokens=False)
 
+    def opening(self, prompt: Sequence[int]) -> list[int]:
+        """What stands between a prompt and an answer without a thought."""
+        thought = self.empty_thought
+        return [] if thought and prompt[-len(thought) :] == thought else thought
+
 
 def normalize_tools(tools: Sequence[Any]) -> list[dict[str, Any]]:
     """Tools as `{"name", "description", "parameters"}`.

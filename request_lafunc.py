@@ -120,9 +120,7 @@ def read_request(
             f"the prompt has {len(prompt)} tokens and the base reads {room}; shorten the conversation or offer fewer "
             "tools"
         )
-    thought = processor.empty_thought
-    thoughtless = mode == "think" or not thought or prompt[-len(thought) :] == thought
-    opening = [] if thoughtless else thought
+    opening = [] if mode == "think" else processor.opening(prompt)
     by_name = {tool.name: tool for tool in offered}
     plan = [by_name[name] for name in forced]
     return Request(prompt, opening, room - len(prompt), mode, callable_tools, plan, ToolCallOutput(mode))

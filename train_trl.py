@@ -1,4 +1,4 @@
-"""Train the router and the diffusion head over a frozen base, with TRL.
+"""Train the router, the diffusion head and, if the recipe has them, adapters, over a frozen base, with TRL.
 
 ```
 python train_trl.py --config recipes/smollm2-135m-cpu.yaml
@@ -7,8 +7,9 @@ accelerate launch --num_processes 8 train_trl.py --config recipes/smollm3-3b.yam
 
     loss = 1.0 · decision + 2.0 · diffusion + 0.5 · constraint
 
-Only the heads move. A prompt is read once, without gradient; the backward pass goes through the head alone. Rows have
-the form of `data/rows.py`; those that cannot be used are skipped, counted and reported.
+Only heads and adapters move. A prompt is read once, without gradient; the backward pass goes through the head and,
+with adapters, through the base at the positions of plan and scaffold. Rows have the form of `data/rows.py`; those that
+cannot be used are skipped, counted and reported.
 """
 
 import json
@@ -16,21 +17,23 @@ import random
 import shutil
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
 from datasets import Dataset, Features, Json, Value, load_dataset
+from torch.utils.data import Sampler
 from transformers import TrainerCallback
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 from trl import SFTConfig, SFTTrainer, TrlParser
 
 from lafunc import LaFuncModel, LaFuncProcessor, SchemaError
+from lafunc.adapters_lafunc import FILE, FOLDER, adapter_weights, load_adapters
 from lafunc.base_lafunc import CheckpointError
 from lafunc.data.rows import calls_of, prompt_of
-from lafunc.objective_lafunc import Target, target
+from lafunc.objective_lafunc import Target, target, texts
 from lafunc.processing_lafunc import RequestError
 from lafunc.request_lafunc import MODES
 from lafunc.scaffolding_lafunc import Scaffold
@@ -40,12 +43,22 @@ COLUMNS = Features(
     {"messages": Json(), "tools": Json(), "mode": Value("string"), "source": Value("string"), "needs": Json()}
 )
 PARTS = {
-    "decision": ("modes", "call"),
-    "diffusion": ("tokens", "starts"),
+    "decision": ("modes", "call", "plan"),
+    "diffusion": ("tokens", "starts", "values"),
     "constraint": ("constraint",),
 }
 
 
+SHAPE = (
+    "base",
+    "head_hidden_size",
+    "head_layers",
+    "head_attention_heads",
+    "adapter_rank",
+    "noise_levels",
+    "max_slot_tokens",
+)
+TOO_LONG = "the prompt is too long"
 SPECIAL = ("bos_token_id", "eos_token_id", "pad_token_id")
 
 
@@ -60,7 +73,7 @@ class LaFuncTrainingConfig(SFTConfig):
     Args:
         base: what the heads are made for, see [`LaFuncModel.from_base`]; not with `checkpoint`.
         checkpoint: heads to go on from.
-        train_file, eval_file: rows, JSON lines, see `data/rows.py`.
+        train_file, eval_file: rows, JSON lines, see `data/rows.py`; for training one file or several.
         head: fields of [`LaFuncConfig`] for new heads, such as `head_hidden_size`.
         decision_weight, diffusion_weight, constraint_weight: of the three parts of the loss.
         noise_samples: how often each scaffold is masked anew once its prompt has been read.
@@ -69,7 +82,7 @@ class LaFuncTrainingConfig(SFTConfig):
 
     base: str | None = None
     checkpoint: str | None = None
-    train_file: str | None = None
+    train_file: list[str] | None = None
     eval_file: str | None = None
     head: dict[str, Any] = field(default_factory=dict)
     decision_weight: float = 1.0
@@ -88,7 +101,6 @@ class LaFuncTrainingConfig(SFTConfig):
     max_grad_norm: float = 1.0
     ddp_find_unused_parameters: bool = False  # every head takes part in every batch
     gradient_checkpointing: bool = False  # the base runs without gradient, and the head is small
-    train_sampling_strategy: str = "group_by_length"
     remove_unused_columns: bool = False
     dataset_kwargs: dict[str, Any] = field(default_factory=lambda: {"skip_prepare_dataset": True})
 
@@ -100,8 +112,8 @@ class Collator:
         skipped: how many rows could not be used, by reason.
     """
 
-    def __init__(self, processor: LaFuncProcessor, max_prompt_tokens: int, max_block_tokens: int):
-        self.processor = processor
+    def __init__(self, processor: LaFuncProcessor, max_prompt_tokens: int, max_block_tokens: int, adapters: bool):
+        self.processor, self.adapters = processor, adapters
         self.max_prompt_tokens, self.max_block_tokens = max_prompt_tokens, max_block_tokens
         self.skipped: Counter[str] = Counter()
 
@@ -120,6 +132,13 @@ class Collator:
             used.append(row)
         return {"prompts": prompts, "modes": torch.tensor(modes), "targets": targets, "rows": used}
 
+    def length(self, row: Mapping[str, Any]) -> dict[str, int]:
+        """Tokens of a row's prompt; none if it cannot be made."""
+        try:
+            return {"length": len(self.processor.prompt(prompt_of(row), row["tools"]))}
+        except (ValueError, LookupError, TypeError):
+            return {"length": 0}
+
     def read(self, row: Mapping[str, Any]) -> tuple[list[int], Target | None]:
         """A row's prompt and, in tool mode, its target.
 
@@ -128,15 +147,19 @@ class Collator:
         """
         prompt = self.processor.prompt(prompt_of(row), row["tools"])
         if len(prompt) > self.max_prompt_tokens:
-            raise ValueError("the prompt is too long")
+            raise ValueError(TOO_LONG)
         if row["mode"] != "tool":
             return prompt, None
         tools = {tool.name: tool for tool in self.processor.compile_tools(row["tools"])}
         calls = calls_of(row)
-        scaffold = Scaffold([tools[name] for name, _ in calls], self.processor.vocabulary)
-        found = target(scaffold, [arguments for _, arguments in calls], {tuple(need) for need in row["needs"]})
+        arguments = [given for _, given in calls]
+        planned = [tools[name] for name, _ in calls]
+        scaffold = Scaffold(planned, self.processor.vocabulary, self.processor.opening(prompt))
+        found = target(scaffold, arguments, {tuple(need) for need in row["needs"]})
         if len(found.tokens) > self.max_block_tokens:
             raise ValueError("the scaffold is too large")
+        if self.adapters and not row["needs"]:  # from left to right nothing can be left out
+            found.texts = texts(scaffold, arguments, list(tools.values()))
         return prompt, found
 
 
@@ -146,6 +169,40 @@ def _reason(error: Exception) -> str:
     return (
         str(error) if isinstance(error, ValueError) and str(error).startswith("the ") else "its arguments do not fit"
     )
+
+
+class SimilarLengths(Sampler[int]):
+    """Rows in random order, except that those of a batch are of similar length, so that little of it is padding.
+
+    Args:
+        lengths: of the rows.
+        batch: rows of a batch, over all processes.
+        seed: with the epoch, decides the order.
+    """
+
+    POOL = 32  # batches that are sorted together
+
+    def __init__(self, lengths: Sequence[int], batch: int, seed: int):
+        self.lengths, self.batch, self.seed, self.epoch = lengths, batch, seed, 0
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    def set_epoch(self, epoch: int) -> None:
+        self.epoch = epoch
+
+    def __iter__(self) -> Iterator[int]:
+        chance = random.Random(f"{self.seed} {self.epoch}")
+        order = chance.sample(range(len(self.lengths)), len(self.lengths))
+        size = self.POOL * self.batch
+        for start in range(0, len(order), size):
+            pool = sorted(order[start : start + size], key=self.lengths.__getitem__)
+            batches = [pool[at : at + self.batch] for at in range(0, len(pool), self.batch)]
+            # A batch that is not full stays the last, or those after it would be cut elsewhere.
+            rest = [batches.pop()] if len(batches[-1]) < self.batch else []
+            chance.shuffle(batches)
+            for batch in batches + rest:
+                yield from batch
 
 
 class LaFuncTrainer(SFTTrainer):
@@ -167,11 +224,24 @@ class LaFuncTrainer(SFTTrainer):
     ):
         model.head.float()  # the optimizer's steps are too small for bfloat16
         model.router.float()
-        collator = Collator(processing_class, args.max_prompt_tokens, args.max_block_tokens)
+        for weight in adapter_weights(model.base):
+            weight.data = weight.data.float()
+            weight.requires_grad_(True)
+        adapters = model.config.adapter_rank > 0
+        collator = Collator(processing_class, args.max_prompt_tokens, args.max_block_tokens, adapters)
+        with args.main_process_first():
+            measured = train_dataset.map(collator.length, num_proc=args.dataset_num_proc, desc="Measuring prompts")
+        fitting = measured.filter(lambda length: length <= args.max_prompt_tokens, input_columns="length")
+        if not len(fitting):
+            raise TrainingError(
+                f"no prompt of {len(measured)} rows has at most {args.max_prompt_tokens} tokens; raise max_prompt_tokens"
+            )
+        if len(fitting) < len(measured):
+            collator.skipped[TOO_LONG] = len(measured) - len(fitting)
         super().__init__(
             model=model,
             args=args,
-            train_dataset=train_dataset,
+            train_dataset=fitting,
             eval_dataset=eval_dataset,
             processing_class=processing_class,
             data_collator=collator,
@@ -179,6 +249,11 @@ class LaFuncTrainer(SFTTrainer):
         )
         self.model_accepts_loss_kwargs = False  # each batch's loss is a mean
         self.add_callback(_Announcement(self))
+
+    def _get_train_sampler(self, train_dataset=None):
+        rows: Any = self.train_dataset if train_dataset is None else train_dataset
+        batch = self.args.train_batch_size * self.args.world_size
+        return SimilarLengths(rows["length"], batch, self.args.seed)
 
     def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
         args = self.args
@@ -228,6 +303,11 @@ class LaFuncTrainer(SFTTrainer):
                 f"{folder} could not be written ({error}); the checkpoint before it is whole. Make room and resume"
             ) from error
 
+    def _load_from_checkpoint(self, resume_from_checkpoint, model=None):
+        super()._load_from_checkpoint(resume_from_checkpoint, model)
+        if self.model.config.adapter_rank:
+            load_adapters(self.model.base, Path(resume_from_checkpoint) / FOLDER / FILE)
+
     def create_model_card(self, *args, **kwargs) -> None:
         """The card of the model is made by `model_card/`, from result files."""
 
@@ -249,14 +329,15 @@ class _Announcement(TrainerCallback):
         modes = Counter(trainer.train_dataset["mode"])
         steps = state.max_steps - state.global_step
         print(f"base      {model.config.base or 'in the checkpoint'}, frozen")
-        print(f"trained   {moving:,} parameters: router and diffusion head")
+        what = "router, diffusion head and adapters" if model.config.adapter_rank else "router and diffusion head"
+        print(f"trained   {moving:,} parameters: {what}")
         print(f"rows      {len(trainer.train_dataset):,}: {', '.join(f'{n:,} {m}' for m, n in modes.most_common())}")
         print(f"steps     {steps:,} of {state.max_steps:,} left, about {_duration(steps * self._seconds_a_step())}")
 
     def _seconds_a_step(self) -> float:
         """Measured on a few batches, without moving anything."""
         trainer, state = self.trainer, torch.get_rng_state()
-        chance = random.getstate()
+        chance, skipped = random.getstate(), trainer.data_collator.skipped.copy()
         size = trainer.args.per_device_train_batch_size
         batches = [trainer.train_dataset[at : at + size] for at in (0, len(trainer.train_dataset) // 2)]
         start = time.perf_counter()
@@ -267,7 +348,7 @@ class _Announcement(TrainerCallback):
         seconds = (time.perf_counter() - start) / len(batches)
         trainer.model.zero_grad()
         trainer._metrics["train"].clear()
-        trainer.data_collator.skipped.clear()
+        trainer.data_collator.skipped = skipped
         torch.set_rng_state(state)
         random.setstate(chance)
         return seconds * trainer.args.gradient_accumulation_steps
@@ -283,24 +364,25 @@ def _duration(seconds: float) -> str:
     return f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{max(minutes, 1)} min"
 
 
-def load_rows(path: str | None) -> Dataset:
-    """Rows of a file, memory-mapped.
+def load_rows(files: str | Sequence[str] | None) -> Dataset:
+    """Rows of one file or of several, memory-mapped.
 
     Raises:
-        TrainingError: the file is missing, empty, or not of the form of `data/rows.py`.
+        TrainingError: a file is missing, empty, or not of the form of `data/rows.py`.
     """
-    if path is None or not Path(path).is_file():
-        raise TrainingError(
-            f"train_file {path!r} is not there; `lafunc data build` or `lafunc data synthesize` makes one"
-        )
+    paths = [files] if isinstance(files, str) or files is None else list(files)
+    for path in paths:
+        if path is None or not Path(path).is_file():
+            raise TrainingError(
+                f"train_file {path!r} is not there; `lafunc data build` or `lafunc data synthesize` makes one"
+            )
     try:
-        rows = load_dataset("json", data_files=path, features=COLUMNS, split="train")
+        rows = load_dataset("json", data_files=paths, features=COLUMNS, split="train")
     except Exception as error:
-        raise TrainingError(f"{path} does not hold rows of the form of data/rows.py: {error}") from error
+        raise TrainingError(f"{', '.join(paths)}: not rows of the form of data/rows.py: {error}") from error
     if not len(rows):
-        raise TrainingError(f"{path} holds no rows")
-    # Batches of prompts of one length waste no padding.
-    return rows.map(lambda row: {"length": len(json.dumps(row["messages"])) + len(json.dumps(row["tools"]))})
+        raise TrainingError(f"{', '.join(paths)}: no rows")
+    return rows
 
 
 def load_heads(config: LaFuncTrainingConfig) -> tuple[LaFuncModel, LaFuncProcessor]:
@@ -323,7 +405,7 @@ def check_resume(model: LaFuncModel, folder: str | Path) -> None:
     """Raises TrainingError if the checkpoint was made with another base or other heads."""
     before = json.loads((Path(folder) / "config.json").read_text(encoding="utf-8"))
     now = model.config.to_dict()
-    for name in ("base", "head_hidden_size", "head_layers", "head_attention_heads", "noise_levels", "max_slot_tokens"):
+    for name in SHAPE:
         if before.get(name) != now.get(name):
             raise TrainingError(
                 f"{folder} was made with {name} {before.get(name)!r}, and this run has {now.get(name)!r}; resume with "
@@ -348,6 +430,8 @@ def train(config: LaFuncTrainingConfig) -> LaFuncTrainer:
     model.config.trained = ["router", "diffusion"]
     model.head.to(model.base.dtype)
     model.router.to(model.base.dtype)
+    for weight in adapter_weights(model.base):
+        weight.data = weight.data.to(model.base.dtype)
     trainer.save_model()
     trainer.save_state()
     return trainer

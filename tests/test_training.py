@@ -19,12 +19,15 @@ from lafunc.compiling_lafunc import compile_tool
 from lafunc.data.rows import make_row
 from lafunc.denoising_lafunc import COPY_LENGTH, copies_of
 from lafunc.diffusion_lafunc import MASK, NULL, Prediction, Sources
-from lafunc.objective_lafunc import TAIL, allowed_tokens, corrupt, decision_loss, diffusion_loss, target
+from lafunc.filling_lafunc import Reader
+from lafunc.objective_lafunc import TAIL, allowed_tokens, corrupt, decision_loss, diffusion_loss, target, texts
+from lafunc.output_lafunc import Stats
 from lafunc.scaffolding_lafunc import Scaffold
 from lafunc.train_trl import (
     Collator,
     LaFuncTrainer,
     LaFuncTrainingConfig,
+    SimilarLengths,
     TrainingError,
     check_resume,
     load_heads,
@@ -264,7 +267,17 @@ def test_where_a_value_begins_is_trained_if_it_can_be_copied(pair):
 # --------------------------------------------------------------------------------------------------------------------
 
 
-def test_only_the_heads_move_and_all_of_them_do(fresh, file, tmp_path):
+@pytest.fixture
+def adapted_pair() -> Pair:
+    """A tiny model with adapters."""
+    pair = make_pair("llama", adapter_rank=4)
+    pair.model.config.base = "somewhere"
+    return pair
+
+
+@pytest.mark.parametrize("which", ["fresh", "adapted_pair"])
+def test_only_heads_and_adapters_move_and_all_of_them_do(which, request, file, tmp_path):
+    fresh = request.getfixturevalue(which)
     before = {name: weight.detach().clone() for name, weight in fresh.model.named_parameters()}
     trainer = LaFuncTrainer(
         fresh.model, config_for(tmp_path, save_strategy="no"), load_rows(str(file)), None, fresh.processor
@@ -272,12 +285,67 @@ def test_only_the_heads_move_and_all_of_them_do(fresh, file, tmp_path):
     trainer.train()
     for name, weight in fresh.model.named_parameters():
         moved = not torch.equal(weight, before[name])
-        assert moved != name.startswith("base."), name
+        assert moved == (not name.startswith("base.") or ".lora_" in name), name
+
+
+def test_adapters_learn_and_the_base_stays_the_base(adapted_pair, file, tmp_path):
+    """What they learn are the texts; a prompt, and what `generate` reads, is read as before, bit for bit."""
+    model, ids = adapted_pair.model, torch.tensor([[5, 6, 7, 8, 9, 10]])
+    bare, written = model(input_ids=ids).logits, model.generate(ids, max_new_tokens=5, do_sample=False)
+    config = config_for(tmp_path, max_steps=30, save_strategy="no", lr_scheduler_type="constant")
+    trainer = LaFuncTrainer(model, config, load_rows(str(file)), None, adapted_pair.processor)
+    trainer.train()
+    for name in ("plan", "values"):
+        losses = [entry[name] for entry in trainer.state.log_history if name in entry]
+        assert sum(losses[-5:]) < 0.7 * sum(losses[:5])
+    model.eval()
+    assert torch.equal(model(input_ids=ids).logits, bare)
+    assert torch.equal(model.generate(ids, max_new_tokens=5, do_sample=False), written)
+    assert torch.equal(Reader(model.base, ids.tolist(), Stats()).prompt, model.base.get_decoder()(ids)[0])
+
+
+def test_texts_ask_where_the_filler_asks(pair):
+    """A base that always wants the right token is asked for just these tokens, and no others."""
+    tools = [compile_tool(tool, pair.processor.vocabulary) for tool in (WEATHER_TOOL, ORDER)]
+    scaffold = Scaffold(tools, pair.processor.vocabulary)
+    arguments = [{"location": "Oslo", "days": 2}, {"items": [{"name": "tea"}, {"name": "milk", "quantity": 3}]}]
+    found = texts(scaffold, arguments, tools)
+    decode = pair.processor.vocabulary.decode
+    assert decode(found["plan"].tokens) == (
+        '<tool_call>\n{"name": "get_weather"}, {"name": "create_order", "arguments":'
+    )
+    assert json.loads(decode(found["values"].tokens).split("</tool_call>")[0].split("<tool_call>")[1]) == {
+        "name": "get_weather", "arguments": arguments[0]
+    }  # fmt: skip
+    for text in found.values():
+        assert text.asked == sorted(set(text.asked)) and 0 < text.asked[0] and text.asked[-1] < len(text.tokens)
+    asked = [decode([found["values"].tokens[at]]) for at in found["values"].asked]
+    assert any("lo" in token for token in asked) and not any("location" in token for token in asked)
+    with pytest.raises(ValueError, match="has no 'x'"):
+        texts(scaffold, [{"location": "Oslo", "x": 1}, arguments[1]], tools)
+
+
+def test_batches_are_of_similar_lengths_and_every_row_comes_once():
+    lengths = [random.Random(n).randint(1, 1000) for n in range(403)]
+    sampler = SimilarLengths(lengths, 8, seed=1)
+    order = list(sampler)
+    assert sorted(order) == list(range(403)) and order == list(sampler)
+    spread = [max(lengths[n] for n in part) - min(lengths[n] for n in part) for part in _parts(order, 8)]
+    assert sorted(spread)[len(spread) // 2] < 100
+    firsts = [lengths[order[at]] for at in range(0, 128, 8)]
+    assert firsts != sorted(firsts) and firsts != sorted(firsts, reverse=True)
+    sampler.set_epoch(1)
+    assert list(sampler) != order
+
+
+def _parts(order: list[int], size: int) -> list[list[int]]:
+    return [order[at : at + size] for at in range(0, len(order), size)]
 
 
 def test_every_part_of_the_loss_is_logged_and_they_add_up(fresh, file, tmp_path):
     rows = load_rows(str(file))
-    trainer = LaFuncTrainer(fresh.model, config_for(tmp_path, save_strategy="no"), rows, rows, fresh.processor)
+    config = config_for(tmp_path, save_strategy="no", per_device_train_batch_size=12, per_device_eval_batch_size=12)
+    trainer = LaFuncTrainer(fresh.model, config, rows, rows, fresh.processor)
     trainer.train()
     found = trainer.evaluate()
     names = (
@@ -298,9 +366,10 @@ def test_the_loss_falls(fresh, file, tmp_path):
     assert sum(losses[-5:]) < 0.7 * sum(losses[:5])
 
 
-def test_a_run_that_was_stopped_goes_on_with_the_same_losses(file, tmp_path):
+@pytest.mark.parametrize("rank", [0, 4])
+def test_a_run_that_was_stopped_goes_on_with_the_same_losses(file, tmp_path, rank):
     def run(folder: str, resume: bool) -> list[float]:
-        pair = make_pair("llama")
+        pair = make_pair("llama", adapter_rank=rank)
         pair.model.config.base = "somewhere"
         config = config_for(tmp_path, output_dir=str(tmp_path / folder))
         trainer = LaFuncTrainer(pair.model, config, load_rows(str(file)), None, pair.processor)
@@ -377,7 +446,7 @@ def test_the_bases_special_tokens_stay_as_they_were(fresh, file, tmp_path):
 
 def test_rows_that_cannot_be_used_are_counted_by_reason(pair):
     good, *_ = rows_for()
-    collator = Collator(pair.processor, max_prompt_tokens=2000, max_block_tokens=512)
+    collator = Collator(pair.processor, max_prompt_tokens=2000, max_block_tokens=512, adapters=False)
     refused = {**good, "tools": [{"name": "get_weather", "parameters": {"$ref": "#/no"}}]}
     misfit = json.loads(json.dumps(good).replace('"needs": [[0, "location"]]', '"needs": []'))
     batch = collator([good, refused, misfit, {**good, "messages": []}])
@@ -396,9 +465,10 @@ def test_rows_that_cannot_be_used_are_counted_by_reason(pair):
 
 
 def test_a_batch_without_a_usable_row_moves_nothing(fresh, file, tmp_path):
-    config = config_for(tmp_path, max_prompt_tokens=3, max_steps=1, save_strategy="no", weight_decay=0.0)
+    config = config_for(tmp_path, max_block_tokens=1, max_steps=1, save_strategy="no", weight_decay=0.0)
     before = {name: weight.detach().clone() for name, weight in fresh.model.named_parameters()}
-    LaFuncTrainer(fresh.model, config, load_rows(str(file)), None, fresh.processor).train()
+    rows = load_rows(str(file)).filter(lambda mode: mode == "tool", input_columns="mode")
+    LaFuncTrainer(fresh.model, config, rows, None, fresh.processor).train()
     assert all(torch.equal(weight, before[name]) for name, weight in fresh.model.named_parameters())
 
 
@@ -435,9 +505,9 @@ def test_a_checkpoint_that_cannot_be_written_leaves_the_one_before(fresh, file, 
     ("text", "message"),
     [
         (None, r"rows\.jsonl' is not there; `lafunc data build`"),
-        ("", "holds no rows|does not hold rows"),
-        ("not json\n", "does not hold rows of the form"),
-        ('{"text": "hello"}\n', "does not hold rows of the form"),
+        ("", "no rows|not rows"),
+        ("not json\n", "not rows of the form"),
+        ('{"text": "hello"}\n', "not rows of the form"),
     ],
 )
 def test_files_that_hold_no_rows(tmp_path, text, message):
@@ -446,6 +516,11 @@ def test_files_that_hold_no_rows(tmp_path, text, message):
         path.write_text(text)
     with pytest.raises(TrainingError, match=message):
         load_rows(str(path))
+
+
+def test_rows_that_are_all_too_long(fresh, file, tmp_path):
+    with pytest.raises(TrainingError, match="no prompt of 12 rows has at most 3 tokens; raise max_prompt_tokens"):
+        LaFuncTrainer(fresh.model, config_for(tmp_path, max_prompt_tokens=3), load_rows(str(file)), None, fresh.processor)
 
 
 def test_resuming_with_other_heads_is_refused(fresh, tmp_path):

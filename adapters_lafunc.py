@@ -1,0 +1,82 @@
+"""Low-rank adapters on the frozen base, for what stands after the prompt in tool mode: the plan and the scaffold.
+
+They are off unless [`adapted`] turns them on, and the base is then the base, bit for bit: prompts, chat and thoughts
+never meet them. LoRA (Hu et al. 2021) as PEFT makes and stores it.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from peft import LoraConfig, inject_adapter_in_model
+from peft.tuners.tuners_utils import BaseTunerLayer
+from peft.utils import get_peft_model_state_dict, set_peft_model_state_dict
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+
+FOLDER = "adapter"  # beside the other weights transformers would take the whole checkpoint for an adapter
+FILE = "adapter_model.safetensors"
+PREFIX = "base_model.model."  # of names in PEFT's files
+
+
+def attach_adapters(base: PreTrainedModel, rank: int) -> None:
+    """Put adapters on every linear layer but the output's; they change nothing until they are trained."""
+    inject_adapter_in_model(LoraConfig(r=rank, lora_alpha=2 * rank, target_modules="all-linear"), base)
+    for layer in adapter_layers(base):
+        layer._disable_adapters = True
+    for weight in adapter_weights(base):
+        weight.requires_grad_(False)
+        weight.data = weight.data.to(base.dtype)
+
+
+def adapter_layers(base: PreTrainedModel) -> list[BaseTunerLayer]:
+    """The layers that have adapters; none if there are none."""
+    return [module for module in base.modules() if isinstance(module, BaseTunerLayer)]
+
+
+def adapter_weights(base: PreTrainedModel) -> list[nn.Parameter]:
+    return [weight for name, weight in base.named_parameters() if ".lora_" in name]
+
+
+@contextmanager
+def adapted(layers: Sequence[BaseTunerLayer]) -> Iterator[None]:
+    """Within, the adapters of these layers are on."""
+    # PEFT's own switch also changes `requires_grad`, and a backward pass may still come.
+    for layer in layers:
+        layer._disable_adapters = False
+    try:
+        yield
+    finally:
+        for layer in layers:
+            layer._disable_adapters = True
+
+
+def bare(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Weights of a model by name, without its adapters, named as if there were none."""
+    return {name.replace(".base_layer.", "."): weight for name, weight in weights.items() if ".lora_" not in name}
+
+
+def save_adapters(base: PreTrainedModel, weights: Mapping[str, Tensor], folder: Path) -> None:
+    """Write them in PEFT's form. `weights`: the base's, by name."""
+    config = base.peft_config["default"]
+    config.base_model_name_or_path, config.inference_mode = base.name_or_path, True
+    folder.mkdir(exist_ok=True)
+    config.save_pretrained(folder)
+    mine = get_peft_model_state_dict(base, state_dict=dict(weights))
+    save_file({PREFIX + name: weight.contiguous() for name, weight in mine.items()}, folder / FILE, {"format": "pt"})
+
+
+def load_adapters(base: PreTrainedModel, file: str | Path) -> None:
+    """Read what [`save_adapters`] wrote.
+
+    Raises:
+        OSError, SafetensorError: the file is missing or damaged.
+        ValueError: it was made for another base, or with another rank.
+    """
+    weights = {name.removeprefix(PREFIX): weight for name, weight in load_file(file).items()}
+    expected = get_peft_model_state_dict(base)
+    shapes = {name: weight.shape for name, weight in weights.items()}
+    if shapes != {name: weight.shape for name, weight in expected.items()}:
+        raise ValueError(f"{file} holds adapters for another base or of another rank; see adapter_rank in config.json")
+    set_peft_model_state_dict(base, weights)
