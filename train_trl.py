@@ -267,11 +267,11 @@ class LaFuncTrainer(SFTTrainer):
             parts = [means[name] for name in names if name in means]
             if parts:
                 value = sum(parts) / len(parts)
-                self._metrics[mode][part].append(float(value))
+                self._metrics[mode][part].append(float(value.detach()))
                 loss = loss + getattr(args, f"{part}_weight") * value
         for name, value in means.items():
             if name not in PARTS:
-                self._metrics[mode][name].append(float(value))
+                self._metrics[mode][name].append(float(value.detach()))
         self._metrics[mode]["skipped"].append(float(sum(self.data_collator.skipped.values())))
         if not torch.isfinite(loss):
             raise TrainingError(

@@ -6,24 +6,25 @@ Every row's record is written as soon as it is made, so a run that was killed go
 import argparse
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from tqdm.auto import tqdm
 
 from .. import LaFuncModel, LaFuncProcessor
+from ..configuration_lafunc import LaFuncConfig
 from ..diffusion_lafunc import SCHEDULES
 from ..request_lafunc import FILLERS
 from . import bfcl, results
 from .breakdown import examine, summarise
 from .checkpoint import add_checkpoint, load_checkpoint, untrained_allowed
 from .markdown import number, table
-from .systems import RAW, Beginnings, System, answers, systems
+from .systems import RAW, Answer, Beginnings, System, answers, systems
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    add_checkpoint(parser)
+def add_systems(parser: argparse.ArgumentParser) -> None:
+    """What is measured on every row."""
     parser.add_argument(
         "--filler", nargs="+", metavar="NAME", help=f"of {', '.join((*FILLERS, RAW))}; default: the checkpoint's own"
     )
@@ -31,6 +32,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--schedule", nargs="+", metavar="NAME", help=f"of {', '.join(SCHEDULES)}; default: the checkpoint's"
     )
+
+
+def asked_systems(options: argparse.Namespace, config: LaFuncConfig) -> list[System]:
+    """Those of [`add_systems`], the checkpoint's own where nothing was said."""
+    return systems(
+        options.filler or [config.filler], options.steps or [config.num_steps], options.schedule or [config.schedule]
+    )
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_checkpoint(parser)
+    add_systems(parser)
     parser.add_argument("--categories", nargs="+", metavar="NAME", help="default: all 13, or non_live, or live")
     parser.add_argument(
         "--limit", type=int, metavar="N", help="rows a category, simple being one; drawn with the seed"
@@ -49,9 +62,7 @@ def run(options: argparse.Namespace) -> int:
     if options.max_slot_tokens:
         model.config.max_slot_tokens = options.max_slot_tokens
     config = model.config
-    chosen = systems(
-        options.filler or [config.filler], options.steps or [config.num_steps], options.schedule or [config.schedule]
-    )
+    chosen = asked_systems(options, config)
     gold = "-gold-plan" if options.gold_plan else ""
     out = options.out or Path("results") / f"bfcl-{'-'.join(dict.fromkeys(s.filler for s in chosen))}{gold}.json"
     settings = {
@@ -66,7 +77,8 @@ def run(options: argparse.Namespace) -> int:
         "bfcl_eval": bfcl.version(),
     }
     journal = results.Journal(out, settings)
-    data = measure(model, processor, rows, chosen, journal, options.gold_plan)
+    measure(model, processor, rows, chosen, journal, options.gold_plan)
+    data = count(chosen, journal)
     results.write(out, "bfcl", settings, data)
     journal.pack()
     print("\n".join([*systems_table(data["systems"]), "", str(out)]))
@@ -76,29 +88,30 @@ def run(options: argparse.Namespace) -> int:
 def measure(
     model: LaFuncModel,
     processor: LaFuncProcessor,
-    rows: Sequence[bfcl.Row],
+    rows: Sequence[Any],
     systems: Sequence[System],
     journal: results.Journal,
     gold_plan: bool = False,
-) -> dict[str, Any]:
-    """Every system's answer to every row that the journal does not hold yet.
-
-    Returns:
-        `systems`: by name the leaderboard's `averages` and the counts of [`summarise`].
-    """
+    examine: Callable[[Any, Answer], dict[str, Any]] = examine,
+) -> None:
+    """Every system's answer to every row that the journal does not hold yet, as `examine` sees it."""
     done = {(record["id"], record["system"]) for record in journal.rows}
     # Rows with the same tools stand together, so that their tools are read once.
     offers: dict[str, int] = {}
     rows = sorted(rows, key=lambda row: offers.setdefault(json.dumps(row.tools), len(offers)))
     beginnings = Beginnings(model, processor)
     right = sum(record["right"] for record in journal.rows)
-    with untrained_allowed(model), tqdm(rows, desc="bfcl", unit="row", file=sys.stderr) as bar:
+    with untrained_allowed(model), tqdm(rows, desc=journal.path.name.split(".")[0], unit="row", file=sys.stderr) as bar:
         for row in bar:
             left = [system for system in systems if (row.id, system.name) not in done]
             for system, answer in answers(model, processor, row, left, gold_plan, beginnings) if left else ():
                 journal.add({"system": system.name, **examine(row, answer)})
                 right += journal.rows[-1]["right"]
             bar.set_postfix_str(f"{right}/{len(journal.rows)} right")
+
+
+def count(systems: Sequence[System], journal: results.Journal) -> dict[str, Any]:
+    """`systems`: by name the leaderboard's `averages` and the counts of [`summarise`]."""
     found = {}
     for system in systems:
         counts = summarise([record for record in journal.rows if record["system"] == system.name])

@@ -135,7 +135,7 @@ def _arguments(row: Row, due: Mapping[str, Mapping[str, list]], made: tuple[str,
     schemas = function["parameters"]["properties"]
     found = []
     for argument, right in due[name].items():
-        kind = _kind(row, schemas.get(argument, {}), right)
+        kind = kind_of(row, schemas.get(argument, {}), right)
         if argument not in values:
             fault = "" if "" in right else "missing"
         else:
@@ -143,11 +143,11 @@ def _arguments(row: Row, due: Mapping[str, Mapping[str, list]], made: tuple[str,
         if argument in values or fault:
             found.append({"name": argument, "kind": kind, "fault": fault})
     for argument in values.keys() - due[name].keys():
-        found.append({"name": argument, "kind": _kind(row, schemas.get(argument, {}), []), "fault": "extra"})
+        found.append({"name": argument, "kind": kind_of(row, schemas.get(argument, {}), []), "fault": "extra"})
     return found
 
 
-def _kind(row: Row, schema: Mapping[str, Any], right: Sequence[Any]) -> str:
+def kind_of(row: Row, schema: Mapping[str, Any], right: Sequence[Any]) -> str:
     """The kind of value that is asked for, by the schema; of a string, whether a right one stands in the query."""
     kind = schema.get("type")
     if "enum" in schema:

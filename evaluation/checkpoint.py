@@ -22,7 +22,7 @@ def add_checkpoint(parser: argparse.ArgumentParser) -> None:
 
 
 def load_checkpoint(folder: Path) -> tuple[LaFuncModel, LaFuncProcessor, dict[str, Any]]:
-    """Model, processor, and what a result file says of them: name, SHA-256 of the heads, what of them is trained.
+    """Model, processor, and what a result file says of them: name, SHA-256 of the weights, what of them is trained.
 
     Raises:
         EvaluationError: the folder is no checkpoint.
@@ -36,7 +36,7 @@ def load_checkpoint(folder: Path) -> tuple[LaFuncModel, LaFuncProcessor, dict[st
     processor = LaFuncProcessor.from_pretrained(str(folder))
     model = LaFuncModel.from_pretrained(str(folder))
     digest = hashlib.sha256()
-    for file in sorted(folder.glob("*.safetensors")):
+    for file in sorted(folder.rglob("*.safetensors")):  # heads and adapters
         digest.update(file.read_bytes())
     about = {
         "name": folder.resolve().name,

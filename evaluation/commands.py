@@ -2,13 +2,14 @@
 
 import argparse
 
-from . import accuracy, latency, overlap, report, retention
+from . import accuracy, heldout, latency, overlap, report, retention
 
 
 def add_commands(parser: argparse.ArgumentParser) -> None:
     commands = parser.add_subparsers(required=True, metavar="QUESTION")
     for name, module, about in (
         ("bfcl", accuracy, "accuracy on the Berkeley Function-Calling Leaderboard, and what went wrong"),
+        ("rows", heldout, "held-out rows of the training data's form: modes, calls, values, missing values"),
         ("latency", latency, "time by mode; --growth: how it grows; --peers: other libraries on the same weights"),
         ("retention", retention, "chat and think mode against the bare base, bit for bit"),
         ("overlap", overlap, "training rows that meet an evaluation row"),

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from lafunc.__main__ import main
 from lafunc.evaluation import bfcl, results
-from lafunc.evaluation.accuracy import measure
+from lafunc.evaluation.accuracy import count, measure
 from lafunc.evaluation.bfcl import EvaluationError, Row, load, score
 from lafunc.evaluation.breakdown import FAULTS, examine
 from lafunc.evaluation.systems import RAW, answers, hopeless, parse, systems
@@ -120,7 +120,8 @@ def test_a_row_without_tools_is_answered_without_a_call(pair):
 def run(pair, rows, path, chosen=("autoregressive", "diffusion"), **settings):
     found = systems(chosen, [1], ["confidence"])
     journal = results.Journal(path, settings)
-    return measure(pair.model, pair.processor, rows, found, journal), journal
+    measure(pair.model, pair.processor, rows, found, journal)
+    return count(found, journal), journal
 
 
 def without_time(data):

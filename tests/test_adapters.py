@@ -1,0 +1,143 @@
+"""Adapters: on for plan and scaffold, off for all else; saved in PEFT's form, and loaded again."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import TOOLS, WEATHER, Pair, facts, make_pair
+from peft import PeftModel
+from safetensors.torch import load_file, save_file
+
+from lafunc import LaFuncModel
+from lafunc.adapters_lafunc import FILE, FOLDER, adapted, adapter_layers, adapter_weights
+from lafunc.base_lafunc import CheckpointError
+from lafunc.filling_lafunc import Reader
+from lafunc.output_lafunc import Stats
+
+IDS = [5, 6, 7, 8, 9, 10, 11, 12]
+
+
+@pytest.fixture
+def trained() -> Pair:
+    """A tiny model whose adapters change what the base reads."""
+    pair = make_pair("llama", adapter_rank=4)
+    torch.manual_seed(3)
+    for weight in adapter_weights(pair.model.base):
+        torch.nn.init.normal_(weight, std=0.3)
+    return pair
+
+
+@pytest.fixture
+def folder(trained, tmp_path):
+    """A checkpoint that stands alone."""
+    trained.model.save_pretrained(tmp_path / "saved", include_base=True)
+    return tmp_path / "saved"
+
+
+def states(model: LaFuncModel) -> torch.Tensor:
+    """Of the second half of IDS, read after the first as a prompt."""
+    with torch.no_grad():
+        return Reader(model.base, [IDS[:4]], Stats()).read([IDS[4:]])
+
+
+@pytest.mark.parametrize("family", ["llama", "qwen3", "gemma3"])
+def test_the_prompt_is_read_by_the_bare_base_and_what_follows_is_not(family):
+    bare, model = make_pair(family).model, make_pair(family, adapter_rank=4).model
+    assert torch.equal(states(bare), states(model))  # new adapters change nothing
+    for weight in adapter_weights(model.base):
+        torch.nn.init.normal_(weight, std=0.3)
+    ids = torch.tensor([IDS])
+    with torch.no_grad():
+        assert torch.equal(bare(input_ids=ids).logits, model(input_ids=ids).logits)
+        assert torch.equal(Reader(bare.base, [IDS], Stats()).prompt, Reader(model.base, [IDS], Stats()).prompt)
+    assert not torch.allclose(states(bare), states(model))
+    assert torch.equal(bare.generate(ids, max_new_tokens=6), model.generate(ids, max_new_tokens=6))
+
+
+def test_adapters_are_off_again_after_an_error(trained):
+    layers = adapter_layers(trained.model.base)
+    assert layers
+    with pytest.raises(KeyError), adapted(layers):
+        assert not any(layer.disable_adapters for layer in layers)
+        raise KeyError
+    assert all(layer.disable_adapters for layer in layers)
+
+
+@pytest.mark.parametrize("filler", ["autoregressive", "diffusion", "verified"])
+def test_a_saved_model_answers_as_before(trained, folder, filler):
+    """Standing alone, and over a base from elsewhere."""
+    expected = facts(trained.call("hello", TOOLS, filler=filler))
+    alone = LaFuncModel.from_pretrained(folder).eval()
+    assert facts(Pair(alone, trained.processor).call("hello", TOOLS, filler=filler)) == expected
+    bare = make_pair("llama").model.base
+    bare.save_pretrained(folder.parent / "base")
+    trained.model.config.base = str(folder.parent / "base")
+    trained.model.save_pretrained(folder.parent / "heads")
+    assert not any(name.startswith("base.") for name in load_file(folder.parent / "heads" / "model.safetensors"))
+    heads = LaFuncModel.from_pretrained(folder.parent / "heads").eval()
+    assert facts(Pair(heads, trained.processor).call("hello", TOOLS, filler=filler)) == expected
+    assert heads.base.config.to_dict().keys() == bare.config.to_dict().keys()
+
+
+def test_the_saved_base_is_the_bare_one(trained, folder):
+    names = load_file(folder / "model.safetensors")
+    assert not any("lora" in name or "base_layer" in name for name in names)
+    bare = dict(make_pair("llama").model.base.named_parameters())
+    assert all(torch.equal(weight, names[f"base.{name}"]) for name, weight in bare.items())
+
+
+def test_peft_reads_the_adapters(trained, folder):
+    """The files are PEFT's own, so that they can be looked at, merged or trained further with it."""
+    base = make_pair("llama").model.base
+    model = PeftModel.from_pretrained(base, str(folder / FOLDER))
+    ids = torch.tensor([IDS])
+    with torch.no_grad(), adapted(adapter_layers(trained.model.base)):
+        expected = trained.model.base(input_ids=ids).logits
+        assert torch.allclose(model(input_ids=ids).logits, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("damage", ["missing", "cut", "rank", "other"])
+def test_adapters_that_cannot_be_loaded(trained, folder, damage):
+    file = folder / FOLDER / FILE
+    if damage == "missing":
+        shutil.rmtree(file.parent)
+    elif damage == "cut":
+        file.write_bytes(file.read_bytes()[:-100])
+    elif damage == "rank":
+        save_file({name: weight[:2, :2].contiguous() for name, weight in load_file(file).items()}, file)
+    else:
+        save_file({"a": torch.zeros(2)}, file)
+    with pytest.raises(CheckpointError, match="cannot load the adapters of .*saved"):
+        LaFuncModel.from_pretrained(folder)
+
+
+def test_what_is_pushed_holds_the_adapters(trained, monkeypatch):
+    found = []
+
+    def upload(self, folder, *args, **kwargs):
+        found.extend(sorted(path.name for path in (Path(folder) / FOLDER).iterdir()))
+
+    trained.model.config.base = "somewhere"
+    monkeypatch.setattr(LaFuncModel, "_upload_modified_files", upload)
+    monkeypatch.setattr("transformers.utils.hub.hf_api", lambda: type("Api", (), {"create_repo": _repo})())
+    monkeypatch.setattr("transformers.utils.hub.create_and_tag_model_card", lambda *a, **k: _Card())
+    trained.model.push_to_hub("me/tools")
+    assert found == ["adapter_config.json", FILE]
+
+
+def _repo(self, repo_id, **kwargs):
+    return type("Repo", (), {"repo_id": repo_id})()
+
+
+class _Card:
+    def save(self, path):
+        pass
+
+
+def test_one_model_with_and_without_a_batch(trained):
+    """Rows of a batch are adapted like single ones."""
+    questions = [[{"role": "user", "content": text}] for text in ("hello", "weather in Oslo?")]
+    together = trained.call(questions, [WEATHER], filler="autoregressive")
+    alone = [trained.call(question, [WEATHER], filler="autoregressive") for question in questions]
+    assert [facts(out) for out in together] == [facts(out) for out in alone]
