@@ -21,7 +21,8 @@ from .request_lafunc import FILLERS, MODES
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a command; returns the exit status: 0, or 2 if the request cannot be answered as put."""
-    options = _parser().parse_args(arguments)
+    arguments = sys.argv[1:] if arguments is None else arguments
+    options = _parser().parse_args(arguments, argparse.Namespace(arguments=arguments))
     try:
         return options.run(options)
     except (ValueError, OSError) as error:  # RequestError, SchemaError, CheckpointError; unreadable files

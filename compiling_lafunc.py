@@ -69,18 +69,7 @@ class _Compiler(SchemaReader):
 
     def root(self, call: int) -> Node:
         """The node of one call's argument object."""
-        schema, place, refs = self.resolve(self.schema, "$", ())
-        branches = list(self.branches(schema, place, refs) or [(schema, place, refs)])
-        objects = [branch for branch in branches if "object" in self.types(*branch[:2])]
-        if not objects:
-            found = " or ".join(dict.fromkeys(name for branch in branches for name in self.types(*branch[:2])))
-            raise SchemaError(self.tool, "$.type", f"parameters must describe an object, not {found}", "type")
-        for keyword in ("anyOf", "oneOf", "enum", "const"):
-            if keyword in objects[0][0] or (len(objects) > 1 and keyword in schema):
-                raise self.refuse(
-                    place, keyword, "any", "parameters must be one object; a choice between several is not supported"
-                )
-        return self.object(*objects[0], (call,), " ")
+        return self.object(*self.top(), (call,), " ")
 
     def check(self, node: Node) -> None:
         """Compile the first elements of arrays, so that errors in them come before any work."""
@@ -144,23 +133,13 @@ class _Compiler(SchemaReader):
         self.check_keywords(schema, place, "any")
         self.check_keywords(schema, place, "object")
         names = schema.get("required", [])
-        properties = {**schema.get("properties", {})}
-        for name in names:
-            if name not in properties:
-                extra = self.extra(schema)
-                if extra is False:
-                    raise self.refuse(
-                        place, "required", "object", f"{name!r} is required but not among the properties"
-                    )
-                properties[name] = extra
         members = tuple(
             Member(
                 name,
                 self.node(inner, f"{place}.properties.{name}", refs, (*path, name), " ", name in names),
                 name in names,
             )
-            for name, inner in properties.items()
-            if inner is not False or name in names
+            for name, inner in self.properties(schema, place).items()
         )
         return Object(path, lead, members, switch, alternative)
 

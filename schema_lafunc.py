@@ -253,6 +253,35 @@ class SchemaReader:
 
     # ------------------------------------------------------------------------------------------------ nodes
 
+    def top(self) -> tuple[dict, str, tuple]:
+        """The part that describes a call's arguments."""
+        schema, place, refs = self.resolve(self.schema, "$", ())
+        branches = list(self.branches(schema, place, refs) or [(schema, place, refs)])
+        objects = [branch for branch in branches if "object" in self.types(*branch[:2])]
+        if not objects:
+            found = " or ".join(dict.fromkeys(name for branch in branches for name in self.types(*branch[:2])))
+            raise SchemaError(self.tool, "$.type", f"parameters must describe an object, not {found}", "type")
+        for keyword in ("anyOf", "oneOf", "enum", "const"):
+            if keyword in objects[0][0] or (len(objects) > 1 and keyword in schema):
+                raise self.refuse(
+                    place, keyword, "any", "parameters must be one object; a choice between several is not supported"
+                )
+        return objects[0]
+
+    def properties(self, schema: dict, place: str) -> dict[str, Any]:
+        """The schemas of an object's members by name: those declared that may occur, and those only required."""
+        names = schema.get("required", ())
+        declared = schema.get("properties", {})
+        found = {name: inner for name, inner in declared.items() if inner is not False or name in names}
+        for name in names:
+            if name not in declared:
+                found[name] = self.extra(schema)
+                if found[name] is False:
+                    raise self.refuse(
+                        place, "required", "object", f"{name!r} is required but not among the properties"
+                    )
+        return found
+
     @staticmethod
     def extra(schema: dict) -> Any:
         """The schema of undeclared members."""

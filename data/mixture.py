@@ -558,12 +558,12 @@ def run(options: argparse.Namespace) -> int:
         if unknown := sorted({*options.only} - {source.name for source in mixture.sources}):
             raise DataError(f"{options.config} has no source {unknown[0]!r}")
         mixture.sources = [source for source in mixture.sources if source.name in options.only]
-    build(mixture, options.root, options.out)
+    build(mixture, options.root, options.out, options.arguments)
     return 0
 
 
-def build(mixture: Mixture, root: Path, out: Path) -> dict[str, Any]:
-    """Make a mixture and write it; returns the card.
+def build(mixture: Mixture, root: Path, out: Path, arguments: Sequence[str]) -> dict[str, Any]:
+    """Make a mixture and write it; returns the card, which names the command by its `arguments`.
 
     Raises:
         DataError: see [`collect`].
@@ -593,7 +593,7 @@ def build(mixture: Mixture, root: Path, out: Path) -> dict[str, Any]:
     settings["sources"] = [vars(source) for source in mixture.sources]
     data = describe(mixture, counts, augmented, {"train": train, "dev": dev})
     data["overlap_removed_last"] = met
-    results.write(out / "card.json", "data", settings, data, packages=("datasets",))
+    results.write(out / "card.json", "data", settings, data, arguments, ("datasets",))
     document = results.read(out / "card.json")
     (out / "card.md").write_text(card(document), encoding="utf-8")
     print(f"{len(train)} training rows, {len(dev)} held out: {out}")

@@ -20,6 +20,7 @@ from typing import Any
 import jsonschema
 
 from ..request_lafunc import MODES
+from ..schema_lafunc import SchemaError, SchemaReader
 
 Row = dict[str, Any]
 COLUMNS = ("messages", "tools", "mode", "source", "needs")
@@ -116,26 +117,28 @@ def check_row(row: Mapping[str, Any]) -> None:
             raise RowError("a call names no offered tool", name)
         if not isinstance(arguments, Mapping):
             raise RowError("arguments are no object", name)
-        parameters = tools[name].get("parameters") or {"type": "object", "properties": {}}
-        if extra := sorted(arguments.keys() - parameters.get("properties", {}).keys()):
-            raise RowError("an argument is not in the schema", f"{name}.{extra[0]}")
-        required = [one for one in parameters.get("required", ()) if (at, one) not in needs]
-        if fault := _fault(json.dumps(parameters)):
-            raise RowError("a tool's parameters are no JSON Schema", f"{name}: {fault}")
         try:
-            jsonschema.Draft202012Validator({**parameters, "required": required}).validate(arguments)
+            validator, schema, known = _read_schema(name, json.dumps(tools[name].get("parameters") or {}))
+        except SchemaError as error:
+            raise RowError("a tool's schema is refused", str(error)) from None
+        if extra := sorted(arguments.keys() - known):
+            raise RowError("an argument is not in the schema", f"{name}.{extra[0]}")
+        required = [one for one in schema.get("required", ()) if (at, one) not in needs]
+        try:
+            validator.evolve(schema={**schema, "required": required}).validate(arguments)
         except jsonschema.ValidationError as error:
             raise RowError("arguments violate the schema", f"{name}{error.json_path[1:]}: {error.message}") from None
 
 
 @lru_cache(maxsize=10_000)
-def _fault(parameters: str) -> str | None:
-    """What is wrong with a JSON Schema; remembered, because many rows share a tool and the check takes long."""
-    try:
-        jsonschema.Draft202012Validator.check_schema(json.loads(parameters))
-    except jsonschema.SchemaError as error:
-        return error.message
-    return None
+def _read_schema(tool: str, parameters: str) -> tuple[Any, dict[str, Any], frozenset[str]]:
+    """(a validator that knows the references, the schema of the arguments, their names); raises SchemaError.
+
+    Remembered, because many rows share a tool and the check takes long.
+    """
+    reader = SchemaReader(tool, json.loads(parameters))
+    schema, place, _ = reader.top()
+    return reader.validator, schema, frozenset(reader.properties(schema, place))
 
 
 def write_rows(path: Path, rows: Iterable[Mapping[str, Any]]) -> int:

@@ -26,7 +26,7 @@ from .phrasing import Target, answer, frame, question, sequence, vary
 from .pools import accepted
 from .rows import Row, RowError, make_row, write_rows
 from .teacher import Teacher, append_rows
-from .values import Argument, Said, draw, is_valid, words_of
+from .values import Argument, Said, draw, words_of
 
 _COMMON = frozenset(
     "get find calculate compute calc search create add list show check api information detail by a of the".split()
@@ -130,10 +130,7 @@ class Synthesizer:
         for argument in target.arguments:
             if not argument.required and rng.random() >= keen:
                 continue
-            said = draw(argument, rng, length=length)
-            if not is_plain(argument) and not is_valid(argument, said.value):
-                raise RowError("a drawn value is not valid", argument.name)
-            found.append((argument, said))
+            found.append((argument, draw(argument, rng, length=length)))
         return found
 
     def _varied(
@@ -197,15 +194,6 @@ def synthesize(tools: Sequence[Mapping[str, Any]], count: int, seed: int = 0, in
     source = Synthesizer(tools, seed, invented)
     for _ in range(count):
         yield source.row()
-
-
-def is_plain(argument: Argument) -> bool:
-    """Whether what is drawn is valid without being checked."""
-    return (
-        argument.kind in ("boolean", "enum")
-        or argument.kind == "string"
-        and not {"minLength", "maxLength"} & argument.schema.keys()
-    )
 
 
 def _call(pairs: Sequence[tuple[Argument, Said]]) -> dict[str, Any]:

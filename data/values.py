@@ -12,6 +12,7 @@ from these rows must copy what it has never seen.
 """
 
 import datetime
+import math
 import random
 import re
 from collections import Counter
@@ -19,8 +20,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
-
-import jsonschema
 
 from ..schema_lafunc import SchemaReader
 from .words import COMPOSED, MONTHS, WORDS, compose, number_words
@@ -286,6 +285,7 @@ class Argument:
         frames: how a string attaches to a request; `{}` is the value and `{n}` the noun.
         lone: no other argument of the tool attaches in the same way, so that a value can do without its noun.
         style: of numbers: money, percent, fraction, unit, year, month, id, or nothing.
+        low, high: of numbers; nothing is known if the low one is higher.
     """
 
     name: str
@@ -301,7 +301,7 @@ class Argument:
     lone: bool = True
     style: str = ""
     unit: str = ""
-    low: float = 0
+    low: float = 1
     high: float = 0
     decimals: int = 0
     form: str = ""
@@ -317,11 +317,13 @@ def read_arguments(tool: Mapping[str, Any]) -> list[Argument]:
     parameters = tool.get("parameters") or {"type": "object", "properties": {}}
     reader = SchemaReader(tool["name"], parameters)
     reader.left = float("inf")
-    found = _members(reader, *reader.resolve(reader.schema, "$", ()))
+    found = _members(reader, *reader.top())
     if any(re.search(r"\b(currency|unit|ingredient|food)\b", one.words) for one in found):
         for one in found:  # "$200" would contradict the currency, and "5 dollars" the unit
             one.style = "" if one.style == "money" else one.style
-            one.high = max(one.high, 500) if one.kind in ("integer", "number") and "amount" in one.words else one.high
+            bounded = {"maximum", "exclusiveMaximum"} & one.schema.keys()
+            if one.kind in ("integer", "number") and "amount" in one.words and not bounded:
+                one.high = max(one.high, 500)
     ways = Counter(map(_way, found))
     for one in found:
         one.lone = ways[_way(one)] == 1
@@ -336,14 +338,10 @@ def _way(argument: Argument) -> Any:
 
 
 def _members(reader: SchemaReader, schema: dict, place: str, refs: tuple) -> list[Argument]:
-    branches = reader.branches(schema, place, refs)
-    if branches is not None:
-        schema, place, refs = next(branch for branch in branches if "object" in reader.types(*branch[:2]))
     required = schema.get("required", ())
     return [
         _read(reader, name, inner, f"{place}.{name}", refs, name in required)
-        for name, inner in schema.get("properties", {}).items()
-        if inner is not False
+        for name, inner in reader.properties(schema, place).items()
     ]
 
 
@@ -353,7 +351,7 @@ def _read(reader: SchemaReader, name: str, schema: Any, place: str, refs: tuple,
     description = str(outer.get("description") or schema.get("description") or "").strip()
     if not {"enum", "const"} & schema.keys():
         branches = list(reader.branches(schema, place, refs) or ())
-        kinds = [branch for branch in branches if reader.types(*branch[:2]) != ("null",)]
+        kinds = [branch for branch in branches if reader.types(*branch[:2]) != ("null",)] or branches
         plain = {"string": 0, "integer": 1, "number": 2}
         if kinds:
             schema, place, refs = min(kinds, key=lambda branch: plain.get(reader.types(*branch[:2])[0], 3))
@@ -403,7 +401,7 @@ _WORD = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|\d+|[^\W\d_a-zA-Z]
 def words_of(name: str) -> str:
     """`checkInDate`, `check_in_date`: check in date."""
     words = [word.lower() for word in _WORD.findall(name)]
-    return " ".join(_LONGER.get(word, word) for word in words) or name
+    return " ".join(_LONGER.get(word, word) for word in words) or name.strip() or "value"
 
 
 def _singular(name: str) -> str:
@@ -576,11 +574,7 @@ def _number(found: Argument) -> None:
     elif not high:
         decimals = 3
     found.decimals = decimals
-    bottom, top = found.schema.get("minimum"), found.schema.get("maximum")
-    above, below = found.schema.get("exclusiveMinimum"), found.schema.get("exclusiveMaximum")
-    step = 1 if found.kind == "integer" else 0.01
-    bottom = bottom if bottom is not None else above + step if above is not None else None
-    top = top if top is not None else below - step if below is not None else None
+    bottom, top = _bounds(found)
     if found.style == "fraction" and found.kind == "integer":
         found.style, low, high = "percent", 1, 40
     if top is not None and top <= 1 and found.kind == "number" and found.style == "percent":
@@ -589,16 +583,32 @@ def _number(found: Argument) -> None:
         low, high = 0, 1
     if bottom is not None and top is not None:
         low, high = bottom, top
-    elif bottom is not None and (not high or bottom > low):
-        low, high = bottom, high if high > bottom else bottom + 100 if high else 0
-    elif top is not None and (not high or top < high):
+    elif bottom is not None and low > high:
+        low, high = bottom, bottom + 1000
+    elif bottom is not None and bottom > low:
+        low, high = bottom, high if high > bottom else bottom + 100
+    elif top is not None and (low > high or top < high):
         low, high = min(low, top - 100 if low >= top else low), top
     if bottom is None and top is None and (span := _SPAN.search(text)) and float(span[1]) < float(span[2]):
         low, high, found.style = float(span[1]), float(span[2]), "" if found.style != "fraction" else "fraction"
         found.decimals = min(found.decimals, 2)
+    if found.kind == "number" and low <= high and math.ceil(low) > math.floor(high):
+        found.decimals = max(found.decimals, 1)
     found.low, found.high = low, high
-    if bottom is not None and not high:
-        found.low, found.high = bottom, bottom + 1000
+
+
+def _bounds(argument: Argument) -> tuple[float | None, float | None]:
+    """The lowest and the highest number that may be drawn; None where the schema sets no bound."""
+    schema = argument.schema
+    lows = [schema["minimum"]] if "minimum" in schema else []
+    highs = [schema["maximum"]] if "maximum" in schema else []
+    if "exclusiveMinimum" in schema:
+        lows.append(math.nextafter(schema["exclusiveMinimum"], math.inf))
+    if "exclusiveMaximum" in schema:
+        highs.append(math.nextafter(schema["exclusiveMaximum"], -math.inf))
+    if argument.kind == "integer":
+        lows, highs = [math.ceil(low) for low in lows], [math.floor(high) for high in highs]
+    return max(lows, default=None), min(highs, default=None)
 
 
 # ------------------------------------------------------------------------------------------------ drawing values
@@ -651,7 +661,7 @@ def say_members(pairs: Sequence[tuple[Argument, Said]], rng: random.Random) -> s
     """The members of an object: `name Apple, quantity 3`."""
     style = rng.choice(("{} {}", "{} {}", "{}: {}", "{} of {}"))
     parts = [style.format(member.nouns[0], f"({said.text})" if said.joined else said.text) for member, said in pairs]
-    return join(parts, rng)
+    return join(parts, rng) or "nothing"
 
 
 def say_member(value: Any, rng: random.Random) -> str:
@@ -703,7 +713,7 @@ def _draw_string(argument: Argument, rng: random.Random) -> Said:
 
 def _round_number(argument: Argument, rng: random.Random) -> float | int:
     low, high = argument.low, argument.high
-    if not high and low == 1:  # nothing is known
+    if low > high:  # nothing is known
         size = rng.choices((9, 99, 999, 9999, 9_999_999), (30, 35, 18, 11, 6))[0]
         value: float | int = rng.randint(1, size)
         if rng.random() < (
@@ -719,14 +729,17 @@ def _round_number(argument: Argument, rng: random.Random) -> float | int:
                             rng.randint(1, 50) * 10000, rng.randint(100, 99999)))  # fmt: skip
         if argument.decimals and rng.random() < 0.2:
             value = round(value + rng.randint(1, 99) / 100, 2)
-        value = value if low <= value <= max(high, 500000) else rng.randint(int(low), int(max(low, high)))
+        if not low <= value <= max(high, 500000):
+            value = rng.randint(math.ceil(low), max(math.ceil(low), math.floor(high)))
         if argument.schema.keys() & {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"}:
             value = min(max(value, low), high)
         return value
     if argument.decimals:
         places = rng.choice((0, 0, 1, argument.decimals)) if argument.decimals < 4 else rng.randint(2, 4)
-        value = round(rng.uniform(low, high), places)
-        return int(value) if places == 0 else value
+        exact = min(max(rng.uniform(low, high), low), high)
+        while not low <= (value := round(exact, places)) <= high:
+            places += 1
+        return value
     low, high = int(-(-low // 1)), int(high // 1)
     span = high - low
     if argument.style == "year":
@@ -890,8 +903,3 @@ def _draw_date(argument: Argument, rng: random.Random) -> Said:
     if argument.form == "%Y-%m":
         return Said(value, rng.choice((f"{month} {day.year}", value)))
     return Said(value, rng.choice((long, long, value)))
-
-
-def is_valid(argument: Argument, value: Any) -> bool:
-    """Whether the schema allows a value: where bounds and unions are odd, drawing may miss."""
-    return jsonschema.Draft202012Validator(argument.schema).is_valid(value)

@@ -79,7 +79,7 @@ def run(options: argparse.Namespace) -> int:
     journal = results.Journal(out, settings)
     measure(model, processor, rows, chosen, journal, options.gold_plan)
     data = count(chosen, journal)
-    results.write(out, "bfcl", settings, data)
+    results.write(out, "bfcl", settings, data, options.arguments)
     journal.pack()
     print("\n".join([*systems_table(data["systems"]), "", str(out)]))
     return 0

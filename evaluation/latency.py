@@ -92,7 +92,7 @@ def run(options: argparse.Namespace) -> int:
     else:
         data = _race(model, processor, found, rows, options, settings, out)
     data["missing"] = missing
-    results.write(out, "latency", settings, data, packages=[peer.package for peer in found.values()])
+    results.write(out, "latency", settings, data, options.arguments, [peer.package for peer in found.values()])
     for name, why in missing.items():
         print(f"missing     {name}: {why}")
     print(f"written     {out}")

@@ -333,7 +333,7 @@ def run(options: argparse.Namespace) -> int:
         "categories": list(bfcl.CATEGORIES),
         "bfcl_eval": bfcl.version(),
     }
-    results.write(options.out, "overlap", settings, data)
+    results.write(options.out, "overlap", settings, data, options.arguments)
     print("| file | rows | texts | hits |\n|---|---|---|---|")
     for file in data["files"]:
         print(f"| {file['file']} | {file['rows']} | {file['texts']} | {file['hits']} |")

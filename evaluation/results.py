@@ -10,7 +10,6 @@ import os
 import platform
 import shlex
 import subprocess
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib import metadata
@@ -28,10 +27,11 @@ class ResultError(ValueError):
     """A result file that cannot be used: which, why, and what to do."""
 
 
-def provenance(packages: Sequence[str] = ()) -> dict[str, Any]:
+def provenance(arguments: Sequence[str], packages: Sequence[str] = ()) -> dict[str, Any]:
     """Where a figure comes from.
 
     Args:
+        arguments: of the command `lafunc` that found it.
         packages: distributions that took part beside torch, transformers, tokenizers and numpy.
     """
     versions = {"python": platform.python_version()}
@@ -42,14 +42,21 @@ def provenance(packages: Sequence[str] = ()) -> dict[str, Any]:
             pass
     return {
         "commit": _commit(),
-        "command": _command(sys.argv),
+        "command": _command(arguments),
         "date": datetime.now(UTC).strftime("%Y-%m-%d"),
         "versions": versions,
         "hardware": _hardware(),
     }
 
 
-def write(path: Path, kind: str, settings: Mapping[str, Any], data: Mapping[str, Any], **made_with) -> None:
+def write(
+    path: Path,
+    kind: str,
+    settings: Mapping[str, Any],
+    data: Mapping[str, Any],
+    arguments: Sequence[str],
+    packages: Sequence[str] = (),
+) -> None:
     """Write a result file, whole or not at all.
 
     `commit` is that of the code that counted; `begun` that of the code that made the first of the rows, which differs
@@ -59,9 +66,9 @@ def write(path: Path, kind: str, settings: Mapping[str, Any], data: Mapping[str,
         kind: which command writes such files.
         settings: what was asked for.
         data: what was found.
-        made_with: see [`provenance`].
+        arguments, packages: see [`provenance`].
     """
-    document = {"kind": kind, "format": FORMAT, "settings": settings, **provenance(**made_with)}
+    document = {"kind": kind, "format": FORMAT, "settings": settings, **provenance(arguments, packages)}
     document["begun"] = document["commit"]
     if path.exists():
         before = read(path)
@@ -191,7 +198,7 @@ def _command(arguments: Sequence[str]) -> str:
     """The command as anyone would type it: places outside the checkout by their last part."""
     shown = [
         Path(part).name if os.path.isabs(part) or part.startswith("..") else part.replace(str(ROOT) + os.sep, "")
-        for part in arguments[1:]
+        for part in arguments
     ]
     return shlex.join(["lafunc", *shown])
 

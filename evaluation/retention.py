@@ -267,7 +267,7 @@ def run(options: argparse.Namespace) -> int:
     journal = results.Journal(options.out, settings)
     tokenizer = load_tokenizer(source, revision)
     data = retention(model, processor, base, tokenizer, questions, options.max_new_tokens, journal)
-    results.write(options.out, "retention", settings, data)
+    results.write(options.out, "retention", settings, data, options.arguments)
     journal.pack()
     print(
         "| set | mode | turns | tokens | equal prompts | equal logits | equal texts |\n|---|---|---|---|---|---|---|"

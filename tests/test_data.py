@@ -813,7 +813,7 @@ def test_a_build_from_end_to_end(root):
     assert data["augmentations"]["a required value deleted"] == 5 == data["needs"]
     assert data["augmentations"]["two rows joined"] == 4 == data["calls"]["2"]
     assert data["modes"]["think"] == 6
-    assert card["command"].startswith("lafunc ") and str(root) not in json.dumps(card)
+    assert card["command"].startswith("lafunc data build --config mixture.yaml ") and str(root) not in json.dumps(card)
     text = (root / "one" / "card.md").read_text()
     assert "| calls | a tool's schema is refused | 1 |" in text and "Overlap with BFCL was not looked for" in text
 

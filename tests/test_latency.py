@@ -1,6 +1,5 @@
 """Latency: what is timed, weighted and left as it was; how cost grows, and what a request on each axis asks for."""
 
-import argparse
 import json
 from types import SimpleNamespace
 
@@ -10,7 +9,8 @@ from conftest import make_base, make_pair, make_tokenizer
 from transformers import AutoConfig, AutoModelForCausalLM, SmolLM3Config
 
 from lafunc import LaFuncProcessor, RequestError
-from lafunc.evaluation import bfcl, growth, latency, modes, peers, results
+from lafunc.__main__ import main
+from lafunc.evaluation import bfcl, growth, modes, peers, results
 from lafunc.evaluation.peers import PeerAnswer
 from lafunc.evaluation.quantiles import spread
 from lafunc.output_lafunc import Stats
@@ -33,10 +33,8 @@ def untrained():
     return make_pair("llama", trained=[], max_slot_tokens=6)
 
 
-def options(*words: str) -> argparse.Namespace:
-    parser = argparse.ArgumentParser()
-    latency.add_arguments(parser)
-    return parser.parse_args(words)
+def run(*words: str) -> int:
+    return main(["eval", "latency", *words])
 
 
 class Fake:
@@ -156,7 +154,7 @@ def test_a_shape_is_random_and_says_so(monkeypatch, tmp_path, capsys):
     (tmp_path / "tools.json").write_text(json.dumps([CITY]))
     monkeypatch.setattr(modes, "TOOLS", tmp_path / "tools.json")
     words = ["--shape", "tiny", "--checkpoint", str(tmp_path / "tokenizer"), "--device", "cpu", "--repeats", "1"]
-    assert latency.run(options(*words, "--out", str(tmp_path / "modes.json"))) == 0
+    assert run(*words, "--out", str(tmp_path / "modes.json")) == 0
     found = results.read(tmp_path / "modes.json", "latency")
     assert found["settings"]["weights"] == found["data"]["weights"] == "random"
     assert found["settings"]["model"] == "tiny" and str(tmp_path) not in json.dumps(found)
@@ -176,10 +174,10 @@ def test_a_shape_is_random_and_says_so(monkeypatch, tmp_path, capsys):
         (["--device", "cuda"], "PyTorch finds no CUDA device here"),
     ],
 )
-def test_bad_options_are_named(words, message, monkeypatch):
+def test_bad_options_are_named(words, message, monkeypatch, capsys):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    with pytest.raises(ValueError, match=message):
-        latency.run(options(*words))
+    assert run(*words) == 2
+    assert message in capsys.readouterr().err
 
 
 # ---------------------------------------------------------------------------------------------------- growth
@@ -281,7 +279,7 @@ def test_growth_through_the_command(untrained, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(growth, "AXES", {"calls": (1, 2)})
     words = ["--growth", "--checkpoint", str(tmp_path / "tiny"), "--repeats", "1", "--device", "cpu"]
     out = tmp_path / "growth.json"
-    assert latency.run(options(*words, "--filler", "diffusion", "--steps", "1", "--out", str(out))) == 0
+    assert run(*words, "--filler", "diffusion", "--steps", "1", "--out", str(out)) == 0
     found = results.read(out, "latency")
     assert found["settings"]["model"] == "tiny" and found["settings"]["steps"] == 1
     assert found["data"]["axes"]["calls"]["systems"]["diffusion"]["valid"] == [1, 1]
@@ -305,12 +303,12 @@ def test_the_race_through_the_command_names_who_is_missing(untrained, tmp_path, 
     monkeypatch.setattr(peers, "open_peers", lambda names, *_: ({"fake": peer}, {"outlines": "not installed"}))
     out = tmp_path / "peers.json"
     words = ["--peers", "--filler", "diffusion", "--checkpoint", str(tmp_path / "tiny"), "--out", str(out)]
-    assert latency.run(options(*words)) == 0
+    assert run(*words) == 0
     found = results.read(out, "latency")
     assert found["settings"]["filler"] == "diffusion" and found["settings"]["rows"] == 1
     assert found["data"]["missing"] == {"outlines": "not installed"}
     assert found["data"]["systems"]["fake"]["accuracy"] == 1 and found["data"]["systems"]["fake"]["version"] == "1.0"
     assert [record["id"] for record in results.read_rows(out)] == ["r"]
     assert "missing     outlines: not installed" in capsys.readouterr().out
-    again = latency.run(options(*words))
+    again = run(*words)
     assert again == 0 and results.read(out)["data"]["systems"] == found["data"]["systems"]  # nothing measured twice

@@ -1,6 +1,5 @@
 """The leak check: what meets a query of the evaluation, what does not, and what files are read how."""
 
-import argparse
 import gzip
 import json
 from dataclasses import dataclass, field
@@ -9,7 +8,8 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from lafunc.evaluation import bfcl, overlap, results
+from lafunc.__main__ import main
+from lafunc.evaluation import bfcl, results
 from lafunc.evaluation.overlap import Index, find_files, read_rows, texts, words
 
 LONG = "Could you tell me the current weather conditions in Boston, MA, using metric units?"  # 14 words, 7 8-grams
@@ -219,9 +219,7 @@ def test_the_command_reports_each_row(tmp_path, monkeypatch, capsys):
     ]
     (data / "set" / "train.jsonl").write_text("".join(json.dumps(row) + "\n" for row in train))
     out = tmp_path / "overlap.json"
-    parser = argparse.ArgumentParser()
-    overlap.add_arguments(parser)
-    assert overlap.run(parser.parse_args(["--train", str(data), "--out", str(out)])) == 0
+    assert main(["eval", "overlap", "--train", str(data), "--out", str(out)]) == 0
     document = results.read(out, "overlap")
     assert document["settings"]["train"] == ["data"] and document["settings"]["threshold"] == 0.5
     found = document["data"]

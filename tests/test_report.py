@@ -18,16 +18,15 @@ RESULTS = ROOT / "results"
 
 
 def write(path: Path, **changed) -> Path:
-    results.write(path, "retention", {}, {"equal": True})
+    results.write(path, "retention", {}, {"equal": True}, [])
     path.write_text(json.dumps({**json.loads(path.read_text()), **changed}))
     return path
 
 
-def test_a_result_says_what_made_it(tmp_path, monkeypatch):
-    monkeypatch.setattr(
-        "sys.argv", ["lafunc", "eval", "overlap", "--train", str(tmp_path), "../data", "results/x.json"]
-    )
-    results.write(tmp_path / "deep" / "x.json", "overlap", {"a": 1}, {"b": 2}, packages=["pytest", "no-such-package"])
+def test_a_result_says_what_made_it(tmp_path):
+    arguments = ["eval", "overlap", "--train", str(tmp_path), "../data", "results/x.json"]
+    packages = ["pytest", "no-such-package"]
+    results.write(tmp_path / "deep" / "x.json", "overlap", {"a": 1}, {"b": 2}, arguments, packages)
     found = results.read(tmp_path / "deep" / "x.json", "overlap")
     assert found["settings"] == {"a": 1} and found["data"] == {"b": 2}
     assert found["command"] == f"lafunc eval overlap --train {tmp_path.name} data results/x.json"  # no machine's paths
@@ -41,7 +40,7 @@ def test_counting_anew_keeps_the_commit_that_made_the_rows(tmp_path, monkeypatch
     path = tmp_path / "x.json"
     for commit, settings in (("a", {"seed": 0}), ("b", {"seed": 0}), ("c", {"seed": 1})):
         monkeypatch.setattr(results, "_commit", lambda: commit)  # noqa: B023
-        results.write(path, "bfcl", settings, {})
+        results.write(path, "bfcl", settings, {}, [])
         found = results.read(path)
         assert (found["commit"], found["begun"]) == (commit, {"a": "a", "b": "a", "c": "c"}[commit])
 

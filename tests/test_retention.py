@@ -1,6 +1,5 @@
 """Retention: a LaFuNC that is its base is found equal, and every departure is found."""
 
-import argparse
 import copy
 import json
 
@@ -9,15 +8,9 @@ import torch
 from conftest import Pair, make_base, make_pair, make_tokenizer
 
 from lafunc import LaFuncModel, LaFuncProcessor
+from lafunc.__main__ import main
 from lafunc.evaluation import results
-from lafunc.evaluation.retention import (
-    Question,
-    add_arguments,
-    load_questions,
-    retention,
-    run,
-    weights_hash,
-)
+from lafunc.evaluation.retention import Question, load_questions, retention, weights_hash
 
 QUESTIONS = [
     Question("talk", 7, ["Hello, who are you?", "And how do you know?"]),
@@ -169,11 +162,9 @@ def test_the_command(tmp_path, capsys):
     checkpoint, out = tmp_path / "checkpoint", tmp_path / "out" / "retention.json"
     LaFuncModel.from_base(str(tmp_path / "base")).save_pretrained(checkpoint)
     pair.processor.save_pretrained(checkpoint)
-    parser = argparse.ArgumentParser()
-    add_arguments(parser)
-    given = ["--checkpoint", str(checkpoint), "--limit", "1", "--max-new-tokens", "4", "--out", str(out)]
-    options = parser.parse_args(given)
-    assert run(options) == 0
+    command = ["eval", "retention", "--checkpoint", str(checkpoint), "--limit", "1", "--max-new-tokens", "4"]
+    command += ["--out", str(out)]
+    assert main(command) == 0
     shown = capsys.readouterr().out
     assert "| mt_bench | chat | 2 |" in shown and "all equal" in shown
     document = results.read(out, "retention")
@@ -184,9 +175,9 @@ def test_the_command(tmp_path, capsys):
     header = {"format": results.FORMAT, "settings": document["settings"]}
     lines = "".join(json.dumps(row) + "\n" for row in (header, *rows))
     out.with_suffix(".rows.jsonl").write_text(lines)
-    assert run(options) == 1
+    assert main(command) == 1
     assert "NOT equal: 1 turns differ" in capsys.readouterr().out
 
     pair.model.save_pretrained(checkpoint, include_base=True)  # a base that came from nowhere
-    with pytest.raises(ValueError, match="does not say where its base comes from"):
-        run(options)
+    assert main(command) == 2
+    assert "does not say where its base comes from" in capsys.readouterr().err

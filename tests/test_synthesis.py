@@ -7,7 +7,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from conftest import ORDER, WEATHER
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from lafunc.__main__ import main
@@ -22,7 +22,8 @@ from lafunc.data.values import Argument, Said, draw, examples_in, join, read_arg
 from lafunc.data.words import number_words
 
 NAMES = st.sampled_from(
-    "city radius_km price date start_time includeTax color n x user_id items unit message is_active rate".split()
+    "city radius_km price date start_time includeTax color n x user_id items unit message is_active rate year age"
+    " amount currency _".split()
 )
 LOW, MORE = st.integers(-9, 9), st.integers(0, 9)
 LEAVES = st.one_of(
@@ -33,6 +34,11 @@ LEAVES = st.one_of(
     st.builds(lambda low, more: {"type": "integer", "minimum": 9 * low, "maximum": 9 * low + more}, LOW, MORE),
     st.builds(lambda low, more: {"type": "number", "minimum": low, "maximum": low + more}, LOW, MORE),
     st.builds(lambda low: {"type": "number", "exclusiveMinimum": low}, LOW),
+    st.builds(
+        lambda low, more: {"type": "number", "minimum": low, "exclusiveMaximum": low + (1 + more) / 8}, LOW, MORE
+    ),
+    st.builds(lambda low, more: {"type": "integer", "exclusiveMinimum": low - 0.5, "maximum": low + more}, LOW, MORE),
+    st.sampled_from([{"anyOf": [{"type": "null"}]}, {"type": "object", "required": ["a"]}, {"$ref": "#/$defs/small"}]),
     st.sampled_from([{"type": "integer"}, {"type": "number"}, {"type": ["string", "null"]}, {"type": "object"}]),
     st.sampled_from([{"const": 3}, {}]),
     st.lists(
@@ -67,15 +73,35 @@ SCHEMAS = st.recursive(
 )  # fmt: skip
 
 
+def only(name, **schema):
+    return {"type": "object", "properties": {name: schema}, "required": [name]}
+
+
 @settings(max_examples=120, deadline=None)
 @given(objects(SCHEMAS), st.integers(0, 2**30))
+@example(only("city", type="integer", minimum=0, maximum=0), 0)
+@example(only("city", type="object", additionalProperties={"type": "number", "maximum": 0, "minimum": -1}), 0)
+@example(only("x", type="number", exclusiveMinimum=0, maximum=0.005), 0)
+@example(only("x", type="number", minimum=0.12345, maximum=0.12345), 0)
+@example(only("x", type="number", minimum=-1e308, maximum=1e308), 0)
+@example(only("x", type="integer", minimum=5, exclusiveMinimum=7, maximum=8), 0)
+@example(only("price", type="number", exclusiveMinimum=0, exclusiveMaximum=0.01), 0)
+@example(only("year", type="number", minimum=0.5, maximum=0.7), 0)
+@example(only("ratio", type="integer", minimum=0, maximum=0), 0)
+@example(only("", type="string"), 0)
+@example(only("city", type="object", properties={"n": {"type": "string"}}), 105)
+@example({"properties": {"amount": {"type": "integer", "maximum": 100}, "currency": {}}, "required": ["amount"]}, 0)
+@example({"$ref": "#/$defs/small"}, 0)
+@example({"type": ["object", "null"], "required": ["undeclared"]}, 0)
 def test_rows_of_any_accepted_schema_hold(parameters, seed):
+    parameters = parameters | {"$defs": {"small": only("n", type="number", maximum=0)}}
     tools = list(accepted([{"name": "do_it", "description": "Do it", "parameters": parameters}]))
     source = Synthesizer(tools, seed) if tools else Synthesizer([], seed)
     for _ in range(4):
         row = source.row()
         check_row(row)
         json.dumps(row)
+    assert not source.refused, parameters
 
 
 def test_catalogue_is_large_accepted_and_spoken():
@@ -238,8 +264,8 @@ def test_tools_without_possible_values():
     assert next(synthesize([{"name": "f", "parameters": parameters}], 1))  # too short for a date, so any word
     impossible = {"properties": {"a": {"allOf": [{"type": "array", "items": {"enum": [1]}}]}}, "required": ["a"]}
     source = Synthesizer([{"name": "f", "parameters": impossible}])
-    source._values = lambda target: (_ for _ in ()).throw(RowError("a drawn value is not valid", "a"))
-    with pytest.raises(ValueError, match="no row in 1000 attempts.*a drawn value is not valid"):
+    source._values = lambda target: (_ for _ in ()).throw(RowError("arguments violate the schema", "a"))
+    with pytest.raises(ValueError, match="no row in 1000 attempts.*arguments violate the schema"):
         source.row()
 
 
