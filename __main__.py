@@ -22,6 +22,10 @@ from .request_lafunc import FILLERS, MODES
 def main(arguments: list[str] | None = None) -> int:
     """Run a command; returns the exit status: 0, or 2 if the request cannot be answered as put."""
     arguments = sys.argv[1:] if arguments is None else arguments
+    if arguments[:1] == ["train"]:
+        from .train_trl import main as train  # needs the extra `train`
+
+        return train(arguments[1:])
     options = _parser().parse_args(arguments, argparse.Namespace(arguments=arguments))
     try:
         return options.run(options)
@@ -49,6 +53,7 @@ def _parser() -> argparse.ArgumentParser:
     evaluation.add_commands(measure)
     prepare = commands.add_parser("data", help="training data: build, synthesize")
     data.add_commands(prepare)
+    commands.add_parser("train", help="train heads and adapters: --config recipes/NAME.yaml; as train_trl.py")
     return parser
 
 

@@ -15,9 +15,10 @@ cannot be used are skipped, counted and reported.
 import json
 import random
 import shutil
+import sys
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,7 @@ from lafunc import LaFuncModel, LaFuncProcessor, SchemaError
 from lafunc.adapters_lafunc import FILE, FOLDER, adapter_weights, load_adapters
 from lafunc.base_lafunc import CheckpointError
 from lafunc.data.rows import calls_of, prompt_of
+from lafunc.evaluation import results
 from lafunc.objective_lafunc import Target, target, texts
 from lafunc.processing_lafunc import RequestError
 from lafunc.request_lafunc import MODES
@@ -58,6 +60,7 @@ SHAPE = (
     "noise_levels",
     "max_slot_tokens",
 )
+RECORD = "training.json"
 TOO_LONG = "the prompt is too long"
 SPECIAL = ("bos_token_id", "eos_token_id", "pad_token_id")
 
@@ -248,6 +251,8 @@ class LaFuncTrainer(SFTTrainer):
             **kwargs,
         )
         self.model_accepts_loss_kwargs = False  # each batch's loss is a mean
+        self._before: list[dict[str, Any]] = []  # what was logged before the run was resumed
+        self._begun = time.perf_counter()
         self.add_callback(_Announcement(self))
 
     def _get_train_sampler(self, train_dataset=None):
@@ -279,6 +284,12 @@ class LaFuncTrainer(SFTTrainer):
                 f"{self._save_batch(inputs)}. Look at them, lower learning_rate, and resume from the last checkpoint"
             )
         return (loss, {}) if return_outputs else loss
+
+    def log(self, logs, start_time=None):
+        """Each entry also says how many seconds of training it took so far, those before a kill included."""
+        before = next((entry["seconds"] for entry in self._before[::-1] if "seconds" in entry), 0.0)
+        logs["seconds"] = round(before + time.perf_counter() - self._begun, 1)
+        super().log(logs, start_time)
 
     def prediction_step(self, model, inputs, prediction_loss_only, ignore_keys=None):
         with torch.no_grad():
@@ -322,6 +333,7 @@ class _Announcement(TrainerCallback):
     def on_train_begin(self, args, state, control, **kwargs):
         for name, token in self.special.items():  # transformers has set the tokenizer's, which need not be the base's
             setattr(self.trainer.model.config.get_text_config(), name, token)
+        self.trainer._before, self.trainer._begun = list(state.log_history), time.perf_counter()
         if not state.is_world_process_zero:
             return
         trainer, model = self.trainer, self.trainer.model
@@ -413,8 +425,14 @@ def check_resume(model: LaFuncModel, folder: str | Path) -> None:
             )
 
 
-def train(config: LaFuncTrainingConfig) -> LaFuncTrainer:
-    """Train as the recipe says; `resume_from_checkpoint: auto` goes on from the last one in `output_dir`."""
+def train(config: LaFuncTrainingConfig, arguments: Sequence[str] = ()) -> LaFuncTrainer:
+    """Train as the recipe says; `resume_from_checkpoint: auto` goes on from the last one in `output_dir`.
+
+    Beside the checkpoint, `training.json` says how it was made: the recipe, the rows, the losses.
+
+    Args:
+        arguments: of the command line, for that file.
+    """
     rows = load_rows(config.train_file)
     held_out = load_rows(config.eval_file) if config.eval_file else None
     model, processor = load_heads(config)
@@ -434,14 +452,45 @@ def train(config: LaFuncTrainingConfig) -> LaFuncTrainer:
         weight.data = weight.data.to(model.base.dtype)
     trainer.save_model()
     trainer.save_state()
+    if trainer.is_world_process_zero():
+        data = record(trainer)
+        results.write(Path(str(config.output_dir)) / RECORD, "training", recipe(config), data, ["train", *arguments])
     return trainer
 
 
-def main(arguments: Iterable[str] | None = None) -> int:
+def recipe(config: LaFuncTrainingConfig) -> dict[str, Any]:
+    """What differs from the defaults, but for where things lie."""
+    usual = LaFuncTrainingConfig(output_dir="", use_cpu=config.use_cpu, bf16=config.bf16).to_dict()
+    own = {name: value for name, value in config.to_dict().items() if value != usual[name]}
+    for name in ("output_dir", "logging_dir", "resume_from_checkpoint"):
+        own.pop(name, None)
+    for name in {"base", "checkpoint", "train_file", "eval_file", "run_name"} & own.keys():
+        places = [own[name]] if isinstance(own[name], str) else own[name]
+        places = [Path(place).name if Path(place).is_absolute() else place for place in places]
+        own[name] = places[0] if len(places) == 1 else places
+    return own
+
+
+def record(trainer: LaFuncTrainer) -> dict[str, Any]:
+    """What was trained on what, and how the losses went."""
+    rows = trainer.train_dataset
+    return {
+        "parameters": sum(weight.numel() for weight in trainer.model.trainable),
+        "processes": trainer.args.world_size,
+        "rows": dict(Counter(rows["mode"])),
+        "sources": dict(sorted(Counter(rows["source"]).items())),
+        "skipped": dict(trainer.data_collator.skipped.most_common()),
+        "history": trainer.state.log_history,
+    }
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """`lafunc train`, and what this file is when it is run."""
+    arguments = sys.argv[1:] if arguments is None else arguments
     parser = TrlParser([LaFuncTrainingConfig])  # type: ignore[list-item]
-    (config,) = parser.parse_args_and_config(list(arguments) if arguments else None)
+    (config,) = parser.parse_args_and_config(list(arguments))
     try:
-        train(config)
+        train(config, arguments)
     except (TrainingError, CheckpointError) as error:
         print(f"error: {error}")
         return 2

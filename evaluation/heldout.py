@@ -64,7 +64,7 @@ def run(options: argparse.Namespace) -> int:
             for system in chosen
         }
     }
-    results.write(out, "rows", settings, data)
+    results.write(out, "rows", settings, data, options.arguments)
     journal.pack()
     print("\n".join([*rows_table(data["systems"]), "", str(out)]))
     return 0

@@ -6,17 +6,20 @@ stands what made it.
 
 import argparse
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ..request_lafunc import MODES
 from . import bfcl, results
 from .accuracy import systems_table
 from .breakdown import FAULTS, KINDS
+from .heldout import rows_table
 from .markdown import number, percent, table
 
 BEGIN, END = "<!-- results: written by `lafunc eval report` -->", "<!-- end of results -->"
 SHOWN_ERRORS = 20
+LOSSES = ("modes", "call", "plan", "tokens", "starts", "values", "constraint")
 Document = Mapping[str, Any]
 
 
@@ -87,6 +90,8 @@ def page(documents: Mapping[str, Document]) -> str:
     """The whole page."""
     sections: list[tuple[str, str, Callable[[Document], Iterable[str]], dict[str, Document]]] = [
         ("Accuracy", ACCURACY, _accuracy, of_kind(documents, "bfcl")),
+        ("Held-out rows", ROWS, _rows, of_kind(documents, "rows")),
+        ("Training of the shipped checkpoint", TRAINING, _training, of_kind(documents, "training")),
         ("Other libraries on the same base", PEERS, _peers, of_kind(documents, "latency", "peers")),
         ("How cost grows", GROWTH, _growth, of_kind(documents, "latency", "growth")),
         ("Latency by mode", MODES, _modes, of_kind(documents, "latency", "modes")),
@@ -110,6 +115,11 @@ ACCURACY = (
     "in [evaluation.md](evaluation.md). All systems of one file answered the same rows, one after the other. An "
     "average over categories that were not all measured is a –."
 )
+ROWS = (
+    "Rows of the training data's form that no training has seen. A value is right if it equals the row's, so the "
+    "figures are lower than a benchmark's; they serve to choose fillers, thresholds and checkpoints."
+)
+TRAINING = "The recipe, the rows, and how the parts of the loss went; [training.md](training.md) says what they are."
 PEERS = (
     "Every system read the same token ids on the same weights and answered each row right after the others, in an "
     "order drawn anew for each row. Ratio: the system's time per time of LaFuNC on the same row; above 1 LaFuNC is "
@@ -213,6 +223,55 @@ def _duration(systems: Mapping[str, Any]) -> Iterable[str]:
 def _argument_cell(counts: Mapping[str, int]) -> str:
     total = sum(counts.values())
     return f"{percent(counts.get('right', 0), total)} ({total})" if total else "–"
+
+
+def _rows(document: Document) -> Iterable[str]:
+    settings, systems = document["settings"], document["data"]["systems"]
+    about, rows = settings["checkpoint"], next(iter(systems.values()))["rows"]
+    plan = "; the right tools are given" if settings["gold_plan"] else ""
+    yield (
+        f"Checkpoint {about['name']} ({about['sha256']}); {number(rows, 0)} rows of {settings['rows']['name']} "
+        f"({settings['rows']['sha256']}); mode {settings['mode']}{plan}; needs_threshold {settings['needs_threshold']}."
+    )
+    yield ""
+    yield from rows_table(systems)
+    yield ""
+    yield "Modes: rows of each mode (lines), and what was chosen for them, the same for all systems:"
+    yield ""
+    modes = next(iter(systems.values()))["modes"]
+    yield from table(
+        ["", *MODES], [[mode, *(str(modes[mode].get(chosen, 0)) for chosen in MODES)] for mode in modes]
+    )
+    yield ""
+    yield "Arguments that are right, in percent, by kind of value (and how many there are):"
+    yield ""
+    yield from table(
+        ["system", *KINDS],
+        [
+            [name, *(_argument_cell(found["arguments"].get(kind, {})) for kind in KINDS)]
+            for name, found in systems.items()
+        ],
+    )
+    yield from _errors("Rows that raised; each counts as wrong", systems)
+
+
+def _training(document: Document) -> Iterable[str]:
+    data = document["data"]
+    steps = [entry for entry in data["history"] if "loss" in entry]
+    modes = ", ".join(f"{number(count, 0)} {mode}" for mode, count in data["rows"].items())
+    skipped = "; ".join(f"{number(count, 0)} skipped: {reason}" for reason, count in data["skipped"].items())
+    yield (
+        f"{number(data['parameters'], 0)} trained parameters; {modes} rows on offer; {steps[-1]['step']} steps in "
+        f"{number(data['history'][-1]['seconds'] / 60, 0)} minutes on {data['processes']} processes. {skipped}"
+    )
+    yield ""
+    yield f"![Parts of the loss and accuracies by step](figures/{document['name']}.png)"
+    yield ""
+    yield "Recipe (what differs from the defaults):"
+    yield ""
+    yield "```yaml"
+    yield from (f"{name}: {json.dumps(value)}" for name, value in document["settings"].items())
+    yield "```"
 
 
 def _peers(document: Document) -> Iterable[str]:
@@ -434,8 +493,35 @@ def draw(documents: Mapping[str, Document], folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for name, document in of_kind(documents, "latency", "growth").items():
         _draw_growth(document["data"]["axes"], folder / f"{name}.png")
+    for name, document in of_kind(documents, "training").items():
+        _draw_training(document["data"]["history"], folder / f"{name}.png")
     for name, document in of_kind(documents, "latency", "peers").items():
         _draw_peers(document["data"]["systems"], folder / f"{name}.png")
+
+
+def _draw_training(history: Sequence[Mapping[str, Any]], path: Path) -> None:
+    """Parts of the loss to the left, accuracies to the right; each a mean over what was logged, smoothed."""
+    import matplotlib.pyplot as plt
+
+    steps = [entry for entry in history if "loss" in entry]
+    figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3.6), layout="constrained")
+    for axes, names in ((left, LOSSES), (right, [name for name in steps[-1] if name.endswith("_accuracy")])):
+        for at, name in enumerate(names):
+            known = [(entry["step"], float(entry[name])) for entry in steps if name in entry]
+            if known:
+                xs, ys = zip(*known, strict=True)
+                axes.plot(xs, ys, color=f"C{at}", alpha=0.25, linewidth=0.8)
+                smooth = [sum(ys[max(0, n - 4) : n + 1]) / len(ys[max(0, n - 4) : n + 1]) for n in range(len(ys))]
+                axes.plot(xs, smooth, color=f"C{at}", label=name.removesuffix("_accuracy"))
+        axes.set_xlabel("step")
+        axes.grid(alpha=0.3)
+        axes.legend(fontsize=8, frameon=False, ncols=2)
+    left.set_ylabel("loss")
+    left.set_yscale("log")
+    right.set_ylabel("accuracy")
+    right.set_ylim(0, 1)
+    figure.savefig(path, dpi=130, metadata={"Software": None})
+    plt.close(figure)
 
 
 def _draw_growth(axes: Mapping[str, Any], path: Path) -> None:

@@ -45,6 +45,30 @@ def test_counting_anew_keeps_the_commit_that_made_the_rows(tmp_path, monkeypatch
         assert (found["commit"], found["begun"]) == (commit, {"a": "a", "b": "a", "c": "c"}[commit])
 
 
+def test_held_out_rows_and_training_are_shown(tmp_path):
+    kinds = {"verbatim": {"right": 3, "value": 1}}
+    counts = {
+        "rows": 10, "right": 6, "modes": {"chat": {"chat": 4}, "tool": {"tool": 5, "chat": 1}}, "modes_right": 9,
+        "calls_due": 6, "calls_right": 2, "arguments": kinds, "needs": {"found": 1, "invented": 1}, "errors": [],
+        "base_passes": {"median": 2.0}, "milliseconds": {"median": 700.0},
+    }  # fmt: skip
+    about = {"name": "tiny", "sha256": "abc"}
+    settings = {"checkpoint": about, "rows": {"name": "dev.jsonl", "sha256": "f"}, "mode": "auto", "gold_plan": False}
+    results.write(tmp_path / "rows.json", "rows", {**settings, "needs_threshold": 0.5}, {"systems": {"x": counts}}, [])
+    history = [
+        {"step": n, "loss": 3 / n, "modes": 1 / n, "tokens": 2 / n, "mode_accuracy": 1 - 1 / n, "seconds": 60.0 * n}
+        for n in range(1, 9)
+    ]
+    data = {"parameters": 1000, "processes": 2, "rows": {"tool": 50}, "skipped": {"too long": 3}, "history": history}
+    results.write(tmp_path / "training.json", "training", {"learning_rate": 0.5}, data, ["train", "--config", "a.yaml"])
+    assert main(["eval", "report", "--results", str(tmp_path), "--out", str(tmp_path / "docs" / "page.md")]) == 0
+    text = (tmp_path / "docs" / "page.md").read_text()
+    assert "| x | 60.0 | 90.0 | 33.3 | 75.0 | 50.0 | 2 | 700 |" in text and "| tool | 1 | 0 | 5 |" in text
+    assert "8 steps in 8 minutes on 2 processes. 3 skipped: too long" in text and "learning_rate: 0.5" in text
+    assert "`lafunc train --config a.yaml`" in text
+    assert (tmp_path / "docs" / "figures" / "training.png").stat().st_size > 5000
+
+
 def test_systems_that_answered_the_same_rows_stand_in_one_table():
     def document(systems, limit):
         settings = {"systems": systems, "limit": limit, "gold_plan": False}

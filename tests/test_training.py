@@ -19,6 +19,7 @@ from lafunc.compiling_lafunc import compile_tool
 from lafunc.data.rows import make_row
 from lafunc.denoising_lafunc import COPY_LENGTH, copies_of
 from lafunc.diffusion_lafunc import MASK, NULL, Prediction, Sources
+from lafunc.evaluation import results
 from lafunc.filling_lafunc import Reader
 from lafunc.objective_lafunc import TAIL, allowed_tokens, corrupt, decision_loss, diffusion_loss, target, texts
 from lafunc.output_lafunc import Stats
@@ -396,6 +397,7 @@ def recipe(pair, file, tmp_path) -> Path:
         "gradient_accumulation_steps": 2,
         "max_steps": 2,
         "save_steps": 1,
+        "logging_steps": 1,
         "max_prompt_tokens": 2000,
         "report_to": [],
         "use_cpu": True,
@@ -413,6 +415,13 @@ def test_a_recipe_makes_a_checkpoint_that_answers(recipe, tmp_path, capsys):
     assert "frozen" in said and "12: 9 tool, 3 chat" in said and "steps     2 of 2 left, about 1 min" in said
     model, processor = LaFuncModel.from_pretrained(tmp_path / "run"), LaFuncProcessor.from_pretrained(tmp_path / "run")
     assert model.config.trained == ["router", "diffusion"]
+    made = results.read(tmp_path / "run" / "training.json", "training")
+    assert made["command"] == "lafunc train --config recipe.yaml"
+    assert made["settings"]["head"]["head_layers"] == 2 and made["settings"]["train_file"] == "rows.jsonl"
+    assert str(tmp_path) not in json.dumps(made)
+    assert made["data"]["rows"] == {"tool": 9, "chat": 3} and made["data"]["parameters"] > 0
+    seconds = [entry["seconds"] for entry in made["data"]["history"]]
+    assert seconds == sorted(seconds) and seconds[0] > 0
     model.config.needs_threshold = 2.0
     messages = [{"role": "user", "content": "Weather in Oslo?"}]
     out = model.generate_tool_call(messages, [WEATHER_TOOL], processor=processor, mode="tool", filler="diffusion")
