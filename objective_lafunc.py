@@ -238,9 +238,7 @@ def diffusion_loss(
     }
 
 
-def writing_loss(
-    reader: Reader, written: Sequence[Written], name: str
-) -> dict[str, tuple[Tensor, float]]:
+def writing_loss(reader: Reader, written: Sequence[Written], name: str) -> dict[str, tuple[Tensor, float]]:
     """Cross-entropy of what the base decides, and how often it is right. The reader is left where it stood."""
     asked = [(b, at) for b, text in enumerate(written) for at in text.asked]
     if not asked:

@@ -101,7 +101,10 @@ def measure(
     rows = sorted(rows, key=lambda row: offers.setdefault(json.dumps(row.tools), len(offers)))
     beginnings = Beginnings(model, processor)
     right = sum(record["right"] for record in journal.rows)
-    with untrained_allowed(model), tqdm(rows, desc=journal.path.name.split(".")[0], unit="row", file=sys.stderr) as bar:
+    with (
+        untrained_allowed(model),
+        tqdm(rows, desc=journal.path.name.split(".")[0], unit="row", file=sys.stderr) as bar,
+    ):
         for row in bar:
             left = [system for system in systems if (row.id, system.name) not in done]
             for system, answer in answers(model, processor, row, left, gold_plan, beginnings) if left else ():

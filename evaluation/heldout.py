@@ -116,7 +116,11 @@ def _held_out(id: str, row: Mapping[str, Any]) -> HeldOut:
 
 def examine(row: HeldOut, answer: Answer) -> dict[str, Any]:
     """A row's record."""
-    due = [(name, {key: right for key, (right,) in values.items()}) for call in row.expected for name, values in call.items()]
+    due = [
+        (name, {key: right for key, (right,) in values.items()})
+        for call in row.expected
+        for name, values in call.items()
+    ]
     fault = _fault(row, due, answer)
     return {
         "id": row.id,
@@ -158,7 +162,9 @@ def _fault(row: HeldOut, due: Sequence[tuple[str, dict]], answer: Answer) -> str
     return "arguments" if left else None
 
 
-def _arguments(row: HeldOut, due: Sequence[tuple[str, dict]], made: Sequence[tuple[str, dict]]) -> list[dict[str, str]]:
+def _arguments(
+    row: HeldOut, due: Sequence[tuple[str, dict]], made: Sequence[tuple[str, dict]]
+) -> list[dict[str, str]]:
     """Each argument of a call that is due or made, the n-th of a tool beside the n-th; its kind, and its fault."""
     found = []
     left = list(made)

@@ -94,7 +94,7 @@ def page(documents: Mapping[str, Document]) -> str:
         ("Training of the shipped checkpoint", TRAINING, _training, of_kind(documents, "training")),
         ("Other libraries on the same base", PEERS, _peers, of_kind(documents, "latency", "peers")),
         ("How cost grows", GROWTH, _growth, of_kind(documents, "latency", "growth")),
-        ("Latency by mode", MODES, _modes, of_kind(documents, "latency", "modes")),
+        ("Latency by mode", BY_MODE, _modes, of_kind(documents, "latency", "modes")),
         ("Retention", RETENTION, _retention, of_kind(documents, "retention")),
         ("Overlap of training and evaluation", OVERLAP, _overlap, of_kind(documents, "overlap")),
     ]
@@ -126,7 +126,7 @@ PEERS = (
     "faster."
 )
 GROWTH = "Median time and base passes of one request, while one thing grows and the rest stays."
-MODES = (
+BY_MODE = (
     "Medians, with the tenth that is fastest and slowest. What is weighted stands in [evaluation.md](evaluation.md)."
 )
 RETENTION = (
@@ -239,9 +239,7 @@ def _rows(document: Document) -> Iterable[str]:
     yield "Modes: rows of each mode (lines), and what was chosen for them, the same for all systems:"
     yield ""
     modes = next(iter(systems.values()))["modes"]
-    yield from table(
-        ["", *MODES], [[mode, *(str(modes[mode].get(chosen, 0)) for chosen in MODES)] for mode in modes]
-    )
+    yield from table(["", *MODES], [[mode, *(str(modes[mode].get(chosen, 0)) for chosen in MODES)] for mode in modes])
     yield ""
     yield "Arguments that are right, in percent, by kind of value (and how many there are):"
     yield ""

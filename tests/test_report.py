@@ -60,7 +60,9 @@ def test_held_out_rows_and_training_are_shown(tmp_path):
         for n in range(1, 9)
     ]
     data = {"parameters": 1000, "processes": 2, "rows": {"tool": 50}, "skipped": {"too long": 3}, "history": history}
-    results.write(tmp_path / "training.json", "training", {"learning_rate": 0.5}, data, ["train", "--config", "a.yaml"])
+    results.write(
+        tmp_path / "training.json", "training", {"learning_rate": 0.5}, data, ["train", "--config", "a.yaml"]
+    )
     assert main(["eval", "report", "--results", str(tmp_path), "--out", str(tmp_path / "docs" / "page.md")]) == 0
     text = (tmp_path / "docs" / "page.md").read_text()
     assert "| x | 60.0 | 90.0 | 33.3 | 75.0 | 50.0 | 2 | 700 |" in text and "| tool | 1 | 0 | 5 |" in text

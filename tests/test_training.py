@@ -529,7 +529,9 @@ def test_files_that_hold_no_rows(tmp_path, text, message):
 
 def test_rows_that_are_all_too_long(fresh, file, tmp_path):
     with pytest.raises(TrainingError, match="no prompt of 12 rows has at most 3 tokens; raise max_prompt_tokens"):
-        LaFuncTrainer(fresh.model, config_for(tmp_path, max_prompt_tokens=3), load_rows(str(file)), None, fresh.processor)
+        LaFuncTrainer(
+            fresh.model, config_for(tmp_path, max_prompt_tokens=3), load_rows(str(file)), None, fresh.processor
+        )
 
 
 def test_resuming_with_other_heads_is_refused(fresh, tmp_path):
