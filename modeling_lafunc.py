@@ -132,8 +132,9 @@ class LaFuncModel(PreTrainedModel):
         return model
 
     def attach_base(self, base: PreTrainedModel) -> None:
-        """Put the base in place, frozen, with adapters if the config has them; the heads follow its dtype and its output
-        layer's device.
+        """Put the base in place, frozen, with adapters if the config has them.
+
+        The heads follow its dtype and its output layer's device.
 
         Raises:
             CheckpointError: the heads were made for a base of another shape, or the base is of a kind that cannot be

@@ -246,6 +246,7 @@ def writing_loss(reader: Reader, written: Sequence[Written], name: str) -> dict[
     mark = reader.mark()
     hidden = reader.read([text.tokens[: max(text.asked, default=0)] for text in written])
     reader.rewind(mark)
+    layer: Any
     for layer in reader.cache.layers:  # or what is read next would carry the gradients of this
         layer.keys, layer.values = layer.keys.detach(), layer.values.detach()
     gold = torch.tensor([written[b].tokens[at] for b, at in asked], device=hidden.device)

@@ -237,7 +237,8 @@ class LaFuncTrainer(SFTTrainer):
         fitting = measured.filter(lambda length: length <= args.max_prompt_tokens, input_columns="length")
         if not len(fitting):
             raise TrainingError(
-                f"no prompt of {len(measured)} rows has at most {args.max_prompt_tokens} tokens; raise max_prompt_tokens"
+                f"no prompt of {len(measured)} rows has at most {args.max_prompt_tokens} tokens; raise "
+                "max_prompt_tokens"
             )
         if len(fitting) < len(measured):
             collator.skipped[TOO_LONG] = len(measured) - len(fitting)
@@ -382,9 +383,9 @@ def load_rows(files: str | Sequence[str] | None) -> Dataset:
     Raises:
         TrainingError: a file is missing, empty, or not of the form of `data/rows.py`.
     """
-    paths = [files] if isinstance(files, str) or files is None else list(files)
+    paths = [str(files)] if files is None or isinstance(files, str) else list(files)
     for path in paths:
-        if path is None or not Path(path).is_file():
+        if not Path(path).is_file():
             raise TrainingError(
                 f"train_file {path!r} is not there; `lafunc data build` or `lafunc data synthesize` makes one"
             )

@@ -231,7 +231,8 @@ def _rows(document: Document) -> Iterable[str]:
     plan = "; the right tools are given" if settings["gold_plan"] else ""
     yield (
         f"Checkpoint {about['name']} ({about['sha256']}); {number(rows, 0)} rows of {settings['rows']['name']} "
-        f"({settings['rows']['sha256']}); mode {settings['mode']}{plan}; needs_threshold {settings['needs_threshold']}."
+        f"({settings['rows']['sha256']}); mode {settings['mode']}{plan}; needs_threshold "
+        f"{settings['needs_threshold']}."
     )
     yield ""
     yield from rows_table(systems)

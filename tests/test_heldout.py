@@ -14,11 +14,12 @@ from lafunc.evaluation.systems import Answer
 WEATHER_TOOL = WEATHER["function"]
 ASK = [{"role": "user", "content": "Weather in Oslo and in Rome for 2 days?"}]
 TWO = [("get_weather", {"location": "Oslo"}), ("get_weather", {"location": "Rome", "days": 2})]
+AND = [{"role": "user", "content": "And the weather?"}]
 ROWS = [
     make_row(ASK, [WEATHER_TOOL, ORDER], "made", TWO),
-    make_row([{"role": "user", "content": "And the weather?"}], [WEATHER_TOOL], "made", [("get_weather", {})], needs=[(0, "location")]),
+    make_row(AND, [WEATHER_TOOL], "made", [("get_weather", {})], needs=[(0, "location")]),
     make_row([{"role": "user", "content": "Hello"}], [WEATHER_TOOL], "talk"),
-]  # fmt: skip
+]
 
 
 @pytest.fixture
