@@ -14,7 +14,7 @@ help:
 	@echo 'make test         run the test suite'
 	@echo 'make check        lint, formatting and types'
 	@echo 'make report       render the result files: docs/results.md, its plots, the summary in README.md'
-	@echo 'make checkpoint   remake the shipped checkpoint with fresh, untrained heads'
+	@echo 'make checkpoint   ship what RUN=$(RUN) has trained'
 	@echo 'make clean        remove .venv, caches and build leftovers'
 	@echo 'Needs Python 3.11 or newer; name another one with PYTHON=python3.12.'
 
@@ -36,15 +36,17 @@ check: .venv/dev.stamp
 report: .venv/test.stamp
 	@$(BIN)/lafunc eval report --readme README.md
 
-# The code of a checkpoint is this folder's own: links instead of copies, so that there is one truth.
+# What a run has trained becomes the shipped checkpoint; a run with other recipes is named by RUN=FOLDER. The code of a
+# checkpoint is this folder's own: links instead of copies, so that there is one truth.
 CHECKPOINT := checkpoints/lafunc-smollm2-135m
-checkpoint: .venv/base.stamp
-	@echo '== Making $(CHECKPOINT) (half a minute)'
+RUN ?= runs/smollm2-135m-cpu
+checkpoint:
+	@test -f $(RUN)/training.json || { \
+	    echo '$(RUN) holds no finished run; see docs/training.md, or name another one with RUN=FOLDER' >&2; exit 1; }
 	@rm -rf $(CHECKPOINT)
-	@$(BIN)/python -c 'import torch; from lafunc import EMBEDDED_BASE, LaFuncModel, LaFuncProcessor; torch.manual_seed(0); \
-	    LaFuncModel.from_base(EMBEDDED_BASE, dtype=torch.bfloat16).save_pretrained("$(CHECKPOINT)"); \
-	    LaFuncProcessor.from_base(EMBEDDED_BASE).save_pretrained("$(CHECKPOINT)")'
-	@for file in $(CHECKPOINT)/*.py; do ln -sf "../../$$(basename $$file)" "$$file"; done
+	@mkdir -p $(CHECKPOINT)
+	@cd $(RUN) && cp -r config.json training.json model.safetensors adapter processor_config.json tokenizer.json tokenizer_config.json chat_template.jinja $(CURDIR)/$(CHECKPOINT)
+	@cd $(CHECKPOINT) && ln -s $(addprefix ../../,$(wildcard *_lafunc.py)) .
 
 clean:
 	rm -rf .venv build *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

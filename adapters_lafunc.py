@@ -63,7 +63,7 @@ def save_adapters(base: PreTrainedModel, weights: Mapping[str, Tensor], folder: 
     config.base_model_name_or_path, config.inference_mode = base.name_or_path, True
     folder.mkdir(exist_ok=True)
     config.save_pretrained(folder)
-    mine = get_peft_model_state_dict(base, state_dict=dict(weights))
+    mine = get_peft_model_state_dict(base, state_dict=dict(weights), save_embedding_layers=False)
     save_file({PREFIX + name: weight.contiguous() for name, weight in mine.items()}, folder / FILE, {"format": "pt"})
 
 
@@ -75,7 +75,7 @@ def load_adapters(base: PreTrainedModel, file: str | Path) -> None:
         ValueError: it was made for another base, or with another rank.
     """
     weights = {name.removeprefix(PREFIX): weight for name, weight in load_file(file).items()}
-    expected = get_peft_model_state_dict(base)
+    expected = get_peft_model_state_dict(base, save_embedding_layers=False)
     shapes = {name: weight.shape for name, weight in weights.items()}
     if shapes != {name: weight.shape for name, weight in expected.items()}:
         raise ValueError(f"{file} holds adapters for another base or of another rank; see adapter_rank in config.json")

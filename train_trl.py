@@ -288,7 +288,7 @@ class LaFuncTrainer(SFTTrainer):
 
     def log(self, logs, start_time=None):
         """Each entry also says how many seconds of training it took so far, those before a kill included."""
-        before = next((entry["seconds"] for entry in self._before[::-1] if "seconds" in entry), 0.0)
+        before = max((entry.get("seconds", entry.get("train_runtime", 0.0)) for entry in self._before), default=0.0)
         logs["seconds"] = round(before + time.perf_counter() - self._begun, 1)
         super().log(logs, start_time)
 

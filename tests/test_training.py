@@ -37,7 +37,7 @@ from lafunc.train_trl import (
 )
 
 WEATHER_TOOL = WEATHER["function"]
-RECIPES = sorted((Path(__file__).parent.parent / "recipes").glob("smol*.yaml"))
+RECIPES = sorted(path for path in (Path(__file__).parent.parent / "recipes").glob("*.yaml") if path.stem != "fsdp")
 
 
 def scaffold_of(pair: Pair, *tools) -> Scaffold:
