@@ -1,7 +1,7 @@
-"""Pools of tools inside public sets, as `{"name", "description", "parameters"}`, for synthesis.
+"""Pools of tools, in a file of one's own or inside public sets, as `{"name", "description", "parameters"}`.
 
-Each reader takes the set's folder and yields what is written there, in JSON Schema's own types; what a scaffold cannot
-honour is for [`accepted`] to leave out.
+Each reader of a set takes its folder and yields what is written there, in JSON Schema's own types; what a scaffold
+cannot honour is for [`accepted`] to leave out.
 """
 
 import gzip
@@ -23,6 +23,19 @@ from ..vocabulary_lafunc import Vocabulary
 
 Tool = dict[str, Any]
 _TYPES = {"str": "string", "int": "integer", "float": "number", "bool": "boolean", "list": "array", "dict": "object"}
+
+
+def read_tools(path: Path) -> list[Any]:
+    """What stands in a JSON list of tools. Raises ValueError with the place if the file is not one."""
+    try:
+        tools = json.loads(path.read_text(encoding="utf-8"))
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{path}, line {error.lineno}, column {error.colno}: not JSON: {error.msg}") from None
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path}: not UTF-8 text: {error}") from None
+    if not isinstance(tools, list):
+        raise ValueError(f"{path}: must hold a list of tools, got {type(tools).__name__}")
+    return tools
 
 
 def seal_tools(folder: Path) -> Iterator[Tool]:

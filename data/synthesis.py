@@ -12,7 +12,6 @@ others, given or invented, in any order.
 """
 
 import argparse
-import json
 import os
 import random
 import sys
@@ -23,7 +22,7 @@ from typing import Any
 
 from .catalogue import tools as invented_tools
 from .phrasing import Target, answer, frame, question, sequence, vary
-from .pools import accepted
+from .pools import accepted, read_tools
 from .rows import Row, RowError, make_row, write_rows
 from .teacher import Teacher, append_rows
 from .values import Argument, Said, draw, words_of
@@ -244,7 +243,7 @@ def run(options: argparse.Namespace) -> int:
         raise ValueError(f"--invented is a share from 0 to 1, got {options.invented}")
     if bool(options.teacher) != bool(options.model):
         raise ValueError("--teacher and --model go together: the endpoint, and the name of the model there")
-    tools = read_tools(Path(options.tools)) if options.tools else []
+    tools = _usable(Path(options.tools)) if options.tools else []
     out = Path(options.out)
     if not options.teacher:
         source = Synthesizer(tools, options.seed, options.invented)
@@ -265,20 +264,13 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def read_tools(path: Path) -> list[dict[str, Any]]:
+def _usable(path: Path) -> list[dict[str, Any]]:
     """The tools of a JSON file that a scaffold can honour; each of the others gets a line on the error output.
 
     Raises:
-        ValueError: no JSON, no list, an empty list, or none that can be honoured.
+        ValueError: see [`read_tools`]; an empty list, or none that can be honoured.
     """
-    try:
-        given = json.loads(path.read_text(encoding="utf-8"))
-    except json.JSONDecodeError as error:
-        raise ValueError(f"{path}, line {error.lineno}, column {error.colno}: not JSON: {error.msg}") from None
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path}: not UTF-8 text: {error}") from None
-    if not isinstance(given, list):
-        raise ValueError(f"{path}: must hold a list of tools, got {type(given).__name__}")
+    given = read_tools(path)
     if not given:
         raise ValueError(f"{path}: the list is empty; it must hold at least one tool")
     refused: Counter[str] = Counter()

@@ -24,153 +24,156 @@ from typing import Any
 from ..schema_lafunc import SchemaReader
 from .words import COMPOSED, MONTHS, WORDS, compose, number_words
 
-# (pattern of the name's words, where values come from, how they attach to a request). First match counts.
-_STRING_TABLE: tuple[tuple[str, str, str], ...] = (
-    (r"e ?mails?(?! (subject|body|text|content|title|template|type|id|list))( address(es)?)?", "email",
-    "with the email {}|at {}|using {}"),
-    (r"url|link|website|webpage|endpoint|uri", "url", "at {}|from {}|using {}"),
-    (r"phone|mobile|telephone|fax", "phone", "with the phone number {}|at {}|on {}"),
-    (r"\bip\b|ip address", "ip", "for {}|at {}|with IP {}"),
-    (r"uuid|guid", "uuid", "with UUID {}|for {}"),
-    (r"\b(zip|postal|postcode|pincode)\b", "zip", "for ZIP code {}|in {}|with postal code {}"),
-    (r"coordinates", "coordinates", "at {}|for the coordinates {}"),
-    (r"isbn", "isbn", "with ISBN {}|for ISBN {}"),
-    (r"\b(hex|colou?r code)\b", "hex", "with the color {}|in {}"),
-    (r"password|passcode|secret", "password", "with the password {}|using the password {}"),
-    (r"\bversion\b", "version", "version {}|for version {}|at version {}"),
-    (r"(user|login|account|screen) ?name|\busername\b|\bhandle\b", "username", "for {}|for user {}|as {}"),
-    (r"ids?|identifier|uid|sku|vin", "code", "with ID {}|for {}|with {n} {}|with the {n} {}"),
-    (r"(reference|barcode|serial|license plate|plate|token|(api ?)?key|apikey)|tracking|(order|invoice|case|account"
-     r"|flight|ticket|policy|confirmation|booking|reservation) (number|code|no)", "code",
-     "with {n} {}|for {n} {}|with the {n} {}"),
-    (r"dna|rna|sequence", "dna", "for {}|with the sequence {}"),
-    (r"^(language|lang|locale)$|(target|source|output|input|from|to) lang|languages?$", "language",
-    "in {}|in {}|for {}"),
-    (r"programming", "code_language", "in {}|using {}"),
-    (r"country code", "country_code", "for {}|in {}"),
-    (r"nationality|countr(y|ies)|\bnation\b", "country", "in {}|for {}"),
-    (r"continent|region", "continent country state", "in {}|for {}"),
-    (r"\b(state|province)\b", "state", "in {}|for {}"),
-    (r"airport", "airport", "at {}|for {}"),
-    (r"airline|carrier", "airline", "with {}|on {}|flying {}"),
-    (r"street|address|venue", "address", "at {}|at {}|with the {n} {}"),
-    (r"\b(origin|departure|departing|from|start location|source city|pickup|start point)\b(?!.*(date|time|day))",
-     "city", "from {}|leaving from {}|starting in {}"),
-    (r"\b(destination|arrival|to city|to location|dropoff|end location|end point)\b(?!.*(date|time|day))",
-     "city", "to {}|going to {}"),
-    (r"cit(y|ies)|town|\blocations?\b|\bplaces?\b|municipality|area name|^area$|where", "city", "in {}|for {}|in {}"),
-    (r"time ?zone|\btz\b", "timezone", "in {}|in the {} time zone"),
-    (r"weekday|day of (the )?week", "weekday", "on {}|for {}"),
-    (r"\bmonth\b", "month", "in {}|for {}"),
-    (r"time (period|range|frame|span|interval)|period|range|interval|timeframe|frequency", "period", "for {}|over {}"),
-    (r"duration", "duration", "for {}|lasting {}"),
-    (r"colou?rs?\b", "color", "in {}|in {}|with the color {}"),
-    (r"currency|currencies", "currency", "in {}|using {}"),
-    (r"crypto\w*|coin", "crypto", "for {}|of {}"),
-    (r"ticker|stock|\bsymbol\b", "ticker", "for {}|of {}"),
-    (r"company|corporation|employer|business|organi[sz]ation(?! type)|manufacturer|vendor|supplier|client|firm",
-     "company firm", "for {}|of {}|at {}"),
-    (r"\bbrand\b|\bmake\b", "brand", "from {}|by {}|with brand {}"),
-    (r"vehicle|\bcar\b|\bmodel\b", "car", "for a {}|for the {}|with the {n} {}"),
-    (r"movie|film|tv show|show|series", "movie title", "for {}|about {}|called {}"),
-    (r"\bbook\b|novel", "book title", "for {}|about {}|called {}"),
-    (r"song|track|lyric|album", "song title", "for {}|called {}"),
-    (r"artist|singer|band|composer|musician", "artist", "by {}|from {}"),
-    (r"instrument", "instrument", "for the {}|on the {}"),
-    (r"genre", "genre", "in the {} genre|of the genre {}"),
-    (r"artwork|painting|sculpture", "artwork", "for {}|of {}"),
-    (r"\bgame\b", "game", "for {}|called {}"),
-    (r"museum", "museum", "at {}|in {}"),
-    (r"landmark|attraction|monument|\bsite\b", "landmark", "near {}|at {}|for {}"),
-    (r"league|tournament|competition", "league", "in {}|in the {}"),
-    (r"\bteams?\b|club", "team", "for {}|of {}"),
-    (r"\bsports?\b", "sport", "in {}|for {}"),
-    (r"^(first|given) name$", "first", "with the first name {}|first name {}"),
-    (r"^(last|family|sur) ?name$|surname", "last", "with the last name {}|last name {}"),
-    (r"author|director|writer|teacher|doctor|player|driver|coach|athlete|actor|instructor|inspector|therapist",
-     "person figure", "by {}|with {}|with the {n} {}"),
-    (r"(full|person|customer|patient|employee|student|contact|guest|user|passenger|client|recipient|sender|owner|member"
-     r"|artist|candidate|host) ?name|\bperson\b|recipients?|sender|attendees?|participants?|assignee|patient|customer"
-     r"|members?|owner|holder|borrower|defendant|plaintiff|donor|party|client|relative|people|friend"
-     r"|invitees?|names$", "person", "for {}|for {}|with the {n} {}"),
-    (r"scientist|historical figure|president|king", "figure", "for {}|by {}"),
-    (r"historical|battle|\bwar\b|revolution", "history", "of {}|for {}|about {}"),
-    (r"planet|celestial|star", "planet", "on {}|for {}"),
-    (r"species|animal|\bpet\b|breed", "animal", "for a {}|of the {}"),
-    (r"plant|flower|crop|tree", "plant", "for {}|of {}"),
-    (r"symptom", "symptom", "with {}|for {}"),
-    (r"disease|condition|illness|diagnosis|disorder", "disease", "for {}|with {}"),
-    (r"drug|medication|medicine|prescription", "drug", "for {}|of {}"),
-    (r"exercise|workout|activity|activities|hobby", "exercise", "for {}|doing {}"),
-    (r"formula|chemical equation", "formula", "for {}|of {}"),
-    (r"compound|chemical|molecule|reagent", "compound", "for {}|of {}"),
-    (r"element|metal|isotope", "element", "for {}|of {}"),
-    (r"\bgas\b", "gas", "for {}|of {}"),
-    (r"substance|liquid|fluid|solvent|\bsample\b", "substance", "for {}|of {}"),
-    (r"material|fabric", "material", "made of {}|for {}|in {}"),
-    (r"gene|protein", "gene", "for {}|of {}"),
-    (r"\bcells?\b", "cell", "for a {}|of a {}"),
-    (r"cuisine", "cuisine", "with {} cuisine|serving {} food"),
-    (r"diet|allerg\w*", "diet", "that is {}|for a {} diet"),
-    (r"ingredient", "ingredient", "with {}|using {}"),
-    (r"food|dish|recipe|meal|menu", "food", "for {}|of {}"),
-    (r"drink|beverage|coffee", "drink", "of {}|for {}"),
-    (r"job|occupation|position|profession|role|career", "job", "for a {}|as a {}"),
-    (r"industry|sector", "industry", "in the {} industry|for {}"),
-    (r"skill", "skill", "with {}|in {}"),
-    (r"university|school|college|institution", "university", "at {}|for {}"),
-    (r"course|subject(?! line)|class\b", "subject", "in {}|for {}|on {}"),
-    (r"topics?|theme|interests|hobbies", "topic", "about {}|on {}"),
-    (r"event|occasion|meeting|appointment", "event", "for the {}|called {}"),
-    (r"holiday", "holiday", "for {}|on {}"),
-    (r"room", "room", "in the {}|for the {}"),
-    (r"device|appliance", "device", "for the {}|on the {}"),
-    (r"furniture", "furniture", "for a {}|of the {}"),
-    (r"cloth(es|ing)|garment|outfit", "clothing", "for a {}"),
-    (r"products?|items?|goods|merchandise|article name", "product", "for {}|of {}|for a {}"),
-    (r"property type|house type", "property", "for a {}|of type {}"),
-    (r"amenit(y|ies)", "amenity", "with {}"),
-    (r"payment", "payment", "by {}|with {}|paying by {}"),
-    (r"transport\w*|travel mode", "transport", "by {}"),
-    (r"weather", "weather", "when it is {}|in {} weather"),
-    (r"\blaw\b|legal topic|legislation|statute", "law", "on {}|under {}"),
-    (r"court|jurisdiction", "court state", "in {}|at {}"),
-    (r"crime|offen[cs]e|violation", "crime", "for {}"),
-    (r"file ?name|\bfiles?\b|document|attachment|image|photo|picture|video|audio|dataset", "file",
-    "for {}|from {}|of {}"),
-    (r"folder|director(y|ies)|path", "folder", "in {}|from {}|under {}"),
-    (r"extension|file (type|format)|format", "extension", "as {}|in {} format"),
-    (r"\btables?\b|database|collection", "table", "in the {} table|from {}"),
-    (r"columns?|fields?|attribute|feature|variable|metric", "column", "by {}|for {}|on {}"),
-    (r"domain|host|server|hostname", "domain", "for {}|on {}|at {}"),
-    (r"branch", "branch", "on {}|from branch {}"),
-    (r"expression|equation|function|polynomial|formula", "expression", "of {}|for {}|{}"),
-    (r"distribution", "distribution", "with a {} distribution|following a {} distribution"),
-    (r"algorithm", "algorithm", "using {}|with {}"),
-    (r"method|technique|approach|strategy|model type", "method", "using {}|with {}"),
-    (r"shape", "shape", "for a {}|of a {}"),
-    (r"gender|\bsex\b", "gender", "who is {}|{}"),
-    (r"direction", "direction", "to the {}|{}"),
-    (r"mood|emotion|feeling", "mood", "for a {} mood|that feels {}"),
-    (r"priority|urgency|severity|importance", "priority", "with {} priority|at {} priority"),
-    (r"difficulty|\blevel\b|experience|grade", "level", "at {} level|at the {} level"),
-    (r"status", "status", "with status {}|that are {}|marked as {}"),
-    (r"size", "size", "in size {}|in {}"),
-    (r"units?$|measurement", "unit", "in {}|in {}"),
-    (r"platform|social|channel|network", "platform", "on {}|for {}"),
-    (r"categor(y|ies)|department|tags?\b|labels?\b|niche|market", "category", "in {}|in the {} category|for {}"),
-    (r"query|search|keywords?|\bterms?\b|phrase", "query", "for {}|for {}|about {}"),
-    (r"title|headline", "title title title event", "titled {}|called {}|with the title {}"),
-    (r"\bword\b", "thing", "for {}|of the word {}"),
-    (r"text|message|content|body|sentence|paragraph|comment|caption|note|review|feedback|description|details|summary|prompt"
-     r"|question|input|reason|instructions|memo|transcript|string|data", "text", "saying {}|with the {n} {}|: {}"),
-    (r"subject", "title event topic", "with the subject {}"),
-    (r"name$", "person firm title invented", "named {}|called {}|for {}"),
-    (r"type|kind|style|mode|option|plan|source", "kind", "of type {}|with {n} {}"),
-)  # fmt: skip
+# Where strings come from; how they attach to a request, at the end unless a `{}` says where; pattern of the name's
+# words, which goes on in indented lines. First match counts.
+_STRING_TABLE = r"""
+email; with the email, at, using; e ?mails?(?! (subject|body|text|content|title|template|type|id
+    |list))( address(es)?)?
+url; at, from, using; url|link|website|webpage|endpoint|uri
+phone; with the phone number, at, on; phone|mobile|telephone|fax
+ip; for, at, with IP; \bip\b|ip address
+uuid; with UUID, for; uuid|guid
+zip; for ZIP code, in, with postal code; \b(zip|postal|postcode|pincode)\b
+coordinates; at, for the coordinates; coordinates
+isbn; with ISBN, for ISBN; isbn
+hex; with the color, in; \b(hex|colou?r code)\b
+password; with the password, using the password; password|passcode|secret
+version; version, for version, at version; \bversion\b
+username; for, for user, as; (user|login|account|screen) ?name|\busername\b|\bhandle\b
+code; with ID, for, with {n}, with the {n}; ids?|identifier|uid|sku|vin
+code; with {n}, for {n}, with the {n}; (reference|barcode|serial|license plate|plate|token|(api ?)?key|apikey)
+    |tracking|(order|invoice|case|account|flight|ticket|policy|confirmation|booking|reservation) (number|code|no)
+dna; for, with the sequence; dna|rna|sequence
+language; in, in, for; ^(language|lang|locale)$|(target|source|output|input|from|to) lang|languages?$
+code_language; in, using; programming
+country_code; for, in; country code
+country; in, for; nationality|countr(y|ies)|\bnation\b
+continent country state; in, for; continent|region
+state; in, for; \b(state|province)\b
+airport; at, for; airport
+airline; with, on, flying; airline|carrier
+address; at, at, with the {n}; street|address|venue
+city; from, leaving from, starting in; \b(origin|departure|departing|from|start location|source city|pickup
+    |start point)\b(?!.*(date|time|day))
+city; to, going to; \b(destination|arrival|to city|to location|dropoff|end location|end point)\b(?!.*(date|time|day))
+city; in, for, in; cit(y|ies)|town|\blocations?\b|\bplaces?\b|municipality|area name|^area$|where
+timezone; in, in the {} time zone; time ?zone|\btz\b
+weekday; on, for; weekday|day of (the )?week
+month; in, for; \bmonth\b
+period; for, over; time (period|range|frame|span|interval)|period|range|interval|timeframe|frequency
+duration; for, lasting; duration
+color; in, in, with the color; colou?rs?\b
+currency; in, using; currency|currencies
+crypto; for, of; crypto\w*|coin
+ticker; for, of; ticker|stock|\bsymbol\b
+company firm; for, of, at; company|corporation|employer|business|organi[sz]ation(?! type)|manufacturer|vendor
+    |supplier|client|firm
+brand; from, by, with brand; \bbrand\b|\bmake\b
+car; for a, for the, with the {n}; vehicle|\bcar\b|\bmodel\b
+movie title; for, about, called; movie|film|tv show|show|series
+book title; for, about, called; \bbook\b|novel
+song title; for, called; song|track|lyric|album
+artist; by, from; artist|singer|band|composer|musician
+instrument; for the, on the; instrument
+genre; in the {} genre, of the genre; genre
+artwork; for, of; artwork|painting|sculpture
+game; for, called; \bgame\b
+museum; at, in; museum
+landmark; near, at, for; landmark|attraction|monument|\bsite\b
+league; in, in the; league|tournament|competition
+team; for, of; \bteams?\b|club
+sport; in, for; \bsports?\b
+first; with the first name, first name; ^(first|given) name$
+last; with the last name, last name; ^(last|family|sur) ?name$|surname
+person figure; by, with, with the {n}; author|director|writer|teacher|doctor|player|driver|coach|athlete|actor
+    |instructor|inspector|therapist
+person; for, for, with the {n}; (full|person|customer|patient|employee|student|contact|guest|user|passenger|client
+    |recipient|sender|owner|member|artist|candidate|host) ?name|\bperson\b|recipients?|sender|attendees?
+    |participants?|assignee|patient|customer|members?|owner|holder|borrower|defendant|plaintiff|donor|party|client
+    |relative|people|friend|invitees?|names$
+figure; for, by; scientist|historical figure|president|king
+history; of, for, about; historical|battle|\bwar\b|revolution
+planet; on, for; planet|celestial|star
+animal; for a, of the; species|animal|\bpet\b|breed
+plant; for, of; plant|flower|crop|tree
+symptom; with, for; symptom
+disease; for, with; disease|condition|illness|diagnosis|disorder
+drug; for, of; drug|medication|medicine|prescription
+exercise; for, doing; exercise|workout|activity|activities|hobby
+formula; for, of; formula|chemical equation
+compound; for, of; compound|chemical|molecule|reagent
+element; for, of; element|metal|isotope
+gas; for, of; \bgas\b
+substance; for, of; substance|liquid|fluid|solvent|\bsample\b
+material; made of, for, in; material|fabric
+gene; for, of; gene|protein
+cell; for a, of a; \bcells?\b
+cuisine; with {} cuisine, serving {} food; cuisine
+diet; that is, for a {} diet; diet|allerg\w*
+ingredient; with, using; ingredient
+food; for, of; food|dish|recipe|meal|menu
+drink; of, for; drink|beverage|coffee
+job; for a, as a; job|occupation|position|profession|role|career
+industry; in the {} industry, for; industry|sector
+skill; with, in; skill
+university; at, for; university|school|college|institution
+subject; in, for, on; course|subject(?! line)|class\b
+topic; about, on; topics?|theme|interests|hobbies
+event; for the, called; event|occasion|meeting|appointment
+holiday; for, on; holiday
+room; in the, for the; room
+device; for the, on the; device|appliance
+furniture; for a, of the; furniture
+clothing; for a; cloth(es|ing)|garment|outfit
+product; for, of, for a; products?|items?|goods|merchandise|article name
+property; for a, of type; property type|house type
+amenity; with; amenit(y|ies)
+payment; by, with, paying by; payment
+transport; by; transport\w*|travel mode
+weather; when it is, in {} weather; weather
+law; on, under; \blaw\b|legal topic|legislation|statute
+court state; in, at; court|jurisdiction
+crime; for; crime|offen[cs]e|violation
+file; for, from, of; file ?name|\bfiles?\b|document|attachment|image|photo|picture|video|audio|dataset
+folder; in, from, under; folder|director(y|ies)|path
+extension; as, in {} format; extension|file (type|format)|format
+table; in the {} table, from; \btables?\b|database|collection
+column; by, for, on; columns?|fields?|attribute|feature|variable|metric
+domain; for, on, at; domain|host|server|hostname
+branch; on, from branch; branch
+expression; of, for, {}; expression|equation|function|polynomial|formula
+distribution; with a {} distribution, following a {} distribution; distribution
+algorithm; using, with; algorithm
+method; using, with; method|technique|approach|strategy|model type
+shape; for a, of a; shape
+gender; who is, {}; gender|\bsex\b
+direction; to the, {}; direction
+mood; for a {} mood, that feels; mood|emotion|feeling
+priority; with {} priority, at {} priority; priority|urgency|severity|importance
+level; at {} level, at the {} level; difficulty|\blevel\b|experience|grade
+status; with status, that are, marked as; status
+size; in size, in; size
+unit; in, in; units?$|measurement
+platform; on, for; platform|social|channel|network
+category; in, in the {} category, for; categor(y|ies)|department|tags?\b|labels?\b|niche|market
+query; for, for, about; query|search|keywords?|\bterms?\b|phrase
+title title title event; titled, called, with the title; title|headline
+thing; for, of the word; \bword\b
+text; saying, with the {n}, :; text|message|content|body|sentence|paragraph|comment|caption|note|review|feedback
+    |description|details|summary|prompt|question|input|reason|instructions|memo|transcript|string|data
+title event topic; with the subject; subject
+person firm title invented; named, called, for; name$
+kind; of type, with {n}; type|kind|style|mode|option|plan|source
+"""
 _STRINGS = tuple(
-    (re.compile(rf"\b(?:{pattern})(?:s|es)?\b"), tuple(source.split()), tuple(frames.split("|")))
-    for pattern, source, frames in _STRING_TABLE
+    (
+        re.compile(rf"\b(?:{pattern})(?:s|es)?\b"),
+        tuple(source.split()),
+        tuple(frame if "{}" in frame else f"{frame} {{}}" for frame in frames.split(", ")),
+    )
+    for source, frames, pattern in (
+        line.split("; ") for line in re.sub(r"\n +", "", _STRING_TABLE.strip()).split("\n")
+    )
 )
 _QUOTED = {"text", "title", "movie", "book", "song", "expression", "query"}
 # (pattern, lowest, highest, decimals or not or as the schema says, how it is written)
