@@ -1,8 +1,9 @@
 """`lafunc data build`: many sets, one mixture of rows, with a card that says what is in it.
 
 A YAML file says which sets, how many rows of each, and how they are augmented; see `recipes/data/mixture.yaml`. Sets
-are streamed through `datasets`, from the Hub or from files below `--root`. A row that cannot be used is left out and
-counted with its reason. Rows that meet an evaluation row of BFCL are left out by [`lafunc.evaluation.overlap`].
+are streamed through `datasets`, from the Hub or from files below `--root`; others are written for tools alone, by
+[`lafunc.data.synthesis`]. A row that cannot be used is left out and counted with its reason. What BFCL asks and offers
+does not come in, see [`Evaluation`].
 
 Written are `train.jsonl.gz` and `dev.jsonl.gz` (no query is in both), and the card as `card.json` and `card.md`. The
 same configuration makes the same rows.
@@ -15,7 +16,7 @@ import json
 import random
 import sys
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,9 @@ from ..schema_lafunc import SchemaError
 from . import augment, hub, shared
 from .dialects import words
 from .hub import Draft
+from .pools import POOLS, accepted
 from .rows import Row, RowError, calls_of, make_row, prompt_of, write_rows
+from .synthesis import synthesize
 
 HUB = {"glaive": hub.glaive, "xlam": hub.xlam, "toolace": hub.toolace, "hermes": hub.hermes}
 SHARED = {
@@ -45,7 +48,7 @@ SHARED = {
         shared.dolly, shared.self_instruct, shared.nq_open, shared.chatgpt_prompts,
     )
 }  # fmt: skip
-FORMATS = (*HUB, *SHARED)
+FORMATS = (*HUB, *SHARED, "synthesis")
 
 
 class DataError(ValueError):
@@ -58,11 +61,12 @@ class Source:
 
     Attributes:
         name: what its rows say as their `source`.
-        format: which converter.
+        format: which converter; `synthesis`: rows are written for tools.
         licence: as the set says it.
         path: a file or folder below the root; or
         hub: an id on the Hub, with `subset` and `split`.
-        cap: rows to keep at most, drawn at random.
+        pool: of `synthesis`: how the tools stand in `path`; without both, tools are invented.
+        cap: rows to keep at most, drawn at random; of `synthesis`: rows to write.
         repeat: how often each tool row goes in, each time augmented anew.
     """
 
@@ -73,6 +77,7 @@ class Source:
     hub: str | None = None
     subset: str | None = None
     split: str = "train"
+    pool: str | None = None
     cap: int | None = None
     repeat: int = 1
 
@@ -93,7 +98,7 @@ class Mixture:
         negatives: rows made by removing the called tool.
         needs: rows made by deleting a required value.
         joined: rows with several calls made of two rows with one each.
-        remove_overlap: leave out rows that meet an evaluation row.
+        remove_overlap: leave out rows that meet an evaluation row, and the tools of the evaluation.
         base: whose tokenizer the schemas are compiled for.
     """
 
@@ -131,7 +136,16 @@ def read_config(path: Path) -> Mixture:
         place = f"{path}: sources[{at}] ({source.name})"
         if source.format not in FORMATS:
             raise DataError(f"{place}: no format {source.format!r}; there are {', '.join(FORMATS)}")
-        if (source.path is None) == (source.hub is None):
+        if source.format == "synthesis":
+            if not source.cap:
+                raise DataError(f"{place}: synthesis has no end; give a `cap`")
+            if (source.path is None) != (source.pool is None) or source.hub:
+                raise DataError(f"{place}: give `pool` and `path`, or neither, so that tools are invented")
+            if source.pool not in (None, *POOLS):
+                raise DataError(f"{place}: no pool {source.pool!r}; there are {', '.join(POOLS)}")
+        elif source.pool:
+            raise DataError(f"{place}: a `pool` is for the format synthesis")
+        elif (source.path is None) == (source.hub is None):
             raise DataError(f"{place}: give either `path` or `hub`")
         if source.hub and source.format not in HUB:
             raise DataError(f"{place}: {source.format} is not a format of the Hub; give a `path`")
@@ -221,10 +235,59 @@ def convert(source: Source, root: Path) -> Iterator[Draft | RowError]:
     Raises:
         DataError: see [`open_source`].
     """
+    if source.format == "synthesis":
+        return _write(source, root)
     read = open_source(source, root)
     if source.format in HUB:
         return shared.grounded(shared.each(read("*"), HUB[source.format]))
     return SHARED[source.format](read)
+
+
+def _write(source: Source, root: Path) -> Iterator[Draft | RowError]:
+    """Rows for the tools of a pool, or for invented ones."""
+    tools: list[dict[str, Any]] = []
+    if source.pool:
+        refused: Counter[str] = Counter()
+        found = list(POOLS[source.pool](open_source(source, root)))
+        yield from (tool for tool in found if isinstance(tool, RowError))
+        tools = list(accepted((tool for tool in found if not isinstance(tool, RowError)), refused))
+        yield from (RowError("a tool of the pool is refused", why) for why in refused.elements())
+    if tools or not source.pool:
+        for row in synthesize(tools, source.cap or 0, f"{source.name} rows"):
+            yield Draft(prompt_of(row), row["tools"], calls_of(row), row["mode"], row["needs"])
+
+
+class Evaluation:
+    """What BFCL asks and offers.
+
+    Args:
+        rows: with `id`, `messages` and `tools`.
+    """
+
+    def __init__(self, rows: Iterable[Any]):
+        rows = list(rows)
+        self.index = overlap.Index(rows)
+        self.tools = {key for row in rows for tool in row.tools for key in _keys(tool)}
+
+    def asks(self, value: Any) -> str | None:
+        """The evaluation rows that the texts of a value meet, queries of one or two words aside."""
+        for text in overlap.texts(value):
+            for hit in self.index.hits(text):
+                if not hit.short:
+                    return f"{hit.kind}: {', '.join(hit.query.ids[:3])}"
+        return None
+
+    def offers(self, tool: Mapping[str, Any]) -> bool:
+        """Whether a tool of the evaluation has its name and parameters, or its description of some words."""
+        return not self.tools.isdisjoint(_keys(tool))
+
+
+def _keys(tool: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
+    """What makes two tools one, whatever the style of their names."""
+    names = (tool["name"], *sorted((tool.get("parameters") or {}).get("properties", ())))
+    yield tuple("".join(overlap.words(name)) for name in names)
+    if len(said := overlap.words(tool.get("description") or "")) >= overlap.PHRASE:
+        yield ("", *said)
 
 
 @dataclass
@@ -242,12 +305,13 @@ class Count:
 
 
 class Checker:
-    """Whether rows can be used: form, size, schemas that the scaffolder honours."""
+    """Whether rows can be used: form, size, schemas that the scaffolder honours, nothing of the evaluation."""
 
-    def __init__(self, mixture: Mixture):
+    def __init__(self, mixture: Mixture, evaluation: Evaluation | None = None):
         self.most = mixture.most_characters
+        self.evaluation = evaluation
         self.processor = LaFuncProcessor.from_base(mixture.base)
-        self.verdicts: dict[str, str | None] = {}  # by the tool as JSON: why it is refused
+        self.verdicts: dict[str, tuple[str, str] | None] = {}  # by the tool as JSON: why it is refused
 
     def row(self, draft: Draft, source: str) -> Row:
         """Raises RowError."""
@@ -261,24 +325,29 @@ class Checker:
             if why is None:
                 tools.append(tool)
             elif tool["name"] in called or not called:
-                raise RowError("a tool's schema is refused", why)
+                raise RowError(*why)
         row["tools"] = tools
         if sum(len(json.dumps(tool)) for tool in tools if tool["name"] in called) > self.most:
             raise RowError("the called tools are too long")
+        if self.evaluation is not None and (met := self.evaluation.asks(row["messages"])):
+            raise RowError("meets an evaluation row", met)
         return row
 
-    def refusal(self, tool: Mapping[str, Any]) -> str | None:
+    def refusal(self, tool: Mapping[str, Any]) -> tuple[str, str] | None:
+        """(reason, detail), or None for a tool that can be used."""
         key = json.dumps(tool)
         if key not in self.verdicts:
+            self.verdicts[key] = None
+            if self.evaluation is not None and self.evaluation.offers(tool):
+                self.verdicts[key] = ("a tool is one of the evaluation", tool["name"])
             try:
                 self.processor.compile_tools([tool])
-                self.verdicts[key] = None
             except (SchemaError, RequestError) as error:
-                self.verdicts[key] = str(error)
+                self.verdicts[key] = ("a tool's schema is refused", str(error))
         return self.verdicts[key]
 
 
-def collect(source: Source, root: Path, checker: Checker, index: overlap.Index | None, count: Count) -> list[Row]:
+def collect(source: Source, root: Path, checker: Checker, count: Count) -> list[Row]:
     """A set's usable rows, none twice, capped by drawing at random.
 
     Raises:
@@ -296,8 +365,6 @@ def collect(source: Source, root: Path, checker: Checker, index: overlap.Index |
             if key in seen:
                 raise RowError("the same as another row")
             seen.add(key)
-            if index is not None and (met := _meets(index, row["messages"])):
-                raise RowError("meets an evaluation row", met)
         except RowError as error:
             count.skip(error)
             continue
@@ -311,15 +378,6 @@ def collect(source: Source, root: Path, checker: Checker, index: overlap.Index |
         raise DataError(f"source {source.name}: no row could be used as {source.format}: {reasons}")
     count.kept = len(kept)
     return kept
-
-
-def _meets(index: overlap.Index, value: Any) -> str | None:
-    """The evaluation rows that the texts of a value meet, queries of one or two words aside."""
-    for text in overlap.texts(value):
-        for hit in index.hits(text):
-            if not hit.short:
-                return f"{hit.kind}: {', '.join(hit.query.ids[:3])}"
-    return None
 
 
 def query_of(row: Row) -> str:
@@ -451,6 +509,7 @@ def describe(
         "tools": len({json.dumps(tool) for row in rows for tool in row["tools"]}),
         "augmentations": dict(augmented),
         "overlap_removed": sum(count.skipped["meets an evaluation row"] for count in counts.values()),
+        "evaluation_tools_removed": sum(count.skipped["a tool is one of the evaluation"] for count in counts.values()),
         "sources": sources,
     }
 
@@ -513,8 +572,9 @@ def card(document: Mapping[str, Any]) -> str:
         "",
         "## Left out",
         "",
-        f"{data['overlap_removed']:,} rows meet an evaluation row of BFCL, and so do {data['overlap_removed_last']:,} "
-        "of those made of the others, mostly with the description of a tool (`lafunc eval overlap`)."
+        f"{data['overlap_removed']:,} rows meet an evaluation row of BFCL (`lafunc eval overlap`), and "
+        f"{data['evaluation_tools_removed']:,} call one of its tools: one with its name and parameters, or with its "
+        f"description. Either is so of {data['overlap_removed_last']:,} rows more once tools were added and renamed."
         if document["settings"]["remove_overlap"]
         else "Overlap with BFCL was not looked for.",
         "",
@@ -568,21 +628,25 @@ def build(mixture: Mixture, root: Path, out: Path, arguments: Sequence[str]) -> 
     Raises:
         DataError: see [`collect`].
     """
-    checker = Checker(mixture)
-    index = overlap.Index(bfcl.load(bfcl.CATEGORIES)) if mixture.remove_overlap else None
+    evaluation = Evaluation(bfcl.load(bfcl.CATEGORIES)) if mixture.remove_overlap else None
+    checker = Checker(mixture, evaluation)
     counts = {source.name: Count() for source in mixture.sources}
     rows: list[Row] = []
     for source in mixture.sources:
-        found = collect(source, root, checker, index, counts[source.name])
+        found = collect(source, root, checker, counts[source.name])
         rows += found
         skipped = counts[source.name].skipped.total()
         print(f"{source.name}: {len(found)} of {counts[source.name].converted} rows, {skipped} left out")
     augmented: Counter[str] = Counter()
     train, dev = mix(mixture, rows, augmented)
     met = len(train) + len(dev)
-    if index is not None:  # once more, since rows were joined, and tools have descriptions
+    if evaluation is not None:  # once more, since rows were joined, and tools renamed; and tools have descriptions
         train, dev = (
-            [row for row in tqdm(part, desc="overlap", unit="row", file=sys.stderr) if not _meets(index, row)]
+            [
+                row
+                for row in tqdm(part, desc="overlap", unit="row", file=sys.stderr)
+                if not evaluation.asks(row) and not any(map(evaluation.offers, row["tools"]))
+            ]
             for part in (train, dev)
         )
     met -= len(train) + len(dev)

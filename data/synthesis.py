@@ -46,7 +46,7 @@ class Synthesizer:
         refused: how many rows were drawn and not kept, by reason.
     """
 
-    def __init__(self, tools: Sequence[Mapping[str, Any]], seed: int = 0, invented: float = 0.0):
+    def __init__(self, tools: Sequence[Mapping[str, Any]], seed: int | str = 0, invented: float = 0.0):
         self.rng = random.Random(seed)
         self.own = [Target(tool) for tool in tools]
         self.invented = invented if self.own else 1.0
@@ -188,7 +188,9 @@ class Synthesizer:
         return self.rng.choice(self.pool)
 
 
-def synthesize(tools: Sequence[Mapping[str, Any]], count: int, seed: int = 0, invented: float = 0.0) -> Iterator[Row]:
+def synthesize(
+    tools: Sequence[Mapping[str, Any]], count: int, seed: int | str = 0, invented: float = 0.0
+) -> Iterator[Row]:
     """`count` rows for tools; see [`Synthesizer`]."""
     source = Synthesizer(tools, seed, invented)
     for _ in range(count):

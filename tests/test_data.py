@@ -7,6 +7,7 @@ import random
 import re
 from collections import Counter
 from pathlib import Path
+from types import SimpleNamespace
 
 import datasets
 import pytest
@@ -19,9 +20,19 @@ from lafunc.__main__ import main
 from lafunc.data import augment, hub, mixture, shared
 from lafunc.data.dialects import arguments_of, as_said, coerce, number_of, parameters_of, stands_in, tool_of, type_of
 from lafunc.data.hub import Draft
-from lafunc.data.mixture import Checker, Count, DataError, Mixture, Source, collect, mix, query_of, read_config
+from lafunc.data.mixture import (
+    Checker,
+    Count,
+    DataError,
+    Evaluation,
+    Mixture,
+    Source,
+    collect,
+    mix,
+    query_of,
+    read_config,
+)
 from lafunc.data.rows import RowError, calls_of, check_row, make_row, prompt_of, read_rows
-from lafunc.evaluation.overlap import Index
 from lafunc.processing_lafunc import LaFuncProcessor
 
 FIXTURES = Path(__file__).parent / "fixtures"
@@ -828,33 +839,46 @@ def test_the_same_configuration_makes_the_same_rows(root):
     assert {row["source"] for row in read_rows(root / "three" / "train.jsonl.gz")} == {"talk"}
 
 
-def test_rows_that_meet_an_evaluation_row_are_left_out(checker, tmp_path):
-    class Asked:
-        id = "simple_0"
-        messages = [{"role": "user", "content": "What is the rate from USD to EUR?"}]
+def asked(text: str, *tools) -> SimpleNamespace:
+    """An evaluation row."""
+    return SimpleNamespace(id="simple_0", messages=[{"role": "user", "content": text}], tools=tools)
 
+
+def test_rows_that_meet_an_evaluation_row_are_left_out():
     count = Count()
     source = Source("glaive", "glaive", "Apache-2.0", path="glaive.jsonl")
-    rows = collect(source, FIXTURES, checker, Index([Asked]), count)
+    evaluation = Evaluation([asked("What is the rate from USD to EUR?")])
+    rows = collect(source, FIXTURES, Checker(Mixture([], base=make_tokenizer("llama")), evaluation), count)
     assert count.skipped["meets an evaluation row"] == 2 and count.kept == len(rows) == 4
     assert count.examples["meets an evaluation row"] == "meets an evaluation row: exact: simple_0"
+
+
+def test_tools_of_the_evaluation_are_not_offered():
+    theirs = tool_of("area.of_circle", "Works out the area of a circle.", {"radius": {"type": "int"}})
+    evaluation = Evaluation([asked("How large is it?", theirs)])
+    ours = tool_of("areaOfCircle", "Area.", {"radius": {"type": "float"}})
+    assert evaluation.offers(ours) and evaluation.offers(tool_of("f", "works out the area of a circle", {}))
+    fine = tool_of("areaOfCircle", "Area.", {"diameter": {"type": "float"}})
+    assert not evaluation.offers(fine) and not evaluation.offers(tool_of("f", "", {}))
+    checker = Checker(Mixture([], base=make_tokenizer("llama")), evaluation)
+    other = tool_of("g", "", {})
+    row = checker.row(Draft(hub.user("x"), [ours, other], [("g", {})]), "x")
+    assert row["tools"] == [other]
+    with pytest.raises(RowError, match="a tool is one of the evaluation: areaOfCircle"):
+        checker.row(Draft(hub.user("x"), [ours, other], [("areaOfCircle", {"radius": 2})]), "x")
 
 
 def test_what_is_made_of_rows_is_looked_at_again(root, monkeypatch):
     path = root / "mixture.yaml"
     path.write_text(path.read_text().replace("remove_overlap: false", "remove_overlap: true"))
 
-    class Asked:
-        id = "simple_0"
-        messages = [{"role": "user", "content": "What is the weather of a city today?"}]
-
-    class Described(Asked):
-        messages = [{"role": "user", "content": "Weather of a city."}]
-
-    for asked, modes in ((Asked, {"tool", "chat", "think"}), (Described, {"chat", "think"})):
-        monkeypatch.setattr(mixture.bfcl, "load", lambda categories, asked=asked: [asked])
-        tool = {"name": "x", "description": "Weather of a city.", "parameters": {}}
-        assert mixture._meets(Index([asked]), tool) == (None if asked is Asked else "exact: simple_0")
+    tool = {"name": "x", "description": "Weather of a city.", "parameters": {}}
+    for text, met, modes in (
+        ("What is the weather of a city today?", None, {"tool", "chat", "think"}),
+        ("Weather of a city.", "exact: simple_0", {"chat", "think"}),
+    ):
+        monkeypatch.setattr(mixture.bfcl, "load", lambda categories, text=text: [asked(text)])
+        assert Evaluation([asked(text)]).asks(tool) == met
         assert build(root, "out") == 0
         assert {row["mode"] for row in read_rows(root / "out" / "train.jsonl.gz")} <= modes
     assert json.loads((root / "out" / "card.json").read_text())["data"]["overlap_removed_last"] >= 80
@@ -870,10 +894,43 @@ def test_long_rows_and_refused_schemas_are_left_out(checker):
     assert checker.row(Draft(hub.user("x"), [refused, fine], [("g", {})]), "x")["tools"] == [fine]
 
 
+def pool(folder: Path) -> None:
+    """A pool of tools in the form of Seal-Tools: a good one, a refused one, and what is none."""
+    one = {"api_name": "getDew", "api_description": "Gives the dew point.", "parameters": {"t": {"type": "float"}}}
+    bad = {
+        **one,
+        "api_name": "getRain",
+        "parameters": {f"t{at}": {"type": "str", "description": 3} for at in range(2)},
+    }
+    lines(folder / "tool.jsonl", [{**one, "required": ["t"]}, bad, {"api_name": "getSun"}, "{cut off\n"])
+
+
+def test_rows_are_written_for_pools_of_tools_and_for_invented_ones(checker, tmp_path):
+    pool(tmp_path / "set")
+    count = Count()
+    source = Source("pool", "synthesis", "Apache-2.0", path="set", pool="seal_tools", cap=40)
+    rows = collect(source, tmp_path, checker, count)
+    for reason in ("a line is not JSON", "not of the set's format", "a tool of the pool is refused"):
+        assert count.skipped[reason] == 1
+    assert 30 < len(rows) <= 40 and {row["source"] for row in rows} == {"pool"}
+    assert {name for row in rows for name, _ in calls_of(row)} >= {"getDew"}
+    assert rows == collect(source, tmp_path, checker, Count())
+    invented = collect(Source("own", "synthesis", "Apache-2.0", cap=20), tmp_path, checker, Count())
+    assert {row["mode"] for row in invented} == {"tool", "chat"}
+    assert "getDew" not in {tool["name"] for row in invented for tool in row["tools"]}
+
+
+def test_a_pool_without_a_tool_that_can_be_used(checker, tmp_path):
+    lines(tmp_path / "set" / "tool.jsonl", [{"api_name": "getSun"}])
+    source = Source("pool", "synthesis", "Apache-2.0", path="set", pool="seal_tools", cap=40)
+    with pytest.raises(DataError, match="source pool: no row could be used as synthesis: not of the set's format"):
+        collect(source, tmp_path, checker, Count())
+
+
 def test_a_cap_draws_from_the_whole_set(checker):
     source = Source("xlam", "xlam", "CC-BY-4.0", path="xlam.jsonl", cap=1)
     count = Count()
-    assert len(collect(source, FIXTURES, checker, None, count)) == 1
+    assert len(collect(source, FIXTURES, checker, count)) == 1
     assert count.converted == 2 and mix(Mixture([source]), [], Counter()) == ([], [])
 
 
@@ -890,6 +947,13 @@ def test_a_cap_draws_from_the_whole_set(checker):
         (lambda config: config["sources"][0].update(hub="x/y"), "give either `path` or `hub`"),
         (lambda config: config["sources"][1].update(path=None, hub="x/y"), "gsm8k is not a format of the Hub"),
         (lambda config: config["sources"][1].update(name="calls"), "two sources have one name"),
+        (lambda config: config["sources"][0].update(pool="seal_tools"), "a `pool` is for the format synthesis"),
+        (lambda config: config["sources"][0].update(format="synthesis"), "synthesis has no end; give a `cap`"),
+        (lambda config: config["sources"][1].update(format="synthesis"), "give `pool` and `path`, or neither"),
+        (
+            lambda config: config["sources"][1].update(format="synthesis", pool="x"),
+            "no pool 'x'; there are seal_tools",
+        ),
         (lambda config: config["sources"][0].update(path="nowhere"), "nowhere is not in the root folder; is --root"),
         (lambda config: config["sources"][0].update(format="snips", path="calls"), "no file train_AddToPlaylist"),
         (lambda config: config["sources"][0].update(format="hermes"), "no row could be used as hermes"),
