@@ -20,12 +20,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from .arguments import Argument, words_of
 from .catalogue import tools as invented_tools
 from .phrasing import Target, answer, frame, question, sequence, vary
 from .pools import accepted, read_tools
 from .rows import Row, RowError, make_row, write_rows
 from .teacher import Teacher, append_rows
-from .values import Argument, Said, draw, words_of
+from .values import Said, draw
 
 _COMMON = frozenset(
     "get find calculate compute calc search create add list show check api information detail by a of the".split()

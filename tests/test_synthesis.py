@@ -11,6 +11,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from lafunc.__main__ import main
+from lafunc.data.arguments import Argument, examples_in, read_arguments, words_of
 from lafunc.data.catalogue import listed
 from lafunc.data.mentions import VERBS
 from lafunc.data.phrasing import Target, frame
@@ -18,7 +19,7 @@ from lafunc.data.pools import accepted
 from lafunc.data.rows import RowError, calls_of, check_row, read_rows
 from lafunc.data.synthesis import Synthesizer, synthesize
 from lafunc.data.teacher import Teacher, TeacherError
-from lafunc.data.values import Argument, Said, draw, examples_in, join, read_arguments, say_number, words_of
+from lafunc.data.values import Said, draw, join, say_number
 from lafunc.data.words import number_words
 
 NAMES = st.sampled_from(
