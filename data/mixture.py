@@ -198,7 +198,6 @@ def build(recipe: Recipe, root: Path, out: Path, arguments: Sequence[str]) -> di
             for part in (train, dev)
         )
     met -= len(train) + len(dev)
-    out.mkdir(parents=True, exist_ok=True)
     for name, part in (("train", train), ("dev", dev)):
         write_rows(out / f"{name}.jsonl.gz", part)
     settings = {name: value for name, value in vars(recipe).items() if name != "sources"}

@@ -218,7 +218,7 @@ def test_command(tmp_path, capsys):
 
 
 def test_command_without_tools(tmp_path):
-    out = tmp_path / "rows.jsonl"
+    out = tmp_path / "new" / "rows.jsonl"
     assert main(["data", "synthesize", "--out", str(out), "--rows", "5"]) == 0
     assert {row["source"] for row in read_rows(out)} == {"synthesis-invented"}
 
@@ -401,7 +401,7 @@ def test_unreachable_teacher():
 
 def test_teacher_goes_on_where_it_stopped(endpoint, tmp_path, capsys):
     url, answers, received = endpoint
-    tools, out = tmp_path / "tools.json", tmp_path / "rows.jsonl"
+    tools, out = tmp_path / "tools.json", tmp_path / "new" / "rows.jsonl"
     tools.write_text(json.dumps(TOOLS))
     command = ["data", "synthesize", "--tools", str(tools), "--out", str(out), "--teacher", url, "--model", "m"]
     answers[:] = [json.dumps([GOOD])]
