@@ -13,6 +13,7 @@ from transformers.utils import logging
 
 from . import LaFuncModel, LaFuncProcessor
 from .data import commands as data
+from .data.pools import read_tools
 from .diffusion_lafunc import SCHEDULES
 from .evaluation import commands as evaluation
 from .evaluation.checkpoint import SHIPPED
@@ -59,7 +60,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def run_call(options: argparse.Namespace) -> int:
     """`lafunc call`"""
-    tools = _read_tools(options.tools) if options.tools else None
+    tools = read_tools(Path(options.tools)) if options.tools else None
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     if not os.path.isdir(options.checkpoint) and options.checkpoint == str(SHIPPED):
         raise OSError("no checkpoint beside this installation; name one with --checkpoint (a folder or a Hub id)")
@@ -146,19 +147,6 @@ def _tokens(tokens: list[str], probabilities: list[float], committed: list[bool]
         if not (token == "<NULL>" and shown and shown[-1] == text):
             shown.append(text)
     return " · ".join(shown)
-
-
-def _read_tools(path: str) -> list[Any]:
-    """The tools of a JSON file. Raises ValueError with the place if it is not one."""
-    try:
-        tools = json.loads(Path(path).read_text(encoding="utf-8"))
-    except json.JSONDecodeError as error:
-        raise ValueError(f"{path}, line {error.lineno}, column {error.colno}: not JSON: {error.msg}") from None
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path}: not UTF-8 text: {error}") from None
-    if not isinstance(tools, list):
-        raise ValueError(f"{path}: must hold a list of tools, got {type(tools).__name__}")
-    return tools
 
 
 if __name__ == "__main__":

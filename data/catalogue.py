@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
+from .arguments import words_of
 from .mentions import article
 from .phrasing import Target
-from .values import words_of
 
 # domain.name: what it does | arguments | requests…
 # An argument is name:type, optional with a ? after the type. Types: i integer, n number, s string, b boolean, d date,

@@ -3,7 +3,8 @@
 import random
 import re
 
-from .values import Argument, Said
+from .arguments import Argument
+from .values import Said
 
 VERBS = set(
     """get retrieve fetch return find search calculate compute determine create add update delete remove send book make

@@ -16,8 +16,9 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from .arguments import Argument, read_arguments, words_of
 from .mentions import VERBS, Mention, article, plural, quote
-from .values import Argument, Said, join, read_arguments, words_of
+from .values import Said, join
 
 Pairs = Sequence[tuple[Argument, Said]]
 

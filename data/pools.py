@@ -1,14 +1,13 @@
-"""Pools of tools inside public sets, as `{"name", "description", "parameters"}`, for synthesis.
+"""Pools of tools, in a file of one's own or inside public sets, as `{"name", "description", "parameters"}`.
 
-Each reader takes the set's folder and yields what is written there, in JSON Schema's own types; what a scaffold cannot
-honour is for [`accepted`] to leave out.
+Each reader of a set takes a `read` function, as the converters of [`lafunc.data.shared`] do, and yields what stands
+there, in JSON Schema's own types; what a scaffold cannot honour is for [`accepted`] to leave out.
 """
 
-import gzip
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -20,48 +19,77 @@ from ..compiling_lafunc import compile_tool
 from ..processing_lafunc import RequestError, normalize_tools
 from ..schema_lafunc import SchemaError
 from ..vocabulary_lafunc import Vocabulary
+from .rows import RowError
+from .shared import Raw, Read, each
 
 Tool = dict[str, Any]
 _TYPES = {"str": "string", "int": "integer", "float": "number", "bool": "boolean", "list": "array", "dict": "object"}
 
 
-def seal_tools(folder: Path) -> Iterator[Tool]:
-    """The pool of Seal-Tools: `tool.jsonl.gz`."""
-    for row in _lines(folder / "tool.jsonl.gz"):
+def read_tools(path: Path) -> list[Any]:
+    """What stands in a JSON list of tools. Raises ValueError with the place if the file is not one."""
+    try:
+        tools = json.loads(path.read_text(encoding="utf-8"))
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{path}, line {error.lineno}, column {error.colno}: not JSON: {error.msg}") from None
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path}: not UTF-8 text: {error}") from None
+    if not isinstance(tools, list):
+        raise ValueError(f"{path}: must hold a list of tools, got {type(tools).__name__}")
+    return tools
+
+
+def seal_tools(read: Read) -> Iterator[Tool | RowError]:
+    """The pool of Seal-Tools, from its file `tool`."""
+
+    def tools(raw: Raw) -> Iterator[Tool]:
         properties = {
             name: {"type": _TYPES.get(one["type"], "string"), "description": one.get("description", "")}
-            for name, one in row["parameters"].items()
+            for name, one in raw["parameters"].items()
         }
-        parameters = {"type": "object", "properties": properties, "required": row.get("required", [])}
-        yield {"name": row["api_name"], "description": row["api_description"], "parameters": parameters}
+        parameters = {"type": "object", "properties": properties, "required": raw.get("required", [])}
+        yield {"name": raw["api_name"], "description": raw["api_description"], "parameters": parameters}
+
+    return each(read("tool.*"), tools)
 
 
-def toolace(folder: Path) -> Iterator[Tool]:
-    """What the rows of ToolACE and Hermes offer."""
-    for name in ("toolace.jsonl.gz", "hermes.jsonl.gz"):
-        for row in _lines(folder / name):
-            yield from row["tools"]
+def toolace(read: Read) -> Iterator[Tool | RowError]:
+    """What the rows of ToolACE and Hermes offer; files `toolace` and `hermes`."""
+    for pattern in ("toolace.*", "hermes.*"):
+        yield from each(read(pattern), lambda raw: raw["tools"])
 
 
-def rottuning(folder: Path) -> Iterator[Tool]:
-    """What the system turns of RoTTuning list; its `required` stands beside `parameters`."""
-    for row in _lines(folder / "train.jsonl.gz"):
-        match = re.search(r"\n(\[{.*}\])", row["conversations"][0]["value"], re.S)
+def rottuning(read: Read) -> Iterator[Tool | RowError]:
+    """What the system turns of RoTTuning list, `required` beside `parameters`; file `train`."""
+
+    def tools(raw: Raw) -> Iterator[Tool]:
+        match = re.search(r"\n(\[{.*}\])", raw["conversations"][0]["value"], re.S)
         for tool in json.loads(match[1]) if match else ():
             if tool["name"] in ("ask_to_user", "finish"):
                 continue
             parameters = json.loads(json.dumps(tool["parameters"]).replace('"desciption"', '"description"'))
             yield {**tool, "parameters": {**parameters, "required": tool.get("required", [])}}
 
+    return each(read("train.*"), tools)
 
-def json_schemas(folder: Path) -> Iterator[Tool]:
-    """The function-call schemas of JSONSchemaBench (Glaive), named after their files; at most three of a name."""
+
+def json_schemas(read: Read) -> Iterator[Tool | RowError]:
+    """The function-call schemas of JSONSchemaBench, named after where they come from; at most three of a name.
+
+    File `Glaiveai2K`.
+    """
     names: Counter[str] = Counter()
-    for row in _lines(folder / "Glaiveai2K.jsonl.gz"):
-        name = re.sub(r"^Glaiveai2K---|_[0-9a-f]{8}\.json$", "", row["file"])
+
+    def tools(raw: Raw) -> Iterator[Tool]:
+        name = re.sub(r"^Glaiveai2K---|_[0-9a-f]{8}\.json$", "", raw["file"])
         names[name] += 1
         if names[name] <= 3:
-            yield {"name": name, "description": "", "parameters": row["schema"]}
+            yield {"name": name, "description": "", "parameters": raw["schema"]}
+
+    return each(read("Glaiveai2K.*"), tools)
+
+
+POOLS = {read.__name__: read for read in (seal_tools, toolace, rottuning, json_schemas)}
 
 
 def accepted(tools: Iterable[Any], refused: Counter[str] | None = None) -> Iterator[Tool]:
@@ -89,9 +117,3 @@ def any_vocabulary() -> Vocabulary:
     backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     backend.decoder = decoders.ByteLevel()
     return Vocabulary(PreTrainedTokenizerFast(tokenizer_object=backend))
-
-
-def _lines(path: Path) -> Iterator[Mapping[str, Any]]:
-    with gzip.open(path, "rt", encoding="utf-8", newline="\n") as file:
-        for line in file:
-            yield json.loads(line)

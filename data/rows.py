@@ -142,10 +142,15 @@ def _read_schema(tool: str, parameters: str) -> tuple[Any, dict[str, Any], froze
 
 
 def write_rows(path: Path, rows: Iterable[Mapping[str, Any]]) -> int:
-    """Write rows as JSON lines, gzip-compressed if the name ends so. Returns how many."""
+    """Write rows as JSON lines, gzip-compressed if the name ends so; its folder is made. Returns how many."""
     count = 0
+    path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(path.name + ".part")
-    with gzip.open(partial, "wt", encoding="utf-8") if path.suffix == ".gz" else partial.open("w") as file:
+    with (
+        gzip.open(partial, "wt", encoding="utf-8")
+        if path.suffix == ".gz"
+        else partial.open("w", encoding="utf-8") as file
+    ):
         for row in rows:
             file.write(json.dumps(row, ensure_ascii=False) + "\n")
             count += 1
@@ -155,6 +160,10 @@ def write_rows(path: Path, rows: Iterable[Mapping[str, Any]]) -> int:
 
 def read_rows(path: Path) -> Iterator[Row]:
     """Rows of a file of JSON lines, gzip-compressed if its name ends so."""
-    with gzip.open(path, "rt", encoding="utf-8", newline="\n") if path.suffix == ".gz" else path.open() as file:
+    with (
+        gzip.open(path, "rt", encoding="utf-8", newline="\n")
+        if path.suffix == ".gz"
+        else path.open(encoding="utf-8") as file
+    ):
         for line in file:
             yield json.loads(line)

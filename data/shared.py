@@ -30,7 +30,7 @@ SIBLINGS = 5  # tools of the same set that are offered beside the right one
 HISTORY = 10  # messages; longer conversations are left out
 
 
-def each(raws: Iterable[Any], convert: Callable[[Any], Iterable[Draft]]) -> Drafts:
+def each(raws: Iterable[Any], convert: Callable[[Any], Iterable[Any]]) -> Iterator[Any]:
     """Convert raw rows one by one; what cannot be read gives its reason instead."""
     for raw in raws:
         if isinstance(raw, RowError):

@@ -12,7 +12,6 @@ others, given or invented, in any order.
 """
 
 import argparse
-import json
 import os
 import random
 import sys
@@ -21,12 +20,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from .arguments import Argument, words_of
 from .catalogue import tools as invented_tools
 from .phrasing import Target, answer, frame, question, sequence, vary
-from .pools import accepted
+from .pools import accepted, read_tools
 from .rows import Row, RowError, make_row, write_rows
 from .teacher import Teacher, append_rows
-from .values import Argument, Said, draw, words_of
+from .values import Said, draw
 
 _COMMON = frozenset(
     "get find calculate compute calc search create add list show check api information detail by a of the".split()
@@ -47,7 +47,7 @@ class Synthesizer:
         refused: how many rows were drawn and not kept, by reason.
     """
 
-    def __init__(self, tools: Sequence[Mapping[str, Any]], seed: int = 0, invented: float = 0.0):
+    def __init__(self, tools: Sequence[Mapping[str, Any]], seed: int | str = 0, invented: float = 0.0):
         self.rng = random.Random(seed)
         self.own = [Target(tool) for tool in tools]
         self.invented = invented if self.own else 1.0
@@ -189,7 +189,9 @@ class Synthesizer:
         return self.rng.choice(self.pool)
 
 
-def synthesize(tools: Sequence[Mapping[str, Any]], count: int, seed: int = 0, invented: float = 0.0) -> Iterator[Row]:
+def synthesize(
+    tools: Sequence[Mapping[str, Any]], count: int, seed: int | str = 0, invented: float = 0.0
+) -> Iterator[Row]:
     """`count` rows for tools; see [`Synthesizer`]."""
     source = Synthesizer(tools, seed, invented)
     for _ in range(count):
@@ -244,7 +246,7 @@ def run(options: argparse.Namespace) -> int:
         raise ValueError(f"--invented is a share from 0 to 1, got {options.invented}")
     if bool(options.teacher) != bool(options.model):
         raise ValueError("--teacher and --model go together: the endpoint, and the name of the model there")
-    tools = read_tools(Path(options.tools)) if options.tools else []
+    tools = _usable(Path(options.tools)) if options.tools else []
     out = Path(options.out)
     if not options.teacher:
         source = Synthesizer(tools, options.seed, options.invented)
@@ -265,20 +267,13 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def read_tools(path: Path) -> list[dict[str, Any]]:
+def _usable(path: Path) -> list[dict[str, Any]]:
     """The tools of a JSON file that a scaffold can honour; each of the others gets a line on the error output.
 
     Raises:
-        ValueError: no JSON, no list, an empty list, or none that can be honoured.
+        ValueError: see [`read_tools`]; an empty list, or none that can be honoured.
     """
-    try:
-        given = json.loads(path.read_text(encoding="utf-8"))
-    except json.JSONDecodeError as error:
-        raise ValueError(f"{path}, line {error.lineno}, column {error.colno}: not JSON: {error.msg}") from None
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path}: not UTF-8 text: {error}") from None
-    if not isinstance(given, list):
-        raise ValueError(f"{path}: must hold a list of tools, got {type(given).__name__}")
+    given = read_tools(path)
     if not given:
         raise ValueError(f"{path}: the list is empty; it must hold at least one tool")
     refused: Counter[str] = Counter()

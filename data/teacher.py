@@ -161,7 +161,7 @@ class Teacher:
 def append_rows(path: Path, rows: Iterator[Row], count: int) -> Iterator[int]:
     """Append rows to a file of JSON lines until it holds `count` different ones; yields how many it holds.
 
-    A last line that a broken run left unfinished is removed.
+    A last line that a broken run left unfinished is removed. The file's folder is made.
 
     Raises:
         TeacherError: the teacher repeats itself.
@@ -174,6 +174,7 @@ def append_rows(path: Path, rows: Iterator[Row], count: int) -> Iterator[int]:
         if whole != text:
             path.write_text(whole, encoding="utf-8")
         known = {json.dumps(json.loads(line)["messages"]) for line in whole.split("\n") if line}
+    path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a", encoding="utf-8") as file:
         while len(known) < count:
             row = next(rows)

@@ -11,6 +11,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from lafunc.__main__ import main
+from lafunc.data.arguments import Argument, examples_in, read_arguments, words_of
 from lafunc.data.catalogue import listed
 from lafunc.data.mentions import VERBS
 from lafunc.data.phrasing import Target, frame
@@ -18,7 +19,7 @@ from lafunc.data.pools import accepted
 from lafunc.data.rows import RowError, calls_of, check_row, read_rows
 from lafunc.data.synthesis import Synthesizer, synthesize
 from lafunc.data.teacher import Teacher, TeacherError
-from lafunc.data.values import Argument, Said, draw, examples_in, join, read_arguments, say_number, words_of
+from lafunc.data.values import Said, draw, join, say_number
 from lafunc.data.words import number_words
 
 NAMES = st.sampled_from(
@@ -217,7 +218,7 @@ def test_command(tmp_path, capsys):
 
 
 def test_command_without_tools(tmp_path):
-    out = tmp_path / "rows.jsonl"
+    out = tmp_path / "new" / "rows.jsonl"
     assert main(["data", "synthesize", "--out", str(out), "--rows", "5"]) == 0
     assert {row["source"] for row in read_rows(out)} == {"synthesis-invented"}
 
@@ -400,7 +401,7 @@ def test_unreachable_teacher():
 
 def test_teacher_goes_on_where_it_stopped(endpoint, tmp_path, capsys):
     url, answers, received = endpoint
-    tools, out = tmp_path / "tools.json", tmp_path / "rows.jsonl"
+    tools, out = tmp_path / "tools.json", tmp_path / "new" / "rows.jsonl"
     tools.write_text(json.dumps(TOOLS))
     command = ["data", "synthesize", "--tools", str(tools), "--out", str(out), "--teacher", url, "--model", "m"]
     answers[:] = [json.dumps([GOOD])]
