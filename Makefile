@@ -1,7 +1,7 @@
 # Everything lives in .venv; `make clean` removes it. A step is repeated only if the files it depends on changed.
 
 PYTHON ?= python3
-DEMO   ?= call --tools examples/tools.json "What's the weather in Tokyo in celsius?"
+DEMO   ?= call --tools examples/tools.json "What's the weather in Tokyo?"
 
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input install --constraint constraints.txt

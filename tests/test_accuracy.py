@@ -117,10 +117,10 @@ def test_a_row_without_tools_is_answered_without_a_call(pair):
 # ------------------------------------------------------------------------------------------------------------- the run
 
 
-def run(pair, rows, path, chosen=("autoregressive", "diffusion"), **settings):
+def run(pair, rows, path, chosen=("autoregressive", "diffusion"), examine=examine, **settings):
     found = systems(chosen, [1], ["confidence"])
     journal = results.Journal(path, settings)
-    measure(pair.model, pair.processor, rows, found, journal)
+    measure(pair.model, pair.processor, rows, found, journal, examine=examine)
     return count(found, journal), journal
 
 
@@ -130,7 +130,7 @@ def without_time(data):
     return [without_time(value) for value in data] if isinstance(data, list) else data
 
 
-def test_a_run_that_was_killed_goes_on_where_it_stood(pair, tmp_path, monkeypatch):
+def test_a_run_that_was_killed_goes_on_where_it_stood(pair, tmp_path):
     rows = load(["simple_python", "irrelevance"], limit=2)
     whole, _ = run(pair, rows, tmp_path / "whole.json")
 
@@ -142,10 +142,8 @@ def test_a_run_that_was_killed_goes_on_where_it_stood(pair, tmp_path, monkeypatc
         done.append(row.id)
         return examine(row, answer)
 
-    with monkeypatch.context() as patch:
-        patch.setattr("lafunc.evaluation.accuracy.examine", killed)
-        with pytest.raises(KeyboardInterrupt):
-            run(pair, rows, tmp_path / "killed.json")
+    with pytest.raises(KeyboardInterrupt):
+        run(pair, rows, tmp_path / "killed.json", examine=killed)
     written = tmp_path / "killed.rows.jsonl"
     written.write_text(written.read_text() + '{"half": "a li')  # the kill came while a row was written
     resumed, journal = run(pair, rows, tmp_path / "killed.json")
