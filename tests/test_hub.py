@@ -366,7 +366,15 @@ def test_relative_imports_name_one_flat_sibling(file):
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
 def test_absolute_imports_are_of_the_few_allowed_packages(file):
-    allowed = {*sys.stdlib_module_names, "torch", "transformers", "huggingface_hub", "safetensors", "jsonschema"}
+    allowed = {
+        *sys.stdlib_module_names,
+        "torch",
+        "transformers",
+        "huggingface_hub",
+        "safetensors",
+        "jsonschema",
+        "peft",
+    }
     for node in _imports(file):
         names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else [node.module or ""]
         if isinstance(node, ast.Import) or not node.level:
