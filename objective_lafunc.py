@@ -2,7 +2,8 @@
 
 loss = 1.0 · decision + 2.0 · diffusion + 0.5 · constraint
 
-decision     the router's choice: cross-entropy of the three modes, and of a call against none; with adapters, the plan
+decision     the router's choice: cross-entropy of the three modes, and of a call against none; with adapters, the
+             names in the plan, and whether another call follows
 diffusion    cross-entropy of the masked positions, and of where copied values begin; with adapters, of the same values
              from left to right, which verify the drafts
 constraint   −log of the probability that the slot language allows, at the masked positions
@@ -41,11 +42,11 @@ class Written:
 
     Attributes:
         tokens: up to the last decision.
-        asked: which of them the base decides; the others have no alternative.
+        asked: by what is decided, which of them the base decides; the others have no alternative.
     """
 
     tokens: list[int]
-    asked: list[int]
+    asked: dict[str, list[int]]
 
 
 @dataclass
@@ -108,17 +109,24 @@ def texts(scaffold: Scaffold, arguments: Sequence[Mapping[str, Any]], offered: S
         ValueError: an argument is not one that the schema allows.
     """
     vocabulary = scaffold.vocabulary
-    tokens, asked = list(scaffold.opening), []
+    tokens = list(scaffold.opening)
+    names: list[int] = []
+    ends: list[int] = []  # one decision beside those of many names; hence a loss of its own
     for call, tool in enumerate(scaffold.tools):
         ways = ways_on(offered, first=call == 0, more=True)
         last = call + 1 == len(scaffold.tools)
         (gold,) = (way for way, to in ways.items() if to.name == tool.name and way.text.endswith(LAST) == last)
         cursor = Cursor(vocabulary, list(ways), tokens)
         tokens = [*tokens, *vocabulary.encode(gold.text)]
-        asked += decisions(cursor, tokens)
+        *naming, ending = decisions(cursor, tokens)
+        names += naming
+        ends.append(ending)
     whole = scaffold.tokens(scaffold.read(arguments))
     cursor = Cursor(vocabulary, list(continuations(scaffold.chain)), scaffold.opening, max_slot_tokens=len(whole))
-    return {"plan": Written(tokens, asked), "values": Written(whole, decisions(cursor, whole))}
+    return {
+        "plan": Written(tokens, {"plan": names, "more": ends}),
+        "values": Written(whole, {"values": decisions(cursor, whole)}),
+    }
 
 
 def decisions(cursor: Cursor, tokens: Sequence[int]) -> list[int]:
@@ -238,23 +246,28 @@ def diffusion_loss(
     }
 
 
-def writing_loss(reader: Reader, written: Sequence[Written], name: str) -> dict[str, tuple[Tensor, float]]:
+def writing_loss(reader: Reader, written: Sequence[Written]) -> dict[str, tuple[Tensor, float]]:
     """Cross-entropy of what the base decides, and how often it is right. The reader is left where it stood."""
-    asked = [(b, at) for b, text in enumerate(written) for at in text.asked]
+    asked = [(b, at, name) for b, text in enumerate(written) for name, ats in text.asked.items() for at in ats]
     if not asked:
         return {}
     mark = reader.mark()
-    hidden = reader.read([text.tokens[: max(text.asked, default=0)] for text in written])
+    hidden = reader.read(
+        [text.tokens[: max((max(ats, default=0) for ats in text.asked.values()), default=0)] for text in written]
+    )
     reader.rewind(mark)
     layer: Any
     for layer in reader.cache.layers:  # or what is read next would carry the gradients of this
         layer.keys, layer.values = layer.keys.detach(), layer.values.detach()
-    gold = torch.tensor([written[b].tokens[at] for b, at in asked], device=hidden.device)
-    logits = reader.logits(torch.stack([hidden[b, at - 1] for b, at in asked]))  # [N, V]
-    return {
-        name: (F.cross_entropy(logits, gold, reduction="sum"), len(gold)),
-        f"{name}_accuracy": ((logits.argmax(dim=-1) == gold).float().sum(), len(gold)),
-    }
+    gold = torch.tensor([written[b].tokens[at] for b, at, _ in asked], device=hidden.device)
+    logits = reader.logits(torch.stack([hidden[b, at - 1] for b, at, _ in asked]))  # [N, V]
+    losses = F.cross_entropy(logits, gold, reduction="none")
+    right = (logits.argmax(dim=-1) == gold).float()
+    found = {}
+    for name in dict.fromkeys(name for _, _, name in asked):
+        of = torch.tensor([name == other for _, _, other in asked], device=hidden.device)
+        found |= {name: (losses[of].sum(), int(of.sum())), f"{name}_accuracy": (right[of].sum(), int(of.sum()))}
+    return found
 
 
 def _mass(inside: Tensor, log_weights: Tensor) -> Tensor:
@@ -305,7 +318,7 @@ def objective(
     # From here on only the adapters and the head have gradients.
     reader.select([b for b, found in enumerate(targets) if found is not None])
     for name in ("plan", "values"):
-        found |= writing_loss(reader, [target.texts.get(name, Written([], [])) for target in known], name)
+        found |= writing_loss(reader, [target.texts.get(name, Written([], {})) for target in known])
     if slots := [b for b, target in enumerate(known) if target.tokens]:
         reader.select(slots)
         found |= _denoising_loss(reader, head, [known[b] for b in slots], samples)

@@ -45,7 +45,7 @@ COLUMNS = Features(
     {"messages": Json(), "tools": Json(), "mode": Value("string"), "source": Value("string"), "needs": Json()}
 )
 PARTS = {
-    "decision": ("modes", "call", "plan"),
+    "decision": ("modes", "call", "plan", "more"),
     "diffusion": ("tokens", "starts", "values"),
     "constraint": ("constraint",),
 }

@@ -82,7 +82,7 @@ class Synthesizer:
         rng = self.rng
         own = rng.random() >= self.invented
         target = rng.choice(self.own) if own else self._invent()
-        kind = rng.choices(("one", "same", "several", "missing", "answer", "negative"), (58, 9, 8, 8, 4, 13))[0]
+        kind = rng.choices(("one", "same", "several", "missing", "answer", "negative"), (46, 16, 11, 8, 4, 15))[0]
         source = "synthesis" if own else "synthesis-invented"
         if kind == "negative":
             text = frame(target, self._values(target), rng)
