@@ -429,7 +429,8 @@ def check_resume(model: LaFuncModel, folder: str | Path) -> None:
 def train(config: LaFuncTrainingConfig, arguments: Sequence[str] = ()) -> LaFuncTrainer:
     """Train as the recipe says; `resume_from_checkpoint: auto` goes on from the last one in `output_dir`.
 
-    Beside the checkpoint, `training.json` says how it was made: the recipe, the rows, the losses.
+    Beside the checkpoint, `training.json` says how it was made: the recipe, the rows, the losses; and the same of the
+    checkpoint that it went on from.
 
     Args:
         arguments: of the command line, for that file.
@@ -455,6 +456,8 @@ def train(config: LaFuncTrainingConfig, arguments: Sequence[str] = ()) -> LaFunc
     trainer.save_state()
     if trainer.is_world_process_zero():
         data = record(trainer)
+        if config.checkpoint and (before := Path(config.checkpoint) / RECORD).is_file():
+            data["before"] = results.read(before)
         results.write(Path(str(config.output_dir)) / RECORD, "training", recipe(config), data, ["train", *arguments])
     return trainer
 
