@@ -19,7 +19,7 @@ from .markdown import number, percent, table
 
 BEGIN, END = "<!-- results: written by `lafunc eval report` -->", "<!-- end of results -->"
 SHOWN_ERRORS = 20
-LOSSES = ("modes", "call", "plan", "tokens", "starts", "values", "constraint")
+LOSSES = ("modes", "call", "plan", "more", "tokens", "starts", "values", "constraint")
 Document = Mapping[str, Any]
 
 
@@ -254,23 +254,32 @@ def _rows(document: Document) -> Iterable[str]:
     yield from _errors("Rows that raised; each counts as wrong", systems)
 
 
+def stages(document: Document) -> list[Document]:
+    """The trainings that made a checkpoint: what it went on from, and so on, the first one first."""
+    before = document["data"].get("before")
+    return [*(stages(before) if before else []), document]
+
+
 def _training(document: Document) -> Iterable[str]:
-    data = document["data"]
-    steps = [entry for entry in data["history"] if "loss" in entry]
-    modes = ", ".join(f"{number(count, 0)} {mode}" for mode, count in data["rows"].items())
-    skipped = "; ".join(f"{number(count, 0)} skipped: {reason}" for reason, count in data["skipped"].items())
-    yield (
-        f"{number(data['parameters'], 0)} trained parameters; {modes} rows on offer; {steps[-1]['step']} steps in "
-        f"{number(data['history'][-1]['seconds'] / 60, 0)} minutes on {data['processes']} processes. {skipped}"
-    )
-    yield ""
     yield f"![Parts of the loss and accuracies by step](figures/{document['name']}.png)"
-    yield ""
-    yield "Recipe (what differs from the defaults):"
-    yield ""
-    yield "```yaml"
-    yield from (f"{name}: {json.dumps(value)}" for name, value in document["settings"].items())
-    yield "```"
+    found = stages(document)
+    for at, stage in enumerate(found):
+        data = stage["data"]
+        steps = [entry for entry in data["history"] if "loss" in entry]
+        modes = ", ".join(f"{number(count, 0)} {mode}" for mode, count in data["rows"].items())
+        skipped = "; ".join(f"{number(count, 0)} skipped: {reason}" for reason, count in data["skipped"].items())
+        yield ""
+        yield (
+            (f"Stage {at + 1}, commit {stage['commit']}: " if len(found) > 1 else "")
+            + f"{number(data['parameters'], 0)} trained parameters; {modes} rows on offer; {steps[-1]['step']} steps in "
+            f"{number(data['history'][-1]['seconds'] / 60, 0)} minutes on {data['processes']} processes. {skipped}"
+        )
+        yield ""
+        yield "Recipe (what differs from the defaults):"
+        yield ""
+        yield "```yaml"
+        yield from (f"{name}: {json.dumps(value)}" for name, value in stage["settings"].items())
+        yield "```"
 
 
 def _peers(document: Document) -> Iterable[str]:
@@ -493,16 +502,21 @@ def draw(documents: Mapping[str, Document], folder: Path) -> None:
     for name, document in of_kind(documents, "latency", "growth").items():
         _draw_growth(document["data"]["axes"], folder / f"{name}.png")
     for name, document in of_kind(documents, "training").items():
-        _draw_training(document["data"]["history"], folder / f"{name}.png")
+        _draw_training([stage["data"]["history"] for stage in stages(document)], folder / f"{name}.png")
     for name, document in of_kind(documents, "latency", "peers").items():
         _draw_peers(document["data"]["systems"], folder / f"{name}.png")
 
 
-def _draw_training(history: Sequence[Mapping[str, Any]], path: Path) -> None:
-    """Parts of the loss to the left, accuracies to the right; each a mean over what was logged, smoothed."""
+def _draw_training(histories: Sequence[Sequence[Mapping[str, Any]]], path: Path) -> None:
+    """Parts of the loss to the left, accuracies to the right, smoothed; a line where one training ends."""
     import matplotlib.pyplot as plt
 
-    steps = [entry for entry in history if "loss" in entry]
+    steps: list[Mapping[str, Any]] = []
+    ends: list[int] = []
+    for history in histories:
+        start = ends[-1] if ends else 0
+        steps += [{**entry, "step": start + entry["step"]} for entry in history if "loss" in entry]
+        ends.append(steps[-1]["step"])
     figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3.6), layout="constrained")
     for axes, names in ((left, LOSSES), (right, [name for name in steps[-1] if name.endswith("_accuracy")])):
         for at, name in enumerate(names):
@@ -512,6 +526,8 @@ def _draw_training(history: Sequence[Mapping[str, Any]], path: Path) -> None:
                 axes.plot(xs, ys, color=f"C{at}", alpha=0.25, linewidth=0.8)
                 smooth = [sum(ys[max(0, n - 4) : n + 1]) / len(ys[max(0, n - 4) : n + 1]) for n in range(len(ys))]
                 axes.plot(xs, smooth, color=f"C{at}", label=name.removesuffix("_accuracy"))
+        for end in ends[:-1]:
+            axes.axvline(end, color="black", linestyle=":", linewidth=0.8)
         axes.set_xlabel("step")
         axes.grid(alpha=0.3)
         axes.legend(fontsize=8, frameon=False, ncols=2)

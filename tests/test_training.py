@@ -433,6 +433,19 @@ def test_a_recipe_makes_a_checkpoint_that_answers(recipe, tmp_path, capsys):
     assert "steps     1 of 3 left" in capsys.readouterr().out
 
 
+def test_the_record_says_what_the_checkpoint_before_was_trained_on(recipe, tmp_path):
+    assert main(["--config", str(recipe)]) == 0
+    first = results.read(tmp_path / "run" / "training.json", "training")
+    settings = yaml.safe_load(recipe.read_text()) | {
+        "checkpoint": str(tmp_path / "run"), "output_dir": str(tmp_path / "again"), "max_steps": 1
+    }  # fmt: skip
+    settings = {name: value for name, value in settings.items() if name not in ("base", "head")}
+    (tmp_path / "second.yaml").write_text(yaml.safe_dump(settings))
+    assert main(["--config", str(tmp_path / "second.yaml")]) == 0
+    second = results.read(tmp_path / "again" / "training.json", "training")
+    assert second["data"]["before"] == first and second["settings"]["checkpoint"] == "run"
+
+
 def test_two_processes_train_together(recipe, tmp_path):
     """`--multi_gpu` is what accelerate calls a process per device; the recipe says that the devices are CPUs."""
     command = [sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2"]
