@@ -270,8 +270,8 @@ def _training(document: Document) -> Iterable[str]:
         skipped = "; ".join(f"{number(count, 0)} skipped: {reason}" for reason, count in data["skipped"].items())
         yield ""
         yield (
-            (f"Stage {at + 1}, commit {stage['commit']}: " if len(found) > 1 else "")
-            + f"{number(data['parameters'], 0)} trained parameters; {modes} rows on offer; {steps[-1]['step']} steps in "
+            f"{f'Stage {at + 1}, commit ' + stage['commit'] + ': ' if len(found) > 1 else ''}"
+            f"{number(data['parameters'], 0)} trained parameters; {modes} rows on offer; {steps[-1]['step']} steps in "
             f"{number(data['history'][-1]['seconds'] / 60, 0)} minutes on {data['processes']} processes. {skipped}"
         )
         yield ""
