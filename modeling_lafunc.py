@@ -255,10 +255,10 @@ class LaFuncModel(PreTrainedModel):
     def forward(self, *args, targets=None, **kwargs):
         """The base's forward; with `targets`, what they say of the heads, see [`objective`]."""
         if targets is not None:
-            found = objective(self.base, self.router, self.head, targets=targets, **kwargs) if targets else {}
+            found = objective(self.base, self.router, self.head, targets=targets, **kwargs)
             # Processes that train together wait for each other's gradients: all that moves takes part in every batch.
-            moving = [0.0 * weight.sum() for weight in self.parameters() if weight.requires_grad]
-            return {**found, "nothing": (torch.stack(moving).sum() if moving else torch.zeros(()), 1.0)}
+            heads = [0.0 * weight.sum() for part in (self.router, self.head) for weight in part.parameters()]
+            return {**found, "nothing": (found.get("nothing", (0.0, 1.0))[0] + torch.stack(heads).sum(), 1.0)}
         return self.base(*args, **kwargs)
 
     def generate(self, *args, **kwargs):

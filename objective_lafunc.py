@@ -34,6 +34,7 @@ from .scaffolding_lafunc import Capacity, Scaffold
 TAIL = 0.1  # weight of a `<NULL>` after a value's first: all of them say the same
 HALF = -math.log(2)  # a token of this log-probability has no equal
 REACH = 8  # positions of a slot whose allowed tokens are computed
+Sums = dict[str, tuple[Tensor, float]]  # by name: of so many, how much in all
 
 
 @dataclass(frozen=True)
@@ -178,9 +179,7 @@ def corrupt(found: Target, level: int, levels: int) -> None:
         found.canvas.tokens[place] = token
 
 
-def diffusion_loss(
-    said: Prediction, sources: Sources, targets: Sequence[Target], lm_head: nn.Module
-) -> dict[str, tuple[Tensor, float]]:
+def diffusion_loss(said: Prediction, sources: Sources, targets: Sequence[Target], lm_head: nn.Module) -> Sums:
     """Sums over what is masked, each with its weight: `tokens`, `starts`, `constraint`, and how much is right."""
     device = said.gates.device
     rows, ats, golds, weights, allowed = [], [], [], [], []
@@ -246,28 +245,39 @@ def diffusion_loss(
     }
 
 
-def writing_loss(reader: Reader, written: Sequence[Written]) -> dict[str, tuple[Tensor, float]]:
+def writing_loss(reader: Reader, written: Sequence[Written]) -> Sums:
     """Cross-entropy of what the base decides, and how often it is right. The reader is left where it stood."""
     asked = [(b, at, name) for b, text in enumerate(written) for name, ats in text.asked.items() for at in ats]
     if not asked:
-        return {}
-    mark = reader.mark()
-    hidden = reader.read(
-        [text.tokens[: max((max(ats, default=0) for ats in text.asked.values()), default=0)] for text in written]
+        return stand_in(reader)
+    hidden = _read(
+        [text.tokens[: max((at for ats in text.asked.values() for at in ats), default=0)] for text in written], reader
     )
-    reader.rewind(mark)
-    layer: Any
-    for layer in reader.cache.layers:  # or what is read next would carry the gradients of this
-        layer.keys, layer.values = layer.keys.detach(), layer.values.detach()
     gold = torch.tensor([written[b].tokens[at] for b, at, _ in asked], device=hidden.device)
     logits = reader.logits(torch.stack([hidden[b, at - 1] for b, at, _ in asked]))  # [N, V]
     losses = F.cross_entropy(logits, gold, reduction="none")
     right = (logits.argmax(dim=-1) == gold).float()
-    found = {}
+    found: Sums = {}
     for name in dict.fromkeys(name for _, _, name in asked):
         of = torch.tensor([name == other for _, _, other in asked], device=hidden.device)
         found |= {name: (losses[of].sum(), int(of.sum())), f"{name}_accuracy": (right[of].sum(), int(of.sum()))}
     return found
+
+
+def stand_in(reader: Reader) -> Sums:
+    """Zero, for which something is read: processes that share the base's layers use them equally often."""
+    return {"nothing": (0.0 * reader.logits(_read([[0]] * len(reader.lengths), reader)).sum(), 1.0)}
+
+
+def _read(rows: Sequence[Sequence[int]], reader: Reader) -> Tensor:
+    """What the base makes of rows after the prompts. The reader is left where it stood."""
+    mark = reader.mark()
+    hidden = reader.read(rows)
+    reader.rewind(mark)
+    layer: Any
+    for layer in reader.cache.layers:  # or what is read next would carry the gradients of this
+        layer.keys, layer.values = layer.keys.detach(), layer.values.detach()
+    return hidden
 
 
 def _mass(inside: Tensor, log_weights: Tensor) -> Tensor:
@@ -275,7 +285,7 @@ def _mass(inside: Tensor, log_weights: Tensor) -> Tensor:
     return torch.where(inside, log_weights, log_weights.new_tensor(-1e4)).logsumexp(dim=-1)
 
 
-def decision_loss(logits: Tensor, modes: Tensor) -> dict[str, tuple[Tensor, float]]:
+def decision_loss(logits: Tensor, modes: Tensor) -> Sums:
     """The router's part. logits: [B, 3]; modes: [B], indices into MODES, the last one being a call."""
     scores = logits.float().log_softmax(dim=-1)
     called = modes == len(MODES) - 1
@@ -297,10 +307,10 @@ def objective(
     modes: Tensor,
     targets: Sequence[Target | None],
     samples: int,
-) -> dict[str, tuple[Tensor, float]]:
+) -> Sums:
     """What a batch says of heads and adapters: per name a sum and its weight.
 
-    See [`decision_loss`], [`writing_loss`] and [`diffusion_loss`].
+    See [`decision_loss`], [`writing_loss`] and [`diffusion_loss`]. `nothing` is zero.
 
     The prompts are read without gradient. Noise is drawn from Python's `random`; every other sample is fully masked,
     since inference starts there.
@@ -309,25 +319,30 @@ def objective(
         prompts, modes, targets: one per row; a row that is not in tool mode has no target.
         samples: how often each target is masked.
     """
-    known = [found for found in targets if found is not None]
     with torch.no_grad():
-        reader = Reader(base, prompts, Stats())
-    found = decision_loss(router(reader.prompt[:, -1].to(router.weight.dtype)), modes)
-    if not known:
-        return found
+        reader = Reader(base, prompts or [[0]], Stats())
+    found = decision_loss(router(reader.prompt[: len(prompts), -1].to(router.weight.dtype)), modes)
     # From here on only the adapters and the head have gradients.
-    reader.select([b for b, found in enumerate(targets) if found is not None])
+    known = [target for target in targets if target is not None]
+    reader.select([b for b, target in enumerate(targets) if target is not None] or [0])
     for name in ("plan", "values"):
-        found |= writing_loss(reader, [target.texts.get(name, Written([], {})) for target in known])
-    if slots := [b for b, target in enumerate(known) if target.tokens]:
-        reader.select(slots)
-        found |= _denoising_loss(reader, head, [known[b] for b in slots], samples)
-    return found
+        found = _add(found, writing_loss(reader, [target.texts.get(name, Written([], {})) for target in known]))
+    slots = [b for b, target in enumerate(known) if target.tokens]
+    reader.select(slots or [0])
+    return _add(
+        found, _denoising_loss(reader, head, [known[b] for b in slots], samples) if slots else stand_in(reader)
+    )
 
 
-def _denoising_loss(
-    reader: Reader, head: DiffusionHead, known: Sequence[Target], samples: int
-) -> dict[str, tuple[Tensor, float]]:
+def _add(found: Sums, more: Sums) -> Sums:
+    """Sums over both."""
+    return found | {
+        name: (found[name][0] + total, found[name][1] + weight) if name in found else (total, weight)
+        for name, (total, weight) in more.items()
+    }
+
+
+def _denoising_loss(reader: Reader, head: DiffusionHead, known: Sequence[Target], samples: int) -> Sums:
     """[`diffusion_loss`], summed over samples of noise."""
     base = reader.base
     read = [target.canvas.skeleton() for target in known]
@@ -340,7 +355,7 @@ def _denoising_loss(
         sources(reader, known[0].canvas.scaffold.vocabulary),
         base.get_output_embeddings().weight,
     )
-    found: dict[str, tuple[Tensor, float]] = {}
+    found: Sums = {}
     for sample in range(samples):
         level = head.noise_levels if sample % 2 == 0 else random.randint(1, head.noise_levels)
         for target in known:
@@ -350,9 +365,5 @@ def _denoising_loss(
             level=torch.full((len(known),), level, device=reader.device),
             **inputs,
         )
-        for name, (total, weight) in diffusion_loss(
-            said, inputs["sources"], known, base.get_output_embeddings()
-        ).items():
-            before = found.get(name, (0.0, 0.0))
-            found[name] = before[0] + total, before[1] + weight
+        found = _add(found, diffusion_loss(said, inputs["sources"], known, base.get_output_embeddings()))
     return found

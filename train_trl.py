@@ -133,7 +133,7 @@ class Collator:
             modes.append(MODES.index(row["mode"]))
             targets.append(found)
             used.append(row)
-        return {"prompts": prompts, "modes": torch.tensor(modes), "targets": targets, "rows": used}
+        return {"prompts": prompts, "modes": torch.tensor(modes, dtype=torch.long), "targets": targets, "rows": used}
 
     def length(self, row: Mapping[str, Any]) -> dict[str, int]:
         """Tokens of a row's prompt; none if it cannot be made."""
@@ -335,6 +335,7 @@ class _Announcement(TrainerCallback):
         for name, token in self.special.items():  # transformers has set the tokenizer's, which need not be the base's
             setattr(self.trainer.model.config.get_text_config(), name, token)
         self.trainer._before, self.trainer._begun = list(state.log_history), time.perf_counter()
+        seconds = self._seconds_a_step()  # by all processes, since they may share the layers
         if not state.is_world_process_zero:
             return
         trainer, model = self.trainer, self.trainer.model
@@ -345,7 +346,7 @@ class _Announcement(TrainerCallback):
         what = "router, diffusion head and adapters" if model.config.adapter_rank else "router and diffusion head"
         print(f"trained   {moving:,} parameters: {what}")
         print(f"rows      {len(trainer.train_dataset):,}: {', '.join(f'{n:,} {m}' for m, n in modes.most_common())}")
-        print(f"steps     {steps:,} of {state.max_steps:,} left, about {_duration(steps * self._seconds_a_step())}")
+        print(f"steps     {steps:,} of {state.max_steps:,} left, about {_duration(steps * seconds)}")
 
     def _seconds_a_step(self) -> float:
         """Measured on a few batches, without moving anything."""
@@ -426,6 +427,16 @@ def check_resume(model: LaFuncModel, folder: str | Path) -> None:
             )
 
 
+def check_sharding(model: LaFuncModel) -> None:
+    """Raises TrainingError if FSDP cannot shard the base: its input embeddings would be gathered at each use, and how
+    often they are used depends on a process's rows."""
+    if not model.config.get_text_config().tie_word_embeddings:
+        raise TrainingError(
+            "FSDP needs a base whose output shares the weights of its embeddings, as SmolLM's do; train this one "
+            "without FSDP (accelerate launch --multi_gpu)"
+        )
+
+
 def train(config: LaFuncTrainingConfig, arguments: Sequence[str] = ()) -> LaFuncTrainer:
     """Train as the recipe says; `resume_from_checkpoint: auto` goes on from the last one in `output_dir`.
 
@@ -439,6 +450,8 @@ def train(config: LaFuncTrainingConfig, arguments: Sequence[str] = ()) -> LaFunc
     held_out = load_rows(config.eval_file) if config.eval_file else None
     model, processor = load_heads(config)
     trainer = LaFuncTrainer(model, config, rows, held_out, processor)
+    if trainer.is_fsdp_enabled:
+        check_sharding(model)
     resume = config.resume_from_checkpoint
     if resume in (True, "true", "True", "auto"):
         folders = list(Path(str(config.output_dir)).glob(f"{PREFIX_CHECKPOINT_DIR}-*"))

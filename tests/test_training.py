@@ -31,6 +31,7 @@ from lafunc.train_trl import (
     SimilarLengths,
     TrainingError,
     check_resume,
+    check_sharding,
     load_heads,
     load_rows,
     main,
@@ -593,3 +594,66 @@ def test_recipes_are_configurations(recipe):
         )
         assert (defaults.decision_weight, defaults.diffusion_weight, defaults.constraint_weight) == (1.0, 2.0, 0.5)
         assert (defaults.weight_decay, defaults.max_grad_norm, defaults.num_train_epochs) == (0.01, 1.0, 3)
+
+
+WATCH = """
+import json, sys
+from pathlib import Path
+import torch
+from accelerate.state import DistributedType, PartialState
+from torch.distributed.fsdp import FSDPModule
+from torch.distributed.tensor import DTensor
+from lafunc import train_trl
+
+class Watched(train_trl.LaFuncTrainer):
+    def save_model(self, *args, **kwargs):
+        units = [name for name, module in self.model.named_modules() if isinstance(module, FSDPModule)]
+        halves = {name: [list(p.shape), list(p.to_local().shape)]
+                  for name, p in self.model.named_parameters() if isinstance(p, DTensor)}
+        if self.is_world_process_zero():
+            Path(sys.argv.pop()).write_text(json.dumps([units, halves, len(list(self.model.parameters()))]))
+        super().save_model(*args, **kwargs)
+
+# torch shards over CPUs as well; accelerate wants a device of its own.
+torch.distributed.init_process_group("gloo")
+PartialState._prepare_backend = lambda *given: ("gloo", DistributedType.MULTI_GPU)
+PartialState.set_device = lambda state: setattr(state, "device", torch.device("cpu"))
+train_trl.LaFuncTrainer = Watched
+raise SystemExit(train_trl.main(sys.argv[1:3]))
+"""
+
+
+def test_fsdp_shards_the_layers_of_the_base(recipe, tmp_path):
+    """The shipped configuration, with the tiny base's layers and two CPU processes; what it saves is a checkpoint."""
+    settings = yaml.safe_load((Path(__file__).parent.parent / "recipes" / "fsdp.yaml").read_text())
+    settings |= {"num_processes": 2, "mixed_precision": "no"}
+    (tmp_path / "fsdp.yaml").write_text(yaml.safe_dump(settings))
+    pair = make_pair("smollm3")
+    assert pair.model.config.get_text_config().tie_word_embeddings
+    pair.model.base.save_pretrained(tmp_path / "base")
+    pair.processor.tokenizer.save_pretrained(tmp_path / "base")
+    ours = yaml.safe_load(recipe.read_text())
+    ours["head"] |= {"adapter_rank": 2}
+    ours["save_strategy"] = "no"
+    recipe.write_text(yaml.safe_dump(ours))
+    (tmp_path / "watch.py").write_text(WATCH)
+    command = [sys.executable, "-m", "accelerate.commands.launch", "--config_file", str(tmp_path / "fsdp.yaml")]
+    command += [
+        "--main_process_port",
+        "0",
+        str(tmp_path / "watch.py"),
+        "--config",
+        str(recipe),
+        str(tmp_path / "seen"),
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr[-4000:]
+    units, halves, parameters = json.loads((tmp_path / "seen").read_text())
+    assert {"base.model.layers.0", "base.model.layers.1"} < set(units)
+    assert len(halves) == parameters
+    assert all(2 * local[0] == whole[0] for name, (whole, local) in halves.items() if "self_attn" in name)
+    model = LaFuncModel.from_pretrained(tmp_path / "run")
+    assert model.config.trained == ["router", "diffusion"] and model.config.adapter_rank == 2
+    check_sharding(model)
+    with pytest.raises(TrainingError, match="FSDP needs a base whose output shares the weights"):
+        check_sharding(make_pair("llama").model)
