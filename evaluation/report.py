@@ -12,6 +12,7 @@ from typing import Any
 
 from ..request_lafunc import MODES
 from . import bfcl, results
+from .ablations import ablations_table, router_table
 from .accuracy import systems_table
 from .breakdown import FAULTS, KINDS
 from .heldout import rows_table
@@ -92,6 +93,7 @@ def page(documents: Mapping[str, Document]) -> str:
         ("Accuracy", ACCURACY, _accuracy, of_kind(documents, "bfcl")),
         ("Held-out rows", ROWS, _rows, of_kind(documents, "rows")),
         ("Training of the shipped checkpoint", TRAINING, _training, of_kind(documents, "training")),
+        ("What each part is good for", ABLATIONS, _ablations, of_kind(documents, "ablations")),
         ("Other libraries on the same base", PEERS, _peers, of_kind(documents, "latency", "peers")),
         ("How cost grows", GROWTH, _growth, of_kind(documents, "latency", "growth")),
         ("Latency by mode", BY_MODE, _modes, of_kind(documents, "latency", "modes")),
@@ -120,6 +122,11 @@ ROWS = (
     "figures are lower than a benchmark's; they serve to choose fillers, thresholds and checkpoints."
 )
 TRAINING = "The recipe, the rows, and how the parts of the loss went; [training.md](training.md) says what they are."
+ABLATIONS = (
+    "Controlled runs: new heads over the bare base, without adapters; one thing changed at a time, the same rows in "
+    "the same order and as many steps; held-out rows, the right tools given. The differences mean something, the "
+    "figures alone do not: these heads are small and have seen little."
+)
 PEERS = (
     "Every system read the same token ids on the same weights and answered each row right after the others, in an "
     "order drawn anew for each row. Ratio: the system's time per time of LaFuNC on the same row; above 1 LaFuNC is "
@@ -280,6 +287,19 @@ def _training(document: Document) -> Iterable[str]:
         yield "```yaml"
         yield from (f"{name}: {json.dumps(value)}" for name, value in stage["settings"].items())
         yield "```"
+
+
+def _ablations(document: Document) -> Iterable[str]:
+    settings, data = document["settings"], document["data"]
+    width, layers, _ = settings["head"]
+    yield (
+        f"Heads {width} wide with {layers} layers; {settings['count']} rows, {settings['steps']} steps of "
+        f"{settings['batch']}; {settings['held_out']} rows filled."
+    )
+    yield ""
+    yield from ablations_table(data["variants"])
+    yield ""
+    yield from router_table(data["router"])
 
 
 def _peers(document: Document) -> Iterable[str]:

@@ -63,12 +63,28 @@ def test_held_out_rows_and_training_are_shown(tmp_path):
     results.write(
         tmp_path / "training.json", "training", {"learning_rate": 0.5}, data, ["train", "--config", "a.yaml"]
     )
+    first = results.read(tmp_path / "training.json")
+    results.write(tmp_path / "more.json", "training", {}, {**data, "before": first}, ["train", "--config", "b.yaml"])
     assert main(["eval", "report", "--results", str(tmp_path), "--out", str(tmp_path / "docs" / "page.md")]) == 0
     text = (tmp_path / "docs" / "page.md").read_text()
     assert "| x | 60.0 | 90.0 | 33.3 | 75.0 | 50.0 | 2 | 700 |" in text and "| tool | 1 | 0 | 5 |" in text
     assert "8 steps in 8 minutes on 2 processes. 3 skipped: too long" in text and "learning_rate: 0.5" in text
     assert "`lafunc train --config a.yaml`" in text
+    assert "Stage 1, commit" in text and "Stage 2, commit" in text and text.count("learning_rate: 0.5") == 2
     assert (tmp_path / "docs" / "figures" / "training.png").stat().st_size > 5000
+
+
+def test_controlled_runs_are_shown(tmp_path):
+    counts = {"right": 30, "slots": 40, "rows_right": 1, "rows": 8, "missing": 2, "extra": 5, "seconds": 61.7}
+    router = {"rows": 50, "right": 9, "of": 10, "called": 4, "due": 5, "refused": 1, "negatives": 4}
+    settings = {"head": [256, 3, 4], "count": 960, "steps": 120, "batch": 8, "held_out": 8}
+    data = {"variants": [{"name": "no copying", **counts}], "router": {"name": "router", "with negatives": router}}
+    results.write(tmp_path / "ablations.json", "ablations", settings, data, ["eval", "ablations"])
+    assert main(["eval", "report", "--results", str(tmp_path), "--out", str(tmp_path / "page.md")]) == 0
+    text = (tmp_path / "page.md").read_text()
+    assert "Heads 256 wide with 3 layers; 960 rows, 120 steps of 8; 8 rows filled." in text
+    assert "| no copying | 75.0 | 12.5 | 2 | 5 | 62 |" in text
+    assert "| with negatives | 50 | 90.0 | 80.0 | 25.0 |" in text
 
 
 def test_systems_that_answered_the_same_rows_stand_in_one_table():

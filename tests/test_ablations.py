@@ -1,0 +1,124 @@
+"""The controlled runs: what is changed, that nothing else is, and that a run goes on after a kill."""
+
+import json
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+
+import pytest
+import torch
+
+from lafunc.data.rows import make_row
+from lafunc.denoising_lafunc import Canvas
+from lafunc.diffusion_lafunc import MASK
+from lafunc.evaluation import ablations, results
+from lafunc.evaluation.ablations import VARIANTS, Bench, Variant
+from lafunc.evaluation.bfcl import EvaluationError
+
+from .conftest import WEATHER, make_pair
+
+TOOL = WEATHER["function"]
+
+
+def rows(path: Path, seed: int) -> Path:
+    cities = ["Tokyo", "Paris", "Rome", "Oslo", "Lima"]
+    lines = []
+    for n in range(10):
+        city = cities[(n + seed) % len(cities)]
+        message = [{"role": "user", "content": f"Weather in {city}, request {seed + n}"}]
+        if n % 2:
+            lines.append(make_row(message, [TOOL], "test", [("get_weather", {"location": city})]))
+        else:
+            lines.append(make_row(message, [TOOL] if n % 4 else [], "test"))
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    pair, path = make_pair("llama"), tmp_path_factory.mktemp("ablations")
+    pair.model.base.save_pretrained(path / "base")
+    pair.processor.tokenizer.save_pretrained(path / "base")
+    rows(path / "train.jsonl", 0)
+    rows(path / "dev.jsonl", 100)
+    return path
+
+
+@pytest.fixture
+def options(folder, tmp_path, monkeypatch) -> Namespace:
+    monkeypatch.setattr(ablations, "LONGEST", 4000)
+    monkeypatch.setattr(ablations, "MODE_STEPS", 5)
+    parser = ArgumentParser()
+    ablations.add_arguments(parser)
+    asked = [
+        "--train",
+        str(folder / "train.jsonl"),
+        "--rows",
+        str(folder / "dev.jsonl"),
+        "--base",
+        str(folder / "base"),
+    ]
+    asked += ["--count", "4", "--held-out", "2", "--batch", "2", "--steps", "2", "--out", str(tmp_path / "a.json")]
+    options = parser.parse_args(asked)
+    options.arguments = ["eval", "ablations", *asked]
+    return options
+
+
+def test_every_variant_is_measured_once(options, monkeypatch, capsys):
+    chosen = (VARIANTS[0], *(v for v in VARIANTS if v.without == ("kind.weight",) or v.distilled))
+    monkeypatch.setattr(ablations, "VARIANTS", chosen)
+    trained = []
+    train = Bench.trained
+    monkeypatch.setattr(Bench, "trained", lambda self, variant: trained.append(variant.name) or train(self, variant))
+
+    def killed(self):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Bench, "decide", killed)
+    with pytest.raises(KeyboardInterrupt):
+        ablations.run(options)
+    assert trained == [variant.name for variant in chosen]
+    monkeypatch.undo()
+    monkeypatch.setattr(ablations, "VARIANTS", chosen)
+    monkeypatch.setattr(ablations, "LONGEST", 4000)
+    monkeypatch.setattr(ablations, "MODE_STEPS", 5)
+    monkeypatch.setattr(Bench, "trained", None)  # nothing is trained again
+    assert ablations.run(options) == 0
+    found = results.read(options.out, "ablations")["data"]
+    names = [row["name"] for row in found["variants"]]
+    assert len(names) == len(set(names)) == 3 + 8  # the first one by steps and schedule too
+    assert all(row["slots"] == 2 and 0 <= row["right"] <= 2 for row in found["variants"])
+    with_negatives, without = (found["router"][name] for name in ("with negatives", "without negatives"))
+    assert with_negatives["rows"] > without["rows"] and with_negatives["due"] == 2
+    assert "no type of the slot" in capsys.readouterr().out
+
+
+def test_a_variant_changes_one_thing(options):
+    bench = Bench(options)
+    whole = bench.trained(Variant("whole"))
+    assert whole.kind.weight.abs().sum() > 0 and whole.prior != 1
+    again = bench.trained(Variant("again"))
+    assert all(torch.equal(a, b) for a, b in zip(whole.parameters(), again.parameters(), strict=True))
+    without = bench.trained(Variant("without", without=("kind.weight", "prior")))
+    assert without.kind.weight.abs().sum() == 0 and without.prior == 0
+    closed = bench.trained(Variant("closed", closed=(1, 2)))
+    inputs = bench._inputs(bench.train[:1], [bench.train[0].target])
+    embeddings = torch.zeros(1, inputs["mask"].shape[1], bench.base.config.hidden_size)
+    gates = closed(embeddings=embeddings, level=torch.tensor([4]), **inputs).gates.exp()
+    assert gates[..., 1:3].max() == 0 and torch.allclose(gates.sum(-1), torch.ones_like(gates[..., 0]))
+
+
+def test_the_complement_masks_what_stood(options):
+    found = Bench(options).train[0].target
+    canvas: Canvas = found.canvas
+    for at, place in enumerate(canvas.positions):
+        canvas.tokens[place] = MASK if at % 2 else found.tokens[at]
+    ablations._complement(found)
+    assert [canvas.tokens[place] == MASK for place in canvas.positions] == [
+        at % 2 == 0 for at in range(len(found.tokens))
+    ]
+
+
+def test_a_missing_file_is_named(options):
+    options.rows = Path("nowhere.jsonl")
+    with pytest.raises(EvaluationError, match="nowhere.jsonl is not there"):
+        ablations.run(options)
