@@ -1,11 +1,13 @@
 """Low-rank adapters on the frozen base, for what stands after the prompt in tool mode: the plan and the scaffold.
 
-They are off unless [`adapted`] turns them on, and the base is then the base, bit for bit: prompts, chat and thoughts
-never meet them. LoRA (Hu et al. 2021) as PEFT makes and stores it.
+They are off unless a thread is inside [`adapted`], and the base is then the base, bit for bit: prompts, chat and
+thoughts never meet them, whatever other threads do meanwhile. LoRA (Hu et al. 2021) as PEFT makes and stores it.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+import threading
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 from peft import LoraConfig, inject_adapter_in_model
@@ -18,21 +20,25 @@ from transformers import PreTrainedModel
 FOLDER = "adapter"  # beside the other weights transformers would take the whole checkpoint for an adapter
 FILE = "adapter_model.safetensors"
 PREFIX = "base_model.model."  # of names in PEFT's files
+_THREAD = threading.local()  # has `adapted` inside it
 
 
 def attach_adapters(base: PreTrainedModel, rank: int) -> None:
     """Put adapters on every linear layer but the output's; they change nothing until they are trained."""
     inject_adapter_in_model(LoraConfig(r=rank, lora_alpha=2 * rank, target_modules="all-linear"), base)
-    for layer in adapter_layers(base):
-        layer._disable_adapters = True
+    for module in base.modules():
+        if isinstance(module, BaseTunerLayer):
+            module.__class__ = _switched(type(module))
     for weight in adapter_weights(base):
         weight.requires_grad_(False)
         weight.data = weight.data.to(base.dtype)
 
 
-def adapter_layers(base: PreTrainedModel) -> list[BaseTunerLayer]:
-    """The layers that have adapters; none if there are none."""
-    return [module for module in base.modules() if isinstance(module, BaseTunerLayer)]
+@cache
+def _switched(kind: type) -> type:
+    """A kind of layer whose adapters each thread turns on for itself: PEFT's own switch is one for all threads."""
+    off = property(lambda layer: not getattr(_THREAD, "adapted", False), lambda layer, value: None)
+    return type(kind.__name__, (kind,), {"_disable_adapters": off})
 
 
 def adapter_weights(base: PreTrainedModel) -> list[nn.Parameter]:
@@ -40,16 +46,13 @@ def adapter_weights(base: PreTrainedModel) -> list[nn.Parameter]:
 
 
 @contextmanager
-def adapted(layers: Sequence[BaseTunerLayer]) -> Iterator[None]:
-    """Within, the adapters of these layers are on."""
-    # PEFT's own switch also changes `requires_grad`, and a backward pass may still come.
-    for layer in layers:
-        layer._disable_adapters = False
+def adapted() -> Iterator[None]:
+    """Within, adapters are on, in this thread."""
+    _THREAD.adapted = True
     try:
         yield
     finally:
-        for layer in layers:
-            layer._disable_adapters = True
+        _THREAD.adapted = False
 
 
 def bare(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:

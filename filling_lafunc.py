@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 from transformers import DynamicCache, PreTrainedModel
 
-from .adapters_lafunc import adapted, adapter_layers
+from .adapters_lafunc import adapted
 from .node_lafunc import Continuation, Path, Slot, closers, continuations, json_path
 from .output_lafunc import Stats
 from .scaffolding_lafunc import Scaffold
@@ -54,7 +54,6 @@ class Reader:
         beginning: "Reader | None" = None,
     ):
         self.base, self.stats, self.prompts = base, stats, [list(prompt) for prompt in prompts]
-        self.adapters = adapter_layers(base)
         self.device: torch.device = base.get_input_embeddings().weight.device  # type: ignore[assignment]
         if beginning is None:
             self.cache = DynamicCache(config=base.config)
@@ -87,7 +86,7 @@ class Reader:
         self.mask = torch.cat([self.mask, mask.to(self.device)], dim=1)  # [B, K + S]
         self.stats.base_passes += 1
         self.stats.base_tokens += int(mask.sum())
-        with nullcontext() if left else adapted(self.adapters):
+        with nullcontext() if left else adapted():
             return self.base.get_decoder()(
                 input_ids=ids,
                 attention_mask=None if self.mask.all() else self.mask,

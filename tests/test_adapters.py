@@ -1,16 +1,18 @@
 """Adapters: on for plan and scaffold, off for all else; saved in PEFT's form, and loaded again."""
 
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 import torch
 from conftest import TOOLS, WEATHER, Pair, facts, make_pair
 from peft import PeftModel
+from peft.tuners.tuners_utils import BaseTunerLayer
 from safetensors.torch import load_file, save_file
 
 from lafunc import LaFuncModel
-from lafunc.adapters_lafunc import FILE, FOLDER, adapted, adapter_layers, adapter_weights
+from lafunc.adapters_lafunc import FILE, FOLDER, adapted, adapter_weights
 from lafunc.base_lafunc import CheckpointError
 from lafunc.filling_lafunc import Reader
 from lafunc.output_lafunc import Stats
@@ -56,9 +58,9 @@ def test_the_prompt_is_read_by_the_bare_base_and_what_follows_is_not(family):
 
 
 def test_adapters_are_off_again_after_an_error(trained):
-    layers = adapter_layers(trained.model.base)
+    layers = [module for module in trained.model.base.modules() if isinstance(module, BaseTunerLayer)]
     assert layers
-    with pytest.raises(KeyError), adapted(layers):
+    with pytest.raises(KeyError), adapted():
         assert not any(layer.disable_adapters for layer in layers)
         raise KeyError
     assert all(layer.disable_adapters for layer in layers)
@@ -92,7 +94,7 @@ def test_peft_reads_the_adapters(trained, folder):
     base = make_pair("llama").model.base
     model = PeftModel.from_pretrained(base, str(folder / FOLDER))
     ids = torch.tensor([IDS])
-    with torch.no_grad(), adapted(adapter_layers(trained.model.base)):
+    with torch.no_grad(), adapted():
         expected = trained.model.base(input_ids=ids).logits
         assert torch.allclose(model(input_ids=ids).logits, expected, atol=1e-5)
 
@@ -141,3 +143,21 @@ def test_one_model_with_and_without_a_batch(trained):
     together = trained.call(questions, [WEATHER], filler="autoregressive")
     alone = [trained.call(question, [WEATHER], filler="autoregressive") for question in questions]
     assert [facts(out) for out in together] == [facts(out) for out in alone]
+
+
+def test_threads_that_share_a_model_answer_as_each_would_alone(trained):
+    """Tool calls by every filler, and chat, all at once: a thread's adapters are on for that thread alone."""
+    ids = torch.tensor([IDS])
+
+    def work(n: int) -> list:
+        found = []
+        for turn in range(3):
+            filler = ("autoregressive", "diffusion", "verified")[(n + turn) % 3]
+            found.append(facts(trained.call(f"hello {n}", TOOLS, filler=filler)))
+            found.append(trained.model.generate(ids[:, n:], max_new_tokens=8, do_sample=False).tolist())
+            found.append(states(trained.model).tolist())
+        return found
+
+    alone = [work(n) for n in range(4)]
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(work, range(4))) == alone
