@@ -411,15 +411,20 @@ class Bench:
     def decide(self) -> dict[str, Any]:
         """The router with and without negatives: requests that are offered tools, and need none."""
         found = {}
-        for name, others in (
-            ("with negatives", self.others),
-            ("without negatives", [example for example in self.others if not example.offered]),
+        plain = [example for example in self.others if not example.offered]
+        for name, others, hidden in (
+            ("with negatives", self.others, 0),
+            ("without negatives", plain, 0),
+            ("with negatives, a hidden layer", self.others, WIDTH),
         ):
             torch.manual_seed(self.options.seed)
             rows = [*self.train, *others]
             states, modes = torch.stack([row.last for row in rows]).float(), torch.tensor([row.mode for row in rows])
-            router = nn.Linear(states.shape[1], len(MODES))
-            optimizer = torch.optim.AdamW(router.parameters(), lr=1e-2, weight_decay=0.01)
+            width = states.shape[1]
+            router: nn.Module = nn.Linear(width, len(MODES))
+            if hidden:
+                router = nn.Sequential(nn.Linear(width, hidden), nn.GELU(), nn.Linear(hidden, len(MODES)))
+            optimizer = torch.optim.AdamW(router.parameters(), lr=1e-2 if not hidden else 1e-3, weight_decay=0.01)
             for _ in range(MODE_STEPS):
                 parts = decision_loss(router(states), modes)
                 loss = torch.stack([parts[part][0] / parts[part][1] for part in ("modes", "call")]).sum()
