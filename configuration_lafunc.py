@@ -30,6 +30,8 @@ class LaFuncConfig(PreTrainedConfig):
         entropy_bound: sum of entropies, in nats, up to which `entropy_bound` commits at each step.
         verify_rounds: drafts that the verified filler checks before it goes on from left to right.
         needs_threshold: a required value is reported missing when its probability of being absent reaches this.
+        confidence_slope, confidence_offset: a value's confidence is σ(slope · logit(p) + offset), p the geometric mean
+            of its tokens' probabilities (Platt 1999); `lafunc eval calibration` finds them, and the threshold.
     """
 
     model_type = "lafunc"
@@ -54,6 +56,8 @@ class LaFuncConfig(PreTrainedConfig):
     entropy_bound: float = 1.0
     verify_rounds: int = 3
     needs_threshold: float = 0.5
+    confidence_slope: float = 1.0
+    confidence_offset: float = 0.0
     initializer_range: float = 0.02
 
     def __post_init__(self, **kwargs):

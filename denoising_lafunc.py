@@ -130,7 +130,8 @@ class Denoiser:
             for row in rows:
                 self.capacities[row] = self.scaffolds[row].room_for(cursors[row].values, self.capacities[row])
                 block = self.scaffolds[row].block(self.capacities[row])
-                self.canvases[row] = Canvas(self.scaffolds[row], block, _decided(cursors[row], block))
+                absent = self.canvases[row].absent
+                self.canvases[row] = Canvas(self.scaffolds[row], block, _decided(cursors[row], block), absent=absent)
         while rows:
             self._denoise(rows)
             crowded = []
@@ -407,7 +408,10 @@ def _decided(cursor: Cursor, block: Block) -> dict[Path, tuple[list[int], bool]]
     for n, span in enumerate(block.spans):
         path = span.slot.path
         if path == current:
-            settled[path] = (cursor.values.get(path, []), False)
+            written = cursor.values.get(path, [])
+            # What the language forces says nothing of a required value: the head may still find it absent.
+            if span.slot.optional or len(written) > len(span.slot.language.forced):
+                settled[path] = (written, False)
             return settled
         if current is None and n > last:
             return settled

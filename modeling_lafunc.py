@@ -36,7 +36,7 @@ from .diffusion_lafunc import DiffusionHead
 from .filling_lafunc import Cursor, Reader, verify, write
 from .node_lafunc import continuations, json_path
 from .objective_lafunc import objective
-from .output_lafunc import Stats, ToolCallOutput, assemble
+from .output_lafunc import Stats, ToolCallOutput, assemble, calibrated
 from .planning_lafunc import plan
 from .processing_lafunc import LaFuncProcessor, RequestError
 from .request_lafunc import MODES, Request, check_options, read_request, split_batch
@@ -428,9 +428,12 @@ class LaFuncModel(PreTrainedModel):
                 clipped = [cursor.clipped for cursor in cursors]
         with stats.stage("assemble"):
             for b, row in enumerate(rows):
-                absent = denoiser.canvases[b].absent if filler == "diffusion" else {}
+                absent = denoiser.canvases[b].absent if denoiser.canvases else {}
+                row.output.absent = {json_path(path): p for path, p in absent.items()}
                 missing = {path for path, p in absent.items() if p >= self.config.needs_threshold}
-                assemble(row.output, scaffolds[b], values[b], confidence[b], missing)
+                slope, offset = self.config.confidence_slope, self.config.confidence_offset
+                sure = {path: calibrated(p, slope, offset) for path, p in confidence[b].items()}
+                assemble(row.output, scaffolds[b], values[b], sure, missing)
                 row.output.clipped = [json_path(path) for path in clipped[b] + scaffolds[b].capped(values[b])]
 
     def _route(self, rows: list[Request], reader: Reader) -> None:

@@ -1,5 +1,6 @@
 """What an answer consists of, and how values become one."""
 
+import math
 import time
 from collections.abc import Iterator, Mapping, Set
 from contextlib import contextmanager
@@ -74,6 +75,8 @@ class ToolCallOutput:
         plan: names of the planned calls.
         tool_calls: the calls that can be made.
         needs: what is missing for the planned calls that cannot.
+        absent: of each value, the diffusion head's probability that the conversation does not give it, before anything
+            was filled, by JSON path into the list of planned calls.
         text: the base's answer in chat and think mode.
         scaffold: the flat text with its slots, in tool mode.
         clipped: values that were ended at the longest allowed length, as JSON paths into the list of planned calls.
@@ -86,6 +89,7 @@ class ToolCallOutput:
     plan: list[str] = field(default_factory=list)
     tool_calls: list[ToolCall] = field(default_factory=list)
     needs: list[Need] = field(default_factory=list)
+    absent: dict[str, float] = field(default_factory=dict)
     text: str = ""
     scaffold: str = ""
     clipped: list[str] = field(default_factory=list)
@@ -140,6 +144,13 @@ def assemble(
             raise SchemaError(tool.name, error.json_path, message, str(error.validator))
         sure = {json_path(slot.path[1:]): confidence[slot.path] for slot in mine if slot.path in confidence}
         output.tool_calls.append(ToolCall(tool.name, arguments, sure))
+
+
+def calibrated(probability: float, slope: float, offset: float) -> float:
+    """σ(slope · logit(probability) + offset); certain values stay certain."""
+    if not 0 < probability < 1:
+        return probability
+    return 0.5 + 0.5 * math.tanh((slope * math.log(probability / (1 - probability)) + offset) / 2)
 
 
 def question(slot: Slot) -> str:

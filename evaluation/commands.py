@@ -2,7 +2,7 @@
 
 import argparse
 
-from . import ablations, accuracy, heldout, latency, overlap, report, retention
+from . import ablations, accuracy, calibration, heldout, latency, overlap, report, retention
 
 
 def add_commands(parser: argparse.ArgumentParser) -> None:
@@ -13,6 +13,11 @@ def add_commands(parser: argparse.ArgumentParser) -> None:
         ("latency", latency, "time by mode; --growth: how it grows; --peers: other libraries on the same weights"),
         ("retention", retention, "chat and think mode against the bare base, bit for bit"),
         ("overlap", overlap, "training rows that meet an evaluation row"),
+        (
+            "calibration",
+            calibration,
+            "when a value counts as missing, and what a confidence is worth, on held-out rows",
+        ),
         ("ablations", ablations, "what each part of the head and its training is good for, by small controlled runs"),
         ("report", report, "all result files as one page with plots"),
     ):

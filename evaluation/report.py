@@ -15,6 +15,7 @@ from . import bfcl, results
 from .ablations import ablations_table, router_table
 from .accuracy import systems_table
 from .breakdown import FAULTS, KINDS
+from .calibration import calibration_tables
 from .heldout import rows_table
 from .markdown import number, percent, table
 
@@ -92,6 +93,7 @@ def page(documents: Mapping[str, Document]) -> str:
     sections: list[tuple[str, str, Callable[[Document], Iterable[str]], dict[str, Document]]] = [
         ("Accuracy", ACCURACY, _accuracy, of_kind(documents, "bfcl")),
         ("Held-out rows", ROWS, _rows, of_kind(documents, "rows")),
+        ("Missing values and confidences", CALIBRATION, _calibration, of_kind(documents, "calibration")),
         ("Training of the shipped checkpoint", TRAINING, _training, of_kind(documents, "training")),
         ("What each part is good for", ABLATIONS, _ablations, of_kind(documents, "ablations")),
         ("Other libraries on the same base", PEERS, _peers, of_kind(documents, "latency", "peers")),
@@ -120,6 +122,10 @@ ACCURACY = (
 ROWS = (
     "Rows of the training data's form that no training has seen. A value is right if it equals the row's, so the "
     "figures are lower than a benchmark's; they serve to choose fillers, thresholds and checkpoints."
+)
+CALIBRATION = (
+    "On held-out rows, the right tools given: how often a value that is reported missing is, and how many of those "
+    "that are missing are reported, by threshold; and how often a value of some confidence is right."
 )
 TRAINING = "The recipe, the rows, and how the parts of the loss went; [training.md](training.md) says what they are."
 ABLATIONS = (
@@ -265,6 +271,16 @@ def stages(document: Document) -> list[Document]:
     """The trainings that made a checkpoint: what it went on from, and so on, the first one first."""
     before = document["data"].get("before")
     return [*(stages(before) if before else []), document]
+
+
+def _calibration(document: Document) -> Iterable[str]:
+    settings = document["settings"]
+    about = settings["checkpoint"]
+    yield f"Checkpoint {about['name']} ({about['sha256']}), {settings['systems'][0]}, rows {settings['rows']['name']}."
+    yield ""
+    yield from calibration_tables(document["data"])
+    yield ""
+    yield f"![Share of values that are right by confidence](figures/{document['name']}.png)"
 
 
 def _training(document: Document) -> Iterable[str]:
@@ -523,6 +539,8 @@ def draw(documents: Mapping[str, Document], folder: Path) -> None:
         _draw_growth(document["data"]["axes"], folder / f"{name}.png")
     for name, document in of_kind(documents, "training").items():
         _draw_training([stage["data"]["history"] for stage in stages(document)], folder / f"{name}.png")
+    for name, document in of_kind(documents, "calibration").items():
+        _draw_reliability(document["data"]["confidence"], folder / f"{name}.png")
     for name, document in of_kind(documents, "latency", "peers").items():
         _draw_peers(document["data"]["systems"], folder / f"{name}.png")
 
@@ -555,6 +573,29 @@ def _draw_training(histories: Sequence[Sequence[Mapping[str, Any]]], path: Path)
     left.set_yscale("log")
     right.set_ylabel("accuracy")
     right.set_ylim(0, 1)
+    figure.savefig(path, dpi=130, metadata={"Software": None})
+    plt.close(figure)
+
+
+def _draw_reliability(found: Mapping[str, Any], path: Path) -> None:
+    """Reliability diagram: on the diagonal a confidence is what it says; a dot's area is how many values it has."""
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots(figsize=(4.2, 4), layout="constrained")
+    axes.plot([0, 1], [0, 1], color="black", linewidth=0.8)
+    for name in ("before", "after"):
+        bins, count = found[name]["bins"], found[name]["values"]
+        xs, ys = ([bin[key] for bin in bins] for key in ("confidence", "right"))
+        axes.plot(xs, ys, linewidth=0.8, alpha=0.5)
+        axes.scatter(
+            xs, ys, s=[20 + 400 * bin["count"] / count for bin in bins], alpha=0.6, label=f"{name} calibration"
+        )
+    axes.set_xlabel("confidence")
+    axes.set_ylabel("share that is right")
+    axes.set_xlim(0, 1)
+    axes.set_ylim(0, 1)
+    axes.grid(alpha=0.3)
+    axes.legend(frameon=False, fontsize=9, markerscale=0.5)
     figure.savefig(path, dpi=130, metadata={"Software": None})
     plt.close(figure)
 

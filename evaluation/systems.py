@@ -75,6 +75,7 @@ class Answer:
         calls: (name, arguments).
         invalid: calls that name no offered tool, violate its schema or do not parse; must be 0 with a scaffold.
         confidence: per call, of each argument.
+        absent: see [`ToolCallOutput`].
         seconds: wall-clock time, the shared part included.
         saved: of these, what was not spent, since an earlier row has read the tools.
         error: what was raised, if anything was.
@@ -87,6 +88,7 @@ class Answer:
     text: str = ""
     confidence: list[dict[str, float]] = field(default_factory=list)
     needs: list[str] = field(default_factory=list)
+    absent: dict[str, float] = field(default_factory=dict)
     clipped: list[str] = field(default_factory=list)
     stats: dict[str, Any] = field(default_factory=dict)
     seconds: float = 0.0
@@ -200,6 +202,7 @@ def _fill(
         invalid=sum(not valid(row, *call) for call in calls),
         confidence=[call.confidence for call in out.tool_calls],
         needs=[f"{need.name} {need.path}" for need in out.needs],
+        absent=out.absent,
         clipped=out.clipped,
     )
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from conftest import WEATHER, make_pair
 
 from lafunc.data.rows import make_row
 from lafunc.denoising_lafunc import Canvas
@@ -13,8 +14,6 @@ from lafunc.diffusion_lafunc import MASK
 from lafunc.evaluation import ablations, results
 from lafunc.evaluation.ablations import VARIANTS, Bench, Variant
 from lafunc.evaluation.bfcl import EvaluationError
-
-from .conftest import WEATHER, make_pair
 
 TOOL = WEATHER["function"]
 

@@ -1,0 +1,200 @@
+"""`lafunc eval calibration`: from when on a value counts as missing, and what a confidence is worth.
+
+On held-out rows, the right tools given. The threshold is the one with the best F1 over all required values; the
+confidences are mapped by a logistic function (Platt 1999) that is fitted on one half of the rows and judged on the
+other by the expected calibration error (Naeini et al. 2015).
+"""
+
+import argparse
+import hashlib
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ..node_lafunc import json_path
+from ..output_lafunc import calibrated
+from . import results
+from .accuracy import add_systems, asked_systems, measure
+from .bfcl import EvaluationError
+from .checkpoint import add_checkpoint, load_checkpoint
+from .heldout import HeldOut, load
+from .markdown import number, table
+from .systems import Answer
+
+THRESHOLDS = [round(0.05 * n, 2) for n in range(1, 20)]
+BINS = 10
+NEVER_ASK = 2.0  # no probability reaches it
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_checkpoint(parser)
+    parser.add_argument("--rows", type=Path, required=True, metavar="FILE", help="held-out rows, some with `needs`")
+    add_systems(parser)
+    parser.add_argument("--limit", type=int, metavar="N", help="rows drawn with the seed; default: all")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="for --limit; default: 0")
+    parser.add_argument("--write", action="store_true", help="put what was found into the checkpoint's config.json")
+    parser.add_argument("--out", type=Path, default=Path("results/calibration.json"), metavar="FILE")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Measure and write the result file; prints what is in it."""
+    rows = load(options.rows, options.limit, options.seed, gold_plan=True)
+    model, processor, about = load_checkpoint(options.checkpoint)
+    if "diffusion" not in model.config.trained:
+        raise EvaluationError(f"{options.checkpoint} has an untrained diffusion head, whose probabilities are chance")
+    chosen = asked_systems(options, model.config)
+    if len(chosen) > 1:
+        raise EvaluationError("one filler is calibrated at a time")
+    # What is measured is what the head says, whatever the checkpoint was calibrated to before.
+    model.config.needs_threshold = NEVER_ASK
+    model.config.confidence_slope, model.config.confidence_offset = 1.0, 0.0
+    settings = {
+        "checkpoint": about,
+        "systems": [system.name for system in chosen],
+        "rows": {"name": options.rows.name, "sha256": hashlib.sha256(options.rows.read_bytes()).hexdigest()[:16]},
+        "limit": options.limit,
+        "seed": options.seed,
+    }
+    journal = results.Journal(options.out, settings)
+    measure(model, processor, rows, chosen, journal, True, examine)
+    data = {"needs": needs(journal.rows), "confidence": confidence(journal.rows)}
+    results.write(options.out, "calibration", settings, data, options.arguments)
+    journal.pack()
+    if options.write:
+        _write(options.checkpoint / "config.json", data)
+    print("\n".join([*calibration_tables(data), "", str(options.out)]))
+    return 0
+
+
+def _write(path: Path, data: Mapping[str, Any]) -> None:
+    """What was found, into a checkpoint's config."""
+    config = json.loads(path.read_text(encoding="utf-8"))
+    config["needs_threshold"] = data["needs"]["threshold"]
+    config["confidence_slope"], config["confidence_offset"] = (data["confidence"][key] for key in ("slope", "offset"))
+    path.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def examine(row: HeldOut, answer: Answer) -> dict[str, Any]:
+    """A row's record: of each required argument how likely it is absent, and whether it is; of each argument that was
+    given and is due, how sure the filler was, and whether it is right."""
+    required, given = [], []
+    calls = answer.calls if len(answer.calls) == len(row.expected) else []
+    for n, (expected, name) in enumerate(zip(row.expected, row.names, strict=True)):
+        schema = next(tool for tool in row.tools if tool["name"] == name)["parameters"]
+        for argument in schema.get("required", []):
+            path = json_path((n, argument))
+            if path in answer.absent:
+                due = (name, json_path((argument,))) in row.needs
+                required.append({"absent": answer.absent[path], "due": due})
+        if calls:
+            for argument, (value,) in expected[name].items():
+                path = json_path((argument,))
+                if argument in calls[n][1] and path in answer.confidence[n]:
+                    right = calls[n][1][argument] == value
+                    given.append({"confidence": answer.confidence[n][path], "right": right})
+    return {
+        "id": row.id,
+        "right": not answer.error,
+        "error": answer.error,
+        "required": required,
+        "given": given,
+        "seconds": answer.seconds,
+    }
+
+
+def needs(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Precision and recall of missing values by threshold, and the threshold with the best F1."""
+    values = [value for record in records for value in record["required"]]
+    due = sum(value["due"] for value in values)
+    curve: list[dict[str, Any]] = []
+    for threshold in THRESHOLDS:
+        said = [value["due"] for value in values if value["absent"] >= threshold]
+        precision = sum(said) / len(said) if said else None
+        recall = sum(said) / due if due else None
+        f1 = 2 * sum(said) / (len(said) + due) if said or due else 0.0
+        curve.append({"threshold": threshold, "precision": precision, "recall": recall, "f1": f1, "said": len(said)})
+    best = max(curve, key=lambda point: point["f1"])
+    return {"values": len(values), "due": due, "threshold": best["threshold"], "curve": curve}
+
+
+def confidence(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The logistic map of one half of the rows, and what it does to the other half's confidences."""
+    halves: tuple[list, list] = ([], [])
+    for n, record in enumerate(sorted(records, key=lambda record: hashlib.sha256(record["id"].encode()).digest())):
+        halves[n % 2].extend(record["given"])
+    slope, offset = fit(halves[0])
+    after = [{**value, "confidence": calibrated(value["confidence"], slope, offset)} for value in halves[1]]
+    found: dict[str, Any] = {"slope": slope, "offset": offset}
+    for name, values in (("before", halves[1]), ("after", after)):
+        bins = reliability(values)
+        gaps = [bin["count"] * abs(bin["confidence"] - bin["right"]) for bin in bins]
+        found[name] = {"bins": bins, "ece": sum(gaps) / len(values) if values else None, "values": len(values)}
+    return found
+
+
+def fit(values: Sequence[Mapping[str, Any]]) -> tuple[float, float]:
+    """Slope and offset of the logistic regression of right on logit(confidence); 1 and 0 if there is none."""
+    inside = [value for value in values if 0 < value["confidence"] < 1]
+    if len({value["right"] for value in inside}) < 2:
+        return 1.0, 0.0
+    logits = torch.tensor([math.log(v["confidence"] / (1 - v["confidence"])) for v in inside], dtype=torch.float64)
+    right = torch.tensor([float(v["right"]) for v in inside], dtype=torch.float64)
+    weights = torch.tensor([1.0, 0.0], dtype=torch.float64, requires_grad=True)
+    optimizer = torch.optim.LBFGS([weights], max_iter=200, line_search_fn="strong_wolfe")
+
+    def loss() -> torch.Tensor:
+        optimizer.zero_grad()
+        error = torch.nn.functional.binary_cross_entropy_with_logits(weights[0] * logits + weights[1], right)
+        error.backward()
+        return error
+
+    optimizer.step(loss)
+    return float(weights[0]), float(weights[1])
+
+
+def reliability(values: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Bins of equal width that hold anything: mean confidence, share that is right, how many."""
+    bins: dict[int, list[Mapping[str, Any]]] = {}
+    for value in values:
+        bins.setdefault(min(BINS - 1, int(value["confidence"] * BINS)), []).append(value)
+    return [
+        {
+            "confidence": sum(value["confidence"] for value in bin) / len(bin),
+            "right": sum(value["right"] for value in bin) / len(bin),
+            "count": len(bin),
+        }
+        for _, bin in sorted(bins.items())
+    ]
+
+
+def calibration_tables(data: Mapping[str, Any]) -> list[str]:
+    """Missing values by threshold; the errors of the confidences."""
+    found, sure = data["needs"], data["confidence"]
+    lines = [
+        f"{found['due']} of {found['values']} required values are missing; the threshold with the best F1 is "
+        f"{found['threshold']}.",
+        "",
+    ]
+
+    def share(value: float | None) -> str:
+        return number(None if value is None else 100 * value)
+
+    lines += table(
+        ["threshold", "precision %", "recall %", "F1 %", "asked for"],
+        [
+            [str(p["threshold"]), share(p["precision"]), share(p["recall"]), share(p["f1"]), str(p["said"])]
+            for p in found["curve"]
+            if round(10 * p["threshold"]) == 10 * p["threshold"] or p["threshold"] == found["threshold"]
+        ],
+    )
+    lines += [
+        "",
+        f"Expected calibration error of {sure['after']['values']} values in {BINS} bins: "
+        f"{share(sure['before']['ece'])} % before, {share(sure['after']['ece'])} % after "
+        f"(slope {number(sure['slope'], 2)}, offset {number(sure['offset'], 2)}, fitted on the other half).",
+    ]
+    return lines

@@ -1,0 +1,110 @@
+"""Calibration: thresholds and confidences by hand, and the command on a tiny checkpoint."""
+
+import json
+import math
+
+import pytest
+from conftest import WEATHER, make_pair
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lafunc.__main__ import main
+from lafunc.data.rows import make_row
+from lafunc.evaluation import results
+from lafunc.evaluation.calibration import confidence, fit, needs, reliability
+from lafunc.output_lafunc import calibrated
+
+
+def record(n: int, required=(), given=()) -> dict:
+    return {
+        "id": str(n),
+        "required": [{"absent": p, "due": due} for p, due in required],
+        "given": [{"confidence": p, "right": right} for p, right in given],
+    }
+
+
+def test_precision_and_recall_by_threshold():
+    found = needs([record(0, [(0.9, True), (0.6, False), (0.1, False)]), record(1, [(0.3, True), (0.01, False)])])
+    assert (found["values"], found["due"]) == (5, 2)
+    curve = {point["threshold"]: (point["precision"], point["recall"], point["said"]) for point in found["curve"]}
+    assert curve[0.05] == (2 / 4, 1.0, 4) and curve[0.3] == (2 / 3, 1.0, 3)
+    assert curve[0.5] == (1 / 2, 1 / 2, 2) and curve[0.65] == (1.0, 1 / 2, 1) and curve[0.95] == (None, 0.0, 0)
+    assert found["threshold"] == 0.15  # the first with the best F1
+
+
+def test_without_a_missing_value_there_is_no_recall():
+    found = needs([record(0, [(0.9, False)])])
+    assert all(point["recall"] is None for point in found["curve"])
+
+
+def test_an_error_is_the_mean_gap_between_confidence_and_right():
+    values = [{"confidence": 0.95, "right": n < 5} for n in range(10)] + [{"confidence": 1.0, "right": True}] * 10
+    (bin,) = reliability(values)
+    assert bin == {"confidence": pytest.approx(0.975), "right": 0.75, "count": 20}
+    assert reliability([]) == []
+
+
+def test_what_is_fitted_makes_overconfident_values_right():
+    """Said 0.99, right in 7 of 10; said 0.6, right in 3 of 10."""
+    rows = [record(n, given=[(0.99, n % 10 < 7), (0.6, n % 10 < 3)]) for n in range(400)]
+    found = confidence(rows)
+    assert found["before"]["ece"] == pytest.approx(0.295, abs=0.05) and found["after"]["ece"] < 0.08
+    assert calibrated(0.99, found["slope"], found["offset"]) == pytest.approx(0.7, abs=0.08)
+
+
+def test_nothing_to_fit_changes_nothing():
+    assert fit([]) == fit([{"confidence": 0.5, "right": True}]) == (1.0, 0.0)
+
+
+@given(st.floats(0, 1), st.floats(0.01, 5), st.floats(-5, 5))
+def test_a_calibrated_probability_is_one_and_keeps_the_order(p, slope, offset):
+    assert 0 <= calibrated(p, slope, offset) <= 1
+    assert calibrated(p, slope, offset) <= calibrated(min(1.0, p + 0.1), slope, offset)
+    assert math.isclose(calibrated(p, 1.0, 0.0), p, abs_tol=1e-9)
+
+
+def test_the_command_writes_a_result_and_the_config(tmp_path, capsys):
+    pair = make_pair("llama")
+    pair.model.save_pretrained(tmp_path / "c", include_base=True)
+    pair.processor.save_pretrained(tmp_path / "c")
+    tool = WEATHER["function"]
+    lines = [
+        make_row(
+            [{"role": "user", "content": f"Weather in {city}?"}], [tool], "t", [("get_weather", {"location": city})]
+        )
+        for city in ("Oslo", "Rome")
+    ]
+    lines.append(
+        make_row(
+            [{"role": "user", "content": "The weather?"}], [tool], "t", [("get_weather", {})], needs=[(0, "location")]
+        )
+    )
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    out = tmp_path / "results" / "calibration.json"
+    command = ["eval", "calibration", "--checkpoint", str(tmp_path / "c"), "--rows", str(tmp_path / "rows.jsonl")]
+    assert main([*command, "--filler", "verified", "--write", "--out", str(out)]) == 0
+    data = results.read(out, "calibration")["data"]
+    assert (data["needs"]["values"], data["needs"]["due"]) == (3, 1)
+    config = json.loads((tmp_path / "c" / "config.json").read_text())
+    assert config["needs_threshold"] == data["needs"]["threshold"]
+    assert config["confidence_slope"] == data["confidence"]["slope"]
+    assert "1 of 3 required values are missing" in capsys.readouterr().out
+    assert main(["eval", "report", "--results", str(out.parent), "--out", str(tmp_path / "page.md")]) == 0
+    assert "Missing values and confidences" in (tmp_path / "page.md").read_text()
+    assert (tmp_path / "figures" / "calibration.png").stat().st_size > 5000
+    assert main([*command, "--filler", "verified", "diffusion"]) == 2
+    assert "one filler is calibrated at a time" in capsys.readouterr().err
+
+
+def test_an_untrained_head_cannot_be_calibrated(tmp_path, capsys):
+    pair = make_pair("llama", trained=["router"])
+    pair.model.save_pretrained(tmp_path / "c", include_base=True)
+    pair.processor.save_pretrained(tmp_path / "c")
+    row = make_row(
+        [{"role": "user", "content": "Oslo"}], [WEATHER["function"]], "t", [("get_weather", {"location": "Oslo"})]
+    )
+    (tmp_path / "rows.jsonl").write_text(json.dumps(row) + "\n")
+    assert (
+        main(["eval", "calibration", "--checkpoint", str(tmp_path / "c"), "--rows", str(tmp_path / "rows.jsonl")]) == 2
+    )
+    assert "untrained diffusion head" in capsys.readouterr().err
