@@ -16,14 +16,17 @@ import re
 import threading
 from collections.abc import Mapping, Sequence
 from functools import cached_property
+from tempfile import TemporaryDirectory
 from typing import Any
 
+from huggingface_hub import CommitInfo
 from transformers import PreTrainedConfig, PreTrainedTokenizerBase, ProcessorMixin
 from transformers.utils import get_json_schema
 
 from .base_lafunc import load_tokenizer
 from .compiling_lafunc import compile_tool
 from .node_lafunc import Tool
+from .publishing_lafunc import publish
 from .vocabulary_lafunc import Vocabulary
 
 
@@ -187,6 +190,16 @@ class LaFuncProcessor(ProcessorMixin):
         return super().from_pretrained(
             pretrained_model_name_or_path, *args, **{"config": PreTrainedConfig(), **kwargs}
         )
+
+    def push_to_hub(self, repo_id: str, **kwargs) -> CommitInfo:  # type: ignore[override]
+        """Publish tokenizer, chat template and code in one commit; `kwargs` are those of [`publish`].
+
+        Raises:
+            PublishError: the Hub did not take it.
+        """
+        with TemporaryDirectory() as folder:
+            self.save_pretrained(folder)
+            return publish(folder, repo_id, **{"commit_message": "Upload LaFuNC processor", **kwargs})
 
     @cached_property
     def vocabulary(self) -> Vocabulary:

@@ -270,8 +270,8 @@ def _training(document: Document) -> Iterable[str]:
         skipped = "; ".join(f"{number(count, 0)} skipped: {reason}" for reason, count in data["skipped"].items())
         yield ""
         yield (
-            (f"Stage {at + 1}, commit {stage['commit']}: " if len(found) > 1 else "")
-            + f"{number(data['parameters'], 0)} trained parameters; {modes} rows on offer; {steps[-1]['step']} steps in "
+            f"{f'Stage {at + 1}, commit ' + stage['commit'] + ': ' if len(found) > 1 else ''}"
+            f"{number(data['parameters'], 0)} trained parameters; {modes} rows on offer; {steps[-1]['step']} steps in "
             f"{number(data['history'][-1]['seconds'] / 60, 0)} minutes on {data['processes']} processes. {skipped}"
         )
         yield ""
@@ -487,24 +487,29 @@ def with_summary(text: str, documents: Mapping[str, Document]) -> str:
 # --------------------------------------------------------------------------------------------------------------- plots
 
 
+def use_matplotlib() -> None:
+    """Have plots drawn into files. Raises EvaluationError if matplotlib is not installed."""
+    try:
+        import matplotlib
+    except ImportError:
+        raise bfcl.EvaluationError("plots need matplotlib: pip install '.[eval]'") from None
+    matplotlib.use("agg")
+
+
 def draw(documents: Mapping[str, Document], folder: Path) -> None:
     """The plots, as PNG files.
 
     Raises:
         EvaluationError: matplotlib is not installed.
     """
-    try:
-        import matplotlib
-    except ImportError:
-        raise bfcl.EvaluationError("plots need matplotlib: pip install '.[eval]'") from None
-    matplotlib.use("agg")
+    use_matplotlib()
     folder.mkdir(parents=True, exist_ok=True)
     for name, document in of_kind(documents, "latency", "growth").items():
-        _draw_growth(document["data"]["axes"], folder / f"{name}.png")
+        draw_growth(document["data"]["axes"], folder / f"{name}.png")
     for name, document in of_kind(documents, "training").items():
         _draw_training([stage["data"]["history"] for stage in stages(document)], folder / f"{name}.png")
     for name, document in of_kind(documents, "latency", "peers").items():
-        _draw_peers(document["data"]["systems"], folder / f"{name}.png")
+        draw_peers(document["data"]["systems"], folder / f"{name}.png")
 
 
 def _draw_training(histories: Sequence[Sequence[Mapping[str, Any]]], path: Path) -> None:
@@ -539,7 +544,7 @@ def _draw_training(histories: Sequence[Sequence[Mapping[str, Any]]], path: Path)
     plt.close(figure)
 
 
-def _draw_growth(axes: Mapping[str, Any], path: Path) -> None:
+def draw_growth(axes: Mapping[str, Any], path: Path) -> None:
     """Milliseconds above, base passes below; one column an axis."""
     import matplotlib.pyplot as plt
 
@@ -567,7 +572,7 @@ def _draw_growth(axes: Mapping[str, Any], path: Path) -> None:
     plt.close(figure)
 
 
-def _draw_peers(systems: Mapping[str, Any], path: Path) -> None:
+def draw_peers(systems: Mapping[str, Any], path: Path) -> None:
     """The paired ratio of each peer: median, and the middle half."""
     import matplotlib.pyplot as plt
 
