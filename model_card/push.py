@@ -138,13 +138,16 @@ def check(checkpoint: Path) -> dict[str, Any]:
         if more <= needed:
             break
         needed |= more
-    weights = sorted(checkpoint.glob("model*.safetensors"))
+    weights = sorted(checkpoint.glob("model*.safetensors")) or [checkpoint / "model.safetensors"]
     weights += [checkpoint / FOLDER / FILE] if config.get("adapter_rank") else []
-    if not weights or not all(path.is_file() for path in weights):
-        raise CheckpointError(f"{checkpoint} lacks weights (model.safetensors, {FOLDER}/{FILE}); save it again")
     for path in weights:
         try:
-            safe_open(path, "pt")
+            with safe_open(path, "pt"):
+                pass
+        except FileNotFoundError:
+            raise CheckpointError(
+                f"{checkpoint} lacks the weights {path.relative_to(checkpoint)}; save it again"
+            ) from None
         except SafetensorError as error:
             raise CheckpointError(f"the weights in {path} are damaged ({error}); save them again") from None
     return config

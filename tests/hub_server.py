@@ -85,9 +85,9 @@ class Hub(ThreadingHTTPServer):
 
 
 class _Failure(Exception):
-    def __init__(self, status: int, message: str, code: str = ""):
+    def __init__(self, status: int, message: str, code: str = "", **more: str):
         super().__init__(message)
-        self.status, self.code = status, code
+        self.status, self.code, self.more = status, code, more
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -118,7 +118,7 @@ class _Handler(BaseHTTPRequestHandler):
             found = self._route(path, parse_qs(url.query), body)
         except _Failure as failure:
             headers = {"X-Error-Message": str(failure)} | ({"X-Error-Code": failure.code} if failure.code else {})
-            self._send(failure.status, json.dumps({"error": str(failure)}).encode(), headers)
+            self._send(failure.status, json.dumps({"error": str(failure), **failure.more}).encode(), headers)
             return
         data, headers = found if isinstance(found, tuple) else (json.dumps(found).encode(), {})
         self._send(200, data, headers)
@@ -202,10 +202,11 @@ class _Handler(BaseHTTPRequestHandler):
     def _create(self, asked: dict):
         repo_id = f"{asked.get('organization') or USER}/{asked['name']}"
         self._may_write(repo_id)
+        url = f"{self.server.url}/{repo_id}"
         if repo_id in self.server.repos:
-            raise _Failure(409, "You already created this model repo")
+            raise _Failure(409, "You already created this model repo", url=url)
         self.server.make(repo_id, asked.get("private") is True or asked.get("visibility") == "private")
-        return {"url": f"{self.server.url}/{repo_id}", "name": repo_id}
+        return {"url": url, "name": repo_id}
 
     def _validate(self, content: str):
         match = re.match(r"---\n(.*?)\n---\n", content, re.DOTALL)

@@ -186,7 +186,9 @@ def test_each_way_of_pushing_sends_what_it_has(tmp_path, hub, checkpoint):
     base.save_pretrained(tmp_path / "base")
     files = {path.name: path.read_bytes() for path in (tmp_path / "base").iterdir()}
     hub.make("user/base").commit("main", files, "base")
-    heads = "LaFuncModel.from_base('user/base', head_hidden_size=32, head_layers=1, adapter_rank=4)"
+    heads = (
+        "LaFuncModel.from_base('user/base', head_hidden_size=32, head_layers=1, adapter_rank=4, trained=['diffusion'])"
+    )
     steps = publisher(
         tmp_path,
         hub,
@@ -261,7 +263,7 @@ def test_a_push_that_the_hub_breaks_off_is_no_half_push(tmp_path, hub, checkpoin
     hub.refuse = {("POST", "/commit/"): 500}
     ((status, error),) = publisher(tmp_path, hub, command)
     assert status == "2" and len(repo.commits) == 1
-    assert error.startswith("lafunc: cannot push to user/lafunc: ") and "Nothing was published" in error
+    assert "lafunc: cannot push to user/lafunc: " in error and "Nothing was published" in error
     sent = sum(line.startswith("PUT /lfs/") for line in hub.log)
 
     hub.refuse = {}
@@ -298,8 +300,8 @@ def test_offline_is_said(checkpoint, capsys):
         (lambda f: (f / "processor_config.json").unlink(), "is no whole checkpoint .*processor_config.json"),
         (lambda f: (f / "processor_config.json").write_text("{}"), r"what AutoProcessor loads \(auto_map\)"),
         (lambda f: (f / "node_lafunc.py").unlink(), "lacks the code file node_lafunc.py; save it again"),
-        (lambda f: (f / "model.safetensors").unlink(), "lacks weights"),
-        (lambda f: (f / "adapter" / "adapter_model.safetensors").unlink(), "lacks weights"),
+        (lambda f: (f / "model.safetensors").unlink(), "lacks the weights model.safetensors; save it again"),
+        (lambda f: (f / "adapter" / "adapter_model.safetensors").unlink(), "lacks the weights adapter/adapter_model"),
         (lambda f: (f / "model.safetensors").write_bytes(b"no"), "model.safetensors are damaged"),
     ],
 )
