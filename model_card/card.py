@@ -25,6 +25,7 @@ from ..publishing_lafunc import CARD, TAGS
 
 HERE = Path(__file__).parent
 RECIPES = results.ROOT / "recipes" / "data"
+RESULTS = results.ROOT / "results"
 HUB_IDS = {EMBEDDED_BASE: "HuggingFaceTB/SmolLM2-135M-Instruct"}
 BFCL = "gorilla-llm/Berkeley-Function-Calling-Leaderboard"
 AVERAGES = {"non_live_ast": "non-live AST", "live_ast": "live AST", "irrelevance": "irrelevance"}
@@ -44,7 +45,7 @@ print(out.to_message())"""
 
 def add_results(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--results", type=Path, default=results.ROOT / "results", metavar="DIR", help="default: those of this checkout"
+        "--results", type=Path, default=RESULTS, metavar="DIR", help="of result files; default: those of this checkout"
     )
 
 

@@ -22,7 +22,7 @@ from ..adapters_lafunc import FILE, FOLDER
 from ..base_lafunc import CheckpointError, check_shareable
 from ..evaluation.checkpoint import add_checkpoint
 from ..publishing_lafunc import MODEL_FILES, publish
-from .card import add_results, write_card
+from .card import RESULTS, add_results, write_card
 
 # What of a checkpoint's folder goes out: a training's own files, such as optimizers, stay here.
 FILES = (
@@ -65,24 +65,29 @@ def run(options: argparse.Namespace) -> int:
         if options.dry_run:
             print(f"{whole} would go to {options.repo_id}; nothing was sent")
             return 0
-        print(f"{whole} go to {options.repo_id}")
-        commit = send(folder, options.repo_id, options.private or None, options.revision, options.message)
+        print(f"{whole} go to {options.repo_id}", flush=True)
+        commit = publish(
+            folder,
+            options.repo_id,
+            private=options.private or None,
+            revision=options.revision,
+            commit_message=options.message,
+            replaces=OWN,
+        )
         print(commit.commit_url)
     return 0
 
 
-def send(
-    folder: Path,
-    repo_id: str,
-    private: bool | None = None,
-    revision: str | None = None,
-    message: str | None = None,
-    token: str | None = None,
-) -> CommitInfo:
-    """Publish what [`stage`] made. Raises PublishError."""
-    return publish(
-        folder, repo_id, private=private, token=token, revision=revision, commit_message=message, replaces=OWN
-    )
+def push(checkpoint: Path, repo_id: str, **kwargs: Any) -> CommitInfo:
+    """A checkpoint with its card and results, as `lafunc push` sends it; `kwargs` are those of [`publish`].
+
+    Raises:
+        CheckpointError, ResultError: see [`stage`].
+        PublishError: the Hub did not take it.
+    """
+    with TemporaryDirectory() as folder:
+        stage(checkpoint, Path(folder), repo_id, False, RESULTS)
+        return publish(folder, repo_id, replaces=OWN, **kwargs)
 
 
 def stage(checkpoint: Path, folder: Path, repo_id: str, include_base: bool, results: Path) -> None:

@@ -329,3 +329,35 @@ def test_a_base_can_be_sent_along(tmp_path, checkpoint):
     push.stage(tmp_path / "heads", tmp_path / "b", "user/lafunc", True, tmp_path / "none")
     loaded = LaFuncModel.from_pretrained(tmp_path / "b")
     assert loaded.config.base_included and torch.equal(loaded.base.lm_head.weight, model.base.lm_head.weight)
+
+
+def test_the_trainer_pushes_what_the_command_does(tmp_path, monkeypatch):
+    from lafunc.data.rows import make_row
+    from lafunc.train_trl import LaFuncTrainer, LaFuncTrainingConfig, load_rows
+
+    pushed = []
+
+    def publish(folder, repo_id, **kwargs):
+        pushed.append((repo_id, {path.relative_to(folder).as_posix() for path in Path(folder).rglob("*")}, kwargs))
+
+    monkeypatch.setattr(push, "publish", publish)
+    rows = [make_row([{"role": "user", "content": f"Lamp on {n}"}], [TOOL], "test") for n in range(8)]
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    pair = make_pair("llama", adapter_rank=4)
+    pair.model.config.base = "user/base"  # the heads are saved alone
+    config = LaFuncTrainingConfig(
+        output_dir=str(tmp_path / "run"), max_steps=2, save_steps=2, per_device_train_batch_size=2, use_cpu=True,
+        bf16=False, report_to=[], disable_tqdm=True, hub_strategy="every_save", hub_private_repo=True,
+    )  # fmt: skip
+    trainer = LaFuncTrainer(pair.model, config, load_rows(str(tmp_path / "rows.jsonl")), None, pair.processor)
+    trainer.train()
+    trainer._push_from_checkpoint(str(tmp_path / "run" / "checkpoint-2"))  # as transformers does at each save
+    trainer.push_to_hub(token="secret", tags=["mine"])
+    (_, during, first), (name, after, last) = pushed
+    assert name == "run" and first["private"] and last["private"] and last["token"] == "secret"
+    assert (first["commit_message"], last["commit_message"]) == ("Training in progress, step 2", "End of training")
+    assert (
+        during == after >= {"README.md", "adapter/adapter_model.safetensors", "tokenizer.json", "chat_template.jinja"}
+    )
+    assert not [file for file in after if "optimizer" in file or "training_args" in file or "checkpoint-" in file]
+    assert last["tags"] == ["mine"] and set(last["replaces"]) > {"*_lafunc.py", "results/*"}
