@@ -13,7 +13,7 @@ help:
 	@echo 'make demo         answer one request with a tool call (the first run downloads the model)'
 	@echo 'make test         run the test suite'
 	@echo 'make check        lint, formatting and types'
-	@echo 'make report       render the result files: docs/results.md, its plots, the summary in README.md'
+	@echo 'make report       render the result files: docs/results.md, its plots, the summary in README.md, the model card'
 	@echo 'make checkpoint   ship what RUN=$(RUN) has trained'
 	@echo 'make clean        remove .venv, caches and build leftovers'
 	@echo 'Needs Python 3.11 or newer; name another one with PYTHON=python3.12.'
@@ -35,6 +35,7 @@ check: .venv/dev.stamp
 
 report: .venv/test.stamp
 	@$(BIN)/lafunc eval report --readme README.md
+	@$(BIN)/lafunc card
 
 # What a run has trained becomes the shipped checkpoint; a run with other recipes is named by RUN=FOLDER. The code of a
 # checkpoint is this folder's own: links instead of copies, so that there is one truth.

@@ -80,6 +80,8 @@ def write_card(folder: Path, checkpoint: Path, repo: str, measured: Path) -> lis
     """
     card = Card(checkpoint, repo, measured)
     folder.mkdir(parents=True, exist_ok=True)
+    for old in [*folder.glob("figures/*.png"), *folder.glob(".eval_results/bfcl_*.yaml")]:
+        old.unlink()  # of a card that had more to show
     (folder / CARD).write_text(card.text(), encoding="utf-8")
     for file, entries in card.entries().items():
         (folder / ".eval_results").mkdir(exist_ok=True)
