@@ -217,7 +217,7 @@ class LaFuncProcessor(ProcessorMixin):
             pretrained_model_name_or_path, *args, **{"config": PreTrainedConfig(), **kwargs}
         )
 
-    def push_to_hub(self, repo_id: str, **kwargs) -> CommitInfo:  # type: ignore[override]
+    def push_to_hub(self, repo_id: str, **kwargs) -> CommitInfo:
         """Publish tokenizer, chat template and code in one commit; `kwargs` are those of [`publish`].
 
         Raises:

@@ -75,7 +75,7 @@ def publish(
         operations: list[Any] = [CommitOperationAdd(path.relative_to(folder).as_posix(), path) for path in files]
         names = {operation.path_in_repo for operation in operations}
         if CARD not in names:
-            card = create_and_tag_model_card(repo_id, [*TAGS, *(tags or ())], token=token)
+            card = create_and_tag_model_card(repo_id, [*TAGS, *(tags or ())], token=token)  # type: ignore[arg-type]
             operations.append(CommitOperationAdd(CARD, str(card).encode()))
         there = api.list_repo_files(repo_id, revision=revision) if replaces else []
         operations += [

@@ -105,8 +105,8 @@ class Card:
         self.weights = digest(checkpoint)
         training = checkpoint / "training.json"
         self.training = results.read(training, "training") if training.is_file() else None
-        files = {path.stem: results.read(path) for path in sorted(measured.glob("*.json"))}
-        self.files = {
+        files: dict[str, Document] = {path.stem: results.read(path) for path in sorted(measured.glob("*.json"))}
+        self.files: dict[str, Document] = {
             name: document
             for name, document in files.items()
             if document["settings"].get("checkpoint", {}).get("base") == self.config["base"]
@@ -554,7 +554,7 @@ class Card:
         categories = [key for key in bfcl.CATEGORIES if any(key in shares for _, shares in lines)]
         figure, axes = plt.subplots(figsize=(1.5 + 0.9 * len(categories), 4.2), layout="constrained")
         for at, (label, shares) in enumerate(lines):
-            known = [(x, shares[key]) for x, key in enumerate(categories) if shares.get(key) is not None]
+            known = [(x, share) for x, key in enumerate(categories) if (share := shares.get(key)) is not None]
             if at < bars:
                 width = 0.8 / bars
                 places = [x - 0.4 + (at + 0.5) * width for x, _ in known]

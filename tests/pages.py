@@ -1,7 +1,7 @@
 """The Python blocks of the README and of docs/, run page by page; `python tests/pages.py` writes what they print.
 
-A block is followed by what it prints, in a block without a language, unless it prints nothing. The blocks of a page run
-one after the other in one process, in the checkout. Bases on the Hub are stood in for by the embedded one.
+A block is followed by what it prints, in a block without a language, unless it prints nothing. The blocks of a page
+run one after the other in one process, in the checkout. Bases on the Hub are stood in for by the embedded one.
 """
 
 import json
@@ -54,7 +54,7 @@ def main(pages: list[Path]) -> None:
                 if match[2] is None:
                     return match[0]
                 if "```" in output:
-                    raise RuntimeError(f"{page}: a block prints a fence, which would end it: {output}")
+                    raise RuntimeError(f"a block prints a fence, which would end it: {output}")
                 start, end = (place - match.start() for place in match.span(3))
                 return match[0][:start] + output + match[0][end:]
 

@@ -1,7 +1,6 @@
 """Adapters: on for plan and scaffold, off for all else; saved in PEFT's form, and loaded again."""
 
 import shutil
-from pathlib import Path
 
 import pytest
 import torch

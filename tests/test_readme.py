@@ -45,7 +45,9 @@ def test_every_command_that_a_page_names_is_one():
         commands += re.findall(r"^lafunc .*|(?<=`)lafunc (?:call|card|push|eval \w+)[^`]*(?=`)", text, re.MULTILINE)
     for command in commands:
         words = shlex.split(command, comments=True)[1:]
-        if words != ["eval", "overlap"] and "--help" not in words:  # named without what it needs; ends the program
+        if (
+            words not in (["eval", "overlap"], ["eval", "rows"], ["push"]) and "--help" not in words
+        ):  # named without what it needs; ends the program
             _parser().parse_args(words)
     assert len(commands) > 10
 
