@@ -6,14 +6,15 @@ DEMO   ?= call --tools examples/tools.json "What's the weather in Tokyo?"
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input install --constraint constraints.txt
 
-.PHONY: help demo test check report checkpoint clean
+.PHONY: help demo test check report docs checkpoint clean
 .NOTPARALLEL:
 
 help:
 	@echo 'make demo         answer one request with a tool call (the first run downloads the model)'
 	@echo 'make test         run the test suite'
 	@echo 'make check        lint, formatting and types'
-	@echo 'make report       render the result files: docs/results.md, its plots, the summary in README.md'
+	@echo 'make report       render the result files: docs/results.md, its plots, the summary in README.md, the model card'
+	@echo 'make docs         run the Python blocks of README.md and docs/, and write what they print'
 	@echo 'make checkpoint   ship what RUN=$(RUN) has trained'
 	@echo 'make clean        remove .venv, caches and build leftovers'
 	@echo 'Needs Python 3.11 or newer; name another one with PYTHON=python3.12.'
@@ -35,6 +36,10 @@ check: .venv/dev.stamp
 
 report: .venv/test.stamp
 	@$(BIN)/lafunc eval report --readme README.md
+	@$(BIN)/lafunc card
+
+docs: .venv/base.stamp .venv/test.stamp
+	@$(BIN)/python tests/pages.py
 
 # What a run has trained becomes the shipped checkpoint; a run with other recipes is named by RUN=FOLDER. The code of a
 # checkpoint is this folder's own: links instead of copies, so that there is one truth.

@@ -5,6 +5,7 @@ from .configuration_lafunc import LaFuncConfig
 from .modeling_lafunc import LaFuncModel
 from .output_lafunc import Need, ToolCall, ToolCallOutput
 from .processing_lafunc import LaFuncProcessor, RequestError
+from .publishing_lafunc import PublishError
 from .schema_lafunc import SchemaError
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "LaFuncModel",
     "LaFuncProcessor",
     "Need",
+    "PublishError",
     "RequestError",
     "SchemaError",
     "ToolCall",

@@ -17,6 +17,7 @@ from .data.pools import read_tools
 from .diffusion_lafunc import SCHEDULES
 from .evaluation import commands as evaluation
 from .evaluation.checkpoint import SHIPPED
+from .model_card import card, push
 from .request_lafunc import FILLERS, MODES
 
 
@@ -54,6 +55,13 @@ def _parser() -> argparse.ArgumentParser:
     evaluation.add_commands(measure)
     prepare = commands.add_parser("data", help="training data: build, synthesize")
     data.add_commands(prepare)
+    for name, module, about in (
+        ("card", card, "README.md of a model repository, from a checkpoint and the result files"),
+        ("push", push, "send a checkpoint with its card and results to the Hub"),
+    ):
+        command = commands.add_parser(name, help=about, description=about)
+        module.add_arguments(command)
+        command.set_defaults(run=module.run)
     commands.add_parser("train", help="train heads and adapters: --config recipes/NAME.yaml; as train_trl.py")
     return parser
 

@@ -58,6 +58,15 @@ def locate(base: str) -> tuple[str, dict[str, Any]]:
     return base, {}
 
 
+def check_shareable(base: str | None) -> None:
+    """Raises CheckpointError if heads for this base are of no use to others: its place is one of this machine."""
+    if base and not base.startswith("package://") and (base.endswith(".gguf") or Path(base).exists()):
+        raise CheckpointError(
+            f"the base lies in {base!r}, where nobody else will find it: push it too with include_base=True "
+            "(--include-base), or set `base` in the config to its id on the Hub"
+        )
+
+
 def load_base(base: str, revision: str | None = None, **kwargs) -> PreTrainedModel:
     """Load a base model; `kwargs` go to `AutoModelForCausalLM.from_pretrained`.
 

@@ -20,16 +20,18 @@
 import copy
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
+from huggingface_hub import CommitInfo
 from safetensors import SafetensorError
 from torch import nn
 from transformers import AutoModelForCausalLM, DynamicCache, GenerationConfig, PreTrainedModel
 from transformers.utils import cached_file
 
 from .adapters_lafunc import FILE, FOLDER, adapter_weights, attach_adapters, bare, load_adapters, save_adapters
-from .base_lafunc import CheckpointError, load_base
+from .base_lafunc import CheckpointError, check_shareable, load_base
 from .configuration_lafunc import LaFuncConfig
 from .denoising_lafunc import Denoiser
 from .diffusion_lafunc import DiffusionHead
@@ -39,12 +41,15 @@ from .objective_lafunc import objective
 from .output_lafunc import Stats, ToolCallOutput, assemble, calibrated
 from .planning_lafunc import plan
 from .processing_lafunc import LaFuncProcessor, RequestError
+from .publishing_lafunc import MODEL_FILES, publish
 from .request_lafunc import MODES, Request, check_options, read_request, split_batch
 from .scaffolding_lafunc import Scaffold
 
 # Arguments of `from_pretrained` that hold for a base which lies elsewhere, too.
 FOR_THE_BASE = ("device_map", "max_memory", "attn_implementation", "token", "cache_dir", "local_files_only")
 FOR_THE_CHECKPOINT = ("revision", "subfolder", "token", "cache_dir", "local_files_only")
+# Arguments of `save_pretrained` that are for the Hub.
+FOR_THE_HUB = ("repo_id", "private", "token", "revision", "create_pr", "commit_message", "commit_description", "tags")
 
 
 class LaFuncModel(PreTrainedModel):
@@ -213,13 +218,16 @@ class LaFuncModel(PreTrainedModel):
         return (model, info) if wants_info else model
 
     def save_pretrained(  # type: ignore[override]
-        self, save_directory, *, include_base: bool = False, state_dict=None, **kwargs
+        self, save_directory, *, include_base: bool = False, state_dict=None, push_to_hub: bool = False, **kwargs
     ) -> None:
         """Save the heads (a few MB); with `include_base`, all weights, so that the folder stands alone.
+
+        With `push_to_hub`, the model is pushed as well, see there; `repo_id` is then the folder's name unless given.
 
         Raises:
             CheckpointError: heads only, but the config does not say where the base is.
         """
+        for_the_hub = {name: kwargs.pop(name) for name in FOR_THE_HUB if name in kwargs}
         if not include_base and self.config.base is None:
             raise CheckpointError(
                 "this model's base has no known source: save it with include_base=True, or set config.base"
@@ -239,6 +247,29 @@ class LaFuncModel(PreTrainedModel):
                 save_adapters(self.base, weights, Path(save_directory) / FOLDER)
         finally:
             self.config.base_included = was_included
+        if push_to_hub and kwargs.get("is_main_process", True):
+            # Written anew: the folder may hold other files, and transformers would overlook the adapters.
+            for_the_hub.setdefault("repo_id", Path(save_directory).resolve().name)
+            max_shard_size = kwargs.get("max_shard_size", "50GB")
+            self.push_to_hub(include_base=include_base, max_shard_size=max_shard_size, **for_the_hub)
+
+    def push_to_hub(  # type: ignore[override]
+        self, repo_id: str, *, include_base: bool = False, max_shard_size: int | str = "50GB", **kwargs
+    ) -> CommitInfo:
+        """Publish heads, adapters, code and config, as [`save_pretrained`] writes them, in one commit.
+
+        Args:
+            kwargs: `private`, `token`, `revision` and the others of [`publish`].
+
+        Raises:
+            CheckpointError: heads only, and the base lies where nobody else finds it.
+            PublishError: the Hub did not take it.
+        """
+        if not include_base:
+            check_shareable(self.config.base)
+        with TemporaryDirectory() as folder:
+            self.save_pretrained(folder, include_base=include_base, max_shard_size=max_shard_size)
+            return publish(folder, repo_id, replaces=MODEL_FILES, **kwargs)
 
     @property
     def trainable(self) -> list[nn.Parameter]:

@@ -16,14 +16,17 @@ import re
 import threading
 from collections.abc import Mapping, Sequence
 from functools import cached_property
+from tempfile import TemporaryDirectory
 from typing import Any
 
+from huggingface_hub import CommitInfo
 from transformers import PreTrainedConfig, PreTrainedTokenizerBase, ProcessorMixin
 from transformers.utils import get_json_schema
 
 from .base_lafunc import load_tokenizer
 from .compiling_lafunc import compile_tool
 from .node_lafunc import Tool
+from .publishing_lafunc import publish
 from .vocabulary_lafunc import Vocabulary
 
 
@@ -109,8 +112,7 @@ def chat_template(tokenizer: PreTrainedTokenizerBase) -> str:
     """Our template in the turn markers of the tokenizer's family; the base's own for conversations without tools."""
     vocabulary, own = tokenizer.get_vocab(), tokenizer.chat_template
     own = own.get("default") if isinstance(own, dict) else own
-    family = next((family for family in FAMILIES if family[0] in vocabulary), PLAIN_FAMILY)
-    _, before, after, end, assistant, has_system, beginning = family
+    _, before, after, end, assistant, has_system, beginning = _family(tokenizer)
     tools_before, tools_after = TOOLS_TEXT.split("%s")
     empty_thought = _empty_thought(tokenizer)
     system_turn = "{%- set ns.pending = ns.system -%}"
@@ -150,6 +152,32 @@ def chat_template(tokenizer: PreTrainedTokenizerBase) -> str:
     return "{%- if " + in_play + " -%}" + ours + "{%- else -%}" + own + "{%- endif -%}"
 
 
+def response_template(tokenizer: PreTrainedTokenizerBase) -> dict[str, Any]:
+    """What `parse_response` of transformers reads answers by: thoughts, calls as our template writes them, text."""
+    _, before, after, end, assistant, *_ = _family(tokenizer)
+    call = {"type": "function", "function": "{content}"}
+    fields: dict[str, dict[str, Any]] = {
+        "tool_calls": {
+            "open": "<tool_call>",
+            "close_pattern": r"</tool_call>\s*",
+            "repeats": True,
+            "content": "json",
+            "transform": call,
+        },
+        "content": {"content": "text"},
+    }
+    if end.strip():
+        fields["content"]["close_pattern"] = re.escape(end.strip()) + r"\s*"
+    if _empty_thought(tokenizer):
+        fields["reasoning_content"] = {"open": "<think>", "close_pattern": r"</think>\s*", "content": "text"}
+    return {"defaults": {"role": "assistant"}, "start_anchor": before + assistant + after, "fields": fields}
+
+
+def _family(tokenizer: PreTrainedTokenizerBase) -> tuple:
+    vocabulary = tokenizer.get_vocab()
+    return next((family for family in FAMILIES if family[0] in vocabulary), PLAIN_FAMILY)
+
+
 def _empty_thought(tokenizer: PreTrainedTokenizerBase) -> str:
     """How the family skips thinking; empty if it does not think."""
     if "<think>" not in tokenizer.get_vocab():
@@ -173,6 +201,7 @@ class LaFuncProcessor(ProcessorMixin):
         super().__init__(tokenizer, chat_template=chat_template, **kwargs)
         if chat_template is not None:
             self.tokenizer.chat_template = chat_template
+        self.tokenizer.response_template = response_template(tokenizer)
         self._tools: dict[str, Tool] = {}
 
     @classmethod
@@ -187,6 +216,16 @@ class LaFuncProcessor(ProcessorMixin):
         return super().from_pretrained(
             pretrained_model_name_or_path, *args, **{"config": PreTrainedConfig(), **kwargs}
         )
+
+    def push_to_hub(self, repo_id: str, **kwargs) -> CommitInfo:
+        """Publish tokenizer, chat template and code in one commit; `kwargs` are those of [`publish`].
+
+        Raises:
+            PublishError: the Hub did not take it.
+        """
+        with TemporaryDirectory() as folder:
+            self.save_pretrained(folder)
+            return publish(folder, repo_id, **{"commit_message": "Upload LaFuNC processor", **kwargs})
 
     @cached_property
     def vocabulary(self) -> Vocabulary:

@@ -25,6 +25,7 @@ from typing import Any
 
 import torch
 from datasets import Dataset, Features, Json, Value, load_dataset
+from huggingface_hub import CommitInfo
 from torch.utils.data import Sampler
 from transformers import TrainerCallback
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
@@ -35,8 +36,10 @@ from lafunc.adapters_lafunc import FILE, FOLDER, adapter_weights, load_adapters
 from lafunc.base_lafunc import CheckpointError
 from lafunc.data.rows import calls_of, prompt_of
 from lafunc.evaluation import results
+from lafunc.model_card.push import push
 from lafunc.objective_lafunc import Target, target, texts
 from lafunc.processing_lafunc import RequestError
+from lafunc.publishing_lafunc import PublishError
 from lafunc.request_lafunc import MODES
 from lafunc.scaffolding_lafunc import Scaffold
 
@@ -321,7 +324,40 @@ class LaFuncTrainer(SFTTrainer):
             load_adapters(self.model.base, Path(resume_from_checkpoint) / FOLDER / FILE)
 
     def create_model_card(self, *args, **kwargs) -> None:
-        """The card of the model is made by `model_card/`, from result files."""
+        """The card of the model is made by `model_card/`, from result files, when it is pushed."""
+
+    def push_to_hub(  # type: ignore[override]
+        self, commit_message="End of training", blocking=True, token=None, revision=None, private=None, **kwargs
+    ) -> CommitInfo | None:
+        """Publish what was trained as `lafunc push` does: checkpoint, code, card and results in one commit.
+
+        To `hub_model_id`, which is the name of `output_dir` unless given. It always waits for the Hub, whatever
+        `blocking` says; other processes than the first get None. `kwargs` are those of [`publish`].
+
+        Raises:
+            CheckpointError: the base lies where nobody else finds it.
+            PublishError: the Hub did not take it.
+        """
+        self.save_model(_internal_call=True)
+        return self._push(str(self.args.output_dir), commit_message, token, revision, private, **kwargs)
+
+    def _push_from_checkpoint(self, checkpoint_folder):
+        if self.args.hub_strategy != "end":
+            self._push(checkpoint_folder, f"Training in progress, step {self.state.global_step}")
+
+    def _push(self, folder: str, message: str, token=None, revision=None, private=None, **kwargs) -> CommitInfo | None:
+        args = self.args
+        if not self.is_world_process_zero():
+            return None
+        return push(
+            Path(folder),
+            args.hub_model_id or Path(str(args.output_dir)).resolve().name,
+            commit_message=message,
+            token=token or args.hub_token,
+            revision=revision or args.hub_revision,
+            private=args.hub_private_repo if private is None else private,
+            **kwargs,
+        )
 
 
 class _Announcement(TrainerCallback):
@@ -472,6 +508,8 @@ def train(config: LaFuncTrainingConfig, arguments: Sequence[str] = ()) -> LaFunc
         if config.checkpoint and (before := Path(config.checkpoint) / RECORD).is_file():
             data["before"] = results.read(before)
         results.write(Path(str(config.output_dir)) / RECORD, "training", recipe(config), data, ["train", *arguments])
+        if config.push_to_hub:
+            trainer.push_to_hub()
     return trainer
 
 
@@ -508,7 +546,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     (config,) = parser.parse_args_and_config(list(arguments))
     try:
         train(config, arguments)
-    except (TrainingError, CheckpointError) as error:
+    except (TrainingError, CheckpointError, PublishError) as error:
         print(f"error: {error}")
         return 2
     return 0

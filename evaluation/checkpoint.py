@@ -35,17 +35,22 @@ def load_checkpoint(folder: Path) -> tuple[LaFuncModel, LaFuncProcessor, dict[st
     logging.disable_progress_bar()
     processor = LaFuncProcessor.from_pretrained(str(folder))
     model = LaFuncModel.from_pretrained(str(folder))
-    digest = hashlib.sha256()
-    for file in sorted(folder.rglob("*.safetensors")):  # heads and adapters
-        digest.update(file.read_bytes())
     about = {
         "name": folder.resolve().name,
-        "sha256": digest.hexdigest()[:16],
+        "sha256": digest(folder),
         "trained": sorted(model.config.trained),
         "base": model.config.base,
         "dtype": str(model.dtype).removeprefix("torch."),
     }
     return model, processor, about
+
+
+def digest(folder: Path) -> str:
+    """What tells the weights of a checkpoint from others: 16 digits of their SHA-256."""
+    found = hashlib.sha256()
+    for file in sorted(folder.rglob("*.safetensors")):  # heads and adapters
+        found.update(file.read_bytes())
+    return found.hexdigest()[:16]
 
 
 @contextmanager

@@ -523,26 +523,31 @@ def with_summary(text: str, documents: Mapping[str, Document]) -> str:
 # --------------------------------------------------------------------------------------------------------------- plots
 
 
+def use_matplotlib() -> None:
+    """Have plots drawn into files. Raises EvaluationError if matplotlib is not installed."""
+    try:
+        import matplotlib
+    except ImportError:
+        raise bfcl.EvaluationError("plots need matplotlib: pip install '.[eval]'") from None
+    matplotlib.use("agg")
+
+
 def draw(documents: Mapping[str, Document], folder: Path) -> None:
     """The plots, as PNG files.
 
     Raises:
         EvaluationError: matplotlib is not installed.
     """
-    try:
-        import matplotlib
-    except ImportError:
-        raise bfcl.EvaluationError("plots need matplotlib: pip install '.[eval]'") from None
-    matplotlib.use("agg")
+    use_matplotlib()
     folder.mkdir(parents=True, exist_ok=True)
     for name, document in of_kind(documents, "latency", "growth").items():
-        _draw_growth(document["data"]["axes"], folder / f"{name}.png")
+        draw_growth(document["data"]["axes"], folder / f"{name}.png")
     for name, document in of_kind(documents, "training").items():
         _draw_training([stage["data"]["history"] for stage in stages(document)], folder / f"{name}.png")
     for name, document in of_kind(documents, "calibration").items():
         _draw_reliability(document["data"]["confidence"], folder / f"{name}.png")
     for name, document in of_kind(documents, "latency", "peers").items():
-        _draw_peers(document["data"]["systems"], folder / f"{name}.png")
+        draw_peers(document["data"]["systems"], folder / f"{name}.png")
 
 
 def _draw_training(histories: Sequence[Sequence[Mapping[str, Any]]], path: Path) -> None:
@@ -600,7 +605,7 @@ def _draw_reliability(found: Mapping[str, Any], path: Path) -> None:
     plt.close(figure)
 
 
-def _draw_growth(axes: Mapping[str, Any], path: Path) -> None:
+def draw_growth(axes: Mapping[str, Any], path: Path) -> None:
     """Milliseconds above, base passes below; one column an axis."""
     import matplotlib.pyplot as plt
 
@@ -628,7 +633,7 @@ def _draw_growth(axes: Mapping[str, Any], path: Path) -> None:
     plt.close(figure)
 
 
-def _draw_peers(systems: Mapping[str, Any], path: Path) -> None:
+def draw_peers(systems: Mapping[str, Any], path: Path) -> None:
     """The paired ratio of each peer: median, and the middle half."""
     import matplotlib.pyplot as plt
 

@@ -2,7 +2,6 @@
 
 import shutil
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
 import torch
@@ -112,29 +111,6 @@ def test_adapters_that_cannot_be_loaded(trained, folder, damage):
         save_file({"a": torch.zeros(2)}, file)
     with pytest.raises(CheckpointError, match="cannot load the adapters of .*saved"):
         LaFuncModel.from_pretrained(folder)
-
-
-def test_what_is_pushed_holds_the_adapters(trained, monkeypatch):
-    found = []
-
-    def upload(self, folder, *args, **kwargs):
-        found.extend(sorted(path.name for path in (Path(folder) / FOLDER).iterdir()))
-
-    trained.model.config.base = "somewhere"
-    monkeypatch.setattr(LaFuncModel, "_upload_modified_files", upload)
-    monkeypatch.setattr("transformers.utils.hub.hf_api", lambda: type("Api", (), {"create_repo": _repo})())
-    monkeypatch.setattr("transformers.utils.hub.create_and_tag_model_card", lambda *a, **k: _Card())
-    trained.model.push_to_hub("me/tools")
-    assert found == ["adapter_config.json", FILE]
-
-
-def _repo(self, repo_id, **kwargs):
-    return type("Repo", (), {"repo_id": repo_id})()
-
-
-class _Card:
-    def save(self, path):
-        pass
 
 
 def test_one_model_with_and_without_a_batch(trained):
