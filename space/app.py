@@ -15,7 +15,7 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 import gradio as gr
 from page import error_html, read_tools
-from running import pictures
+from running import pictures, warm_up
 from transformers import AutoModel, AutoProcessor
 
 HERE = Path(__file__).parent
@@ -118,7 +118,9 @@ def build(model: Any, processor: Any) -> gr.Blocks:
             trigger_mode="once",
             show_progress="hidden",
         )
-        cancel.click(cancelled, None, [status, run, cancel], cancels=[running], api_name=False, queue=False)
+        # First the end of the run, then what is shown of it: a last picture may still be on its way.
+        ended = cancel.click(None, cancels=[running], queue=False)
+        ended.then(cancelled, None, [status, run, cancel], api_name=False, queue=False)
     page.queue(max_size=20)
     return page
 
@@ -126,9 +128,7 @@ def build(model: Any, processor: Any) -> gr.Blocks:
 def serve(model: Any, processor: Any, **launch: Any) -> gr.Blocks:
     """Start the page; arguments are those of `gr.Blocks.launch`."""
     page = build(model, processor)
-    page.launch(
-        theme=THEME, css_paths=HERE / "style.css", ssr_mode=False, footer_links=[], show_error=True, **launch
-    )
+    page.launch(theme=THEME, css_paths=HERE / "style.css", ssr_mode=False, footer_links=[], show_error=True, **launch)
     return page
 
 
@@ -138,6 +138,8 @@ def main() -> None:
     revision = {} if os.path.isdir(checkpoint) else {"revision": os.environ.get("LAFUNC_REVISION", "main")}
     processor = AutoProcessor.from_pretrained(checkpoint, trust_remote_code=True, **revision)
     model = AutoModel.from_pretrained(checkpoint, trust_remote_code=True, **revision)
+    example = next(iter(EXAMPLES.values()))
+    warm_up(model, processor, example["request"], example["tools"])
     serve(model, processor)
 
 

@@ -1,4 +1,4 @@
-"""What the demo shows: a request on its way as HTML, and bad input as a message. Pure functions; every text is escaped.
+"""What the demo shows: a request on its way as HTML, and bad input as a message. Every text is escaped.
 
 ```python
 >>> picture = Picture("What's the weather in Tokyo?")
@@ -121,6 +121,7 @@ class Picture:
     written: dict[str, list[Token]] = field(default_factory=dict)
     log: list[tuple[str, dict[str, list[Token]]]] = field(default_factory=list)
     passes: int = 0  # of the base, from left to right
+    round: bool = False  # what is written next is what a round let stand
     text: str = ""
     status: str = "Reading the prompt"
     output: Any = None
@@ -148,6 +149,7 @@ class Picture:
             self.status = f"Verifying: round {entry['round']}"
             told = f"Round {entry['round']}: the base lets {entry['accepted']} of {entry['drafted']} tokens stand"
             self.log.append((told, {}))
+            self.round = True
         elif stage == "write":
             self._write(entry["slots"])
         elif stage == "text":
@@ -157,8 +159,9 @@ class Picture:
         fresh = {slot["path"]: [*zip(slot["tokens"], slot["probabilities"], strict=True)] for slot in slots}
         for path, tokens in fresh.items():
             self.written.setdefault(path, []).extend((text, p, True) for text, p in tokens)
-        after_round = bool(self.log) and self.log[-1][0].startswith("Round") and not self.log[-1][1]
-        if not after_round:
+        if self.round:
+            self.round = False
+        else:
             self.passes += 1
             self.status = f"Left to right: pass {self.passes}"
             if not self.log or not self.log[-1][0].startswith("Left to right"):
@@ -209,8 +212,10 @@ class Picture:
             f'<i><b style="width:{100 * p:.1f}%"></b></i><span>{p:.2f}</span></div>'
             for name, p in self.probabilities.items()
         ]
-        asked = "" if max(self.probabilities, key=self.probabilities.__getitem__) == self.mode else (
-            f"<p>The router was asked, but <b>{escape(self.mode)}</b> was set.</p>"
+        asked = (
+            ""
+            if max(self.probabilities, key=self.probabilities.__getitem__) == self.mode
+            else (f"<p>The router was asked, but <b>{escape(self.mode)}</b> was set.</p>")
         )
         return "".join(rows) + asked
 
@@ -238,8 +243,11 @@ class Picture:
     def _slot(self, piece: Mapping[str, Any]) -> str:
         """A slot as it stands: what is committed on its colour, the rest as masks."""
         written = self.written.get(piece["path"], [])
-        tokens = written + self.drafted.get(piece["path"], [])[len(written) :]
-        told = f'{piece["path"]}: {piece["kind"]}{", optional" if piece["optional"] else ""}'
+        drafted = self.drafted.get(piece["path"], [])
+        if self.output is not None and self.written:
+            drafted = []  # a draft that the base let fall
+        tokens = written + drafted[len(written) :]
+        told = f"{piece['path']}: {piece['kind']}{', optional' if piece['optional'] else ''}"
         inner = "".join(
             token_html(text, p) if sure else '<span class="lf-mask">▢</span>'
             for text, p, sure in tokens
@@ -253,30 +261,36 @@ class Picture:
         if self.output is None or self.output.mode != "tool":
             return f'<p class="lf-text">{escape(self.text)}</p>'
         parts = [
-            f'<li><code>{escape(need.name)}</code> lacks <code>{escape(need.path)}</code>: '
+            f"<li><code>{escape(need.name)}</code> lacks <code>{escape(need.path)}</code>: "
             f"<b>{escape(need.question)}</b></li>"
             for need in self.output.needs
         ]
         needs = f'<div class="lf-needs" role="status"><p>Missing:</p><ul>{"".join(parts)}</ul></div>' if parts else ""
-        clipped = "".join(f"<p>{escape(path)} was ended at the longest allowed length.</p>" for path in self.output.clipped)
-        message = json.dumps(self.output.to_message(), ensure_ascii=False, indent=1)
+        clipped = "".join(
+            f"<p>{escape(path)} was ended at the longest allowed length.</p>" for path in self.output.clipped
+        )
+        message = json.dumps(self.output.to_message(), ensure_ascii=False)
         return f'{needs}{clipped}<pre class="lf-message">{escape(message)}</pre>'
 
     def _costs(self) -> str:
         rows = "".join(
             f"<tr><th scope=row>{escape(cost.filler)}</th><td>{cost.base_passes}</td><td>{cost.head_passes}</td>"
             f"<td>{1000 * cost.filling:,.0f}</td><td>{1000 * cost.seconds:,.0f}</td>"
-            f'<td>{"" if cost.same is None else "the same" if cost.same else "another"}</td></tr>'
+            f"<td>{'' if cost.same is None else 'the same' if cost.same else 'another'}</td></tr>"
             for cost in self.costs
         )
         return (
             '<div class="lf-wide"><table><thead><tr><th scope=col>filler<th scope=col>base passes'
             "<th scope=col>head passes<th scope=col>ms, filling<th scope=col>ms, all<th scope=col>answer</tr></thead>"
             f"<tbody>{rows}</tbody></table></div>"
+            "<p class=lf-legend>The same request on the same machine, one after the other. The first one also pays "
+            "for what is prepared once for new tools.</p>"
         )
 
     def _steps(self) -> str:
-        return "<ol>" + "".join(f"<li><b>{escape(title)}</b>{_slots(slots)}</li>" for title, slots in self.log) + "</ol>"
+        return (
+            "<ol>" + "".join(f"<li><b>{escape(title)}</b>{_slots(slots)}</li>" for title, slots in self.log) + "</ol>"
+        )
 
 
 def _slots(slots: Mapping[str, Sequence[Token]]) -> str:

@@ -132,6 +132,12 @@ def pictures(
         events.close()
 
 
+def warm_up(model: Any, processor: Any, request: str, tools: list[Any]) -> None:
+    """Answer once, so that the first visitor does not pay for what a process does only once."""
+    messages = [{"role": "user", "content": request}]
+    model.generate_tool_call(messages, tools, processor=processor, mode="tool")
+
+
 def _take(picture: Picture, event: dict[str, Any], filler: str) -> None:
     if event["stage"] == "answer":
         picture.finish(event["output"])
