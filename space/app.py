@@ -37,7 +37,7 @@ def _tools_text(name: str) -> str:
 
 
 def _status(text: str) -> str:
-    return f'<p class="lf-status">{text}</p>'  # our own words only
+    return f'<p class="lf-status" role="status">{text}</p>'  # our own words only
 
 
 def build(model: Any, processor: Any) -> gr.Blocks:
@@ -80,7 +80,7 @@ def build(model: Any, processor: Any) -> gr.Blocks:
 
     first = next(iter(EXAMPLES))
     config = model.config
-    with gr.Blocks(title="LaFuNC", analytics_enabled=False) as page:
+    with gr.Blocks(title="LaFuNC", analytics_enabled=False, fill_width=True) as page:
         gr.Markdown(INTRO)
         with gr.Row():
             with gr.Column(scale=2, min_width=300):

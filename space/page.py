@@ -186,9 +186,9 @@ class Picture:
             self._section("Scaffold", self._scaffold()) if self.pieces else "",
             self._section("Answer", self._answer()) if self.output or self.text else "",
             self._section("Cost", self._costs()) if self.costs else "",
-            self._section("Every step", self._steps()) if self.log else "",
         ]
-        return f'<div class="lf">{"".join(sections)}</div>'
+        steps = self._section("Every step", self._steps()) if self.log else ""
+        return f'<div class="lf"><div>{"".join(sections)}</div><div>{steps}</div></div>'
 
     @staticmethod
     def _section(title: str, inner: str) -> str:
@@ -253,9 +253,24 @@ class Picture:
             for text, p, sure in tokens
             if text != NULL or not sure
         )
-        if not tokens and self.output is None:
+        if self._is_missing(piece["path"]):
+            inner = '<b class="lf-missing">missing</b>'
+        elif not tokens and self.output is None:
             inner = '<span class="lf-mask">▢</span>' * min(piece["budget"], 12)
+        elif piece["kind"] == "opener" and not inner:
+            inner = self._bracket(piece["path"])
         return f'<span class="lf-slot" title="{escape(told)}">{inner or "<span class=lf-null>∅</span>"}</span>'
+
+    def _is_missing(self, path: str) -> bool:
+        """Whether the answer asks for this slot's value."""
+        call, inner = re.fullmatch(r"\$\[(\d+)\](.*)", path, re.DOTALL).groups()  # type: ignore[union-attr]
+        needs = self.output.needs if self.output is not None else []
+        return any(need.path == f"${inner}" and need.name == self.plan[int(call)] for need in needs)
+
+    def _bracket(self, path: str) -> str:
+        """The bracket that opens an object or array in which the base has written; empty if it has not."""
+        inside = next((other for other in self.written if re.match(re.escape(path) + r"[.\[]", other)), None)
+        return "" if inside is None else "[" if re.match(r"\[\d", inside[len(path) :]) else "{"
 
     def _answer(self) -> str:
         if self.output is None or self.output.mode != "tool":
@@ -280,8 +295,9 @@ class Picture:
             for cost in self.costs
         )
         return (
-            '<div class="lf-wide"><table><thead><tr><th scope=col>filler<th scope=col>base passes'
-            "<th scope=col>head passes<th scope=col>ms, filling<th scope=col>ms, all<th scope=col>answer</tr></thead>"
+            '<div class="lf-wide" tabindex="0" role="region" aria-label="Cost"><table><thead><tr><th scope=col>filler'
+            "<th scope=col>base passes<th scope=col>head passes<th scope=col>ms, filling<th scope=col>ms, all"
+            "<th scope=col>answer</tr></thead>"
             f"<tbody>{rows}</tbody></table></div>"
             "<p class=lf-legend>The same request on the same machine, one after the other. The first one also pays "
             "for what is prepared once for new tools.</p>"

@@ -48,7 +48,7 @@ def main() -> int:
     parser.add_argument("--address", default="http://127.0.0.1:7860")
     parser.add_argument("--request", default="What's the weather in Tokyo?")
     parser.add_argument("--filler", default="verified", choices=("verified", "diffusion", "autoregressive"))
-    parser.add_argument("--width", type=int, default=1200)
+    parser.add_argument("--width", type=int, default=1600)
     parser.add_argument("--out", required=True, metavar="FILE")
     options = parser.parse_args()
     executable = next(filter(None, map(shutil.which, CHROMIUM)), None)

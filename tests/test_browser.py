@@ -140,6 +140,7 @@ def test_a_missing_value_is_asked_for(page, pair, monkeypatch):
     page.locator("#run").click()
     settle(page)
     assert "What is the city?" in page.locator("#picture .lf-needs").inner_text()
+    assert page.locator("#picture .lf-slot").inner_text() == "missing"
 
 
 def test_it_works_by_keyboard_alone(page):
@@ -198,12 +199,12 @@ def test_cancel_stops_the_model_at_its_next_step(page, pair, monkeypatch):
 
 
 @pytest.mark.parametrize("width", [320, 390])
-def test_nothing_is_cut_on_a_phone(page, width):
+def test_the_page_fits_a_phone(page, width):
     page.set_viewport_size({"width": width, "height": 800})
     ask(page, "To Rome, with a word that is much longer than a phone is wide: " + "x" * 80)
     page.locator("#run").click()
     settle(page)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
-    for name in ("#run", "#cancel", "#tools textarea", "#picture .lf-scaffold pre"):
+    for name in ("#run", "#cancel", "#tools textarea", "#picture .lf-scaffold pre", "#picture .lf-wide"):
         box = page.locator(name).bounding_box()
         assert box["x"] >= 0 and box["x"] + box["width"] <= width

@@ -177,6 +177,16 @@ def test_copied_values_are_marked_in_the_request(pair):
     assert "to <mark>Rome<small>a</small></mark>!" in pages[-1] and "<mark>" not in pages[0]
 
 
+def test_brackets_of_what_the_base_opened_are_shown():
+    picture = Picture("", pieces=[{"path": "$[0].a", "kind": "opener", "optional": True, "budget": 1}], output=None)
+    assert "▢" in picture.html()
+    picture.finish(ToolCallOutput("tool"))
+    assert "∅</span></span>" in picture.html()
+    for path, bracket in (("$[0].a.b", "{"), ('$[0].a["odd name"]', "{"), ("$[0].a[1].b", "[")):
+        picture.written = {path: [("x", 1.0, True)]}
+        assert f">{bracket}</span>" in picture.html()
+
+
 def test_missing_values_are_asked_for():
     picture = Picture("hello")
     picture.finish(ToolCallOutput("tool", needs=[Need("f<", "$.a", "What is the a?")]))
