@@ -290,17 +290,19 @@ class Picture:
     def _costs(self) -> str:
         rows = "".join(
             f"<tr><th scope=row>{escape(cost.filler)}</th><td>{cost.base_passes}</td><td>{cost.head_passes}</td>"
-            f"<td>{1000 * cost.filling:,.0f}</td><td>{1000 * cost.seconds:,.0f}</td>"
-            f"<td>{'' if cost.same is None else 'the same' if cost.same else 'another'}</td></tr>"
+            f"<td>{1000 * cost.filling:,.0f}</td><td>{1000 * cost.seconds:,.0f}</td></tr>"
             for cost in self.costs
+        )
+        compared = next((cost.same for cost in self.costs if cost.same is not None), None)
+        verdict = "The same answer" if compared else "Different answers"
+        note = (
+            f'<p class="lf-legend">{verdict} to one request, one after the other on this machine. The first also pays '
+            "for what is prepared once for new tools.</p>"
         )
         return (
             '<div class="lf-wide" tabindex="0" role="region" aria-label="Cost"><table><thead><tr><th scope=col>filler'
-            "<th scope=col>base passes<th scope=col>head passes<th scope=col>ms, filling<th scope=col>ms, all"
-            "<th scope=col>answer</tr></thead>"
-            f"<tbody>{rows}</tbody></table></div>"
-            "<p class=lf-legend>The same request on the same machine, one after the other. The first one also pays "
-            "for what is prepared once for new tools.</p>"
+            "<th scope=col>base passes<th scope=col>head passes<th scope=col>ms, filling<th scope=col>ms, all</tr>"
+            f"</thead><tbody>{rows}</tbody></table></div>" + ("" if compared is None else note)
         )
 
     def _steps(self) -> str:

@@ -169,7 +169,7 @@ def test_what_is_drawn_as_written_is_the_values(pair, filler):
 
 def test_verified_has_the_same_answer_and_the_table_says_so(pair):
     pages, last = drawn(pair, "hello", TOOLS, "verified")
-    assert last.costs[1].same is True and "the same" in pages[-1]
+    assert last.costs[1].same is True and "The same answer" in pages[-1]
 
 
 def test_copied_values_are_marked_in_the_request(pair):
