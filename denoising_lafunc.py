@@ -27,7 +27,7 @@ from .diffusion_lafunc import (
     best_strings,
     commit,
 )
-from .filling_lafunc import Cursor, Reader
+from .filling_lafunc import Cursor, Reader, Tell
 from .node_lafunc import Path, json_path
 from .scaffolding_lafunc import Block, Capacity, Scaffold, Span
 from .vocabulary_lafunc import Vocabulary
@@ -92,7 +92,7 @@ class Denoiser:
     Args:
         reader: stands after the prompts, and is left there.
         config: budgets and the parameters of the schedules.
-        traces: per row a list that receives one dict per step, if given.
+        tells: per row what receives one dict per step, and one whenever the layout changes, if given.
     """
 
     def __init__(
@@ -103,10 +103,10 @@ class Denoiser:
         config: LaFuncConfig,
         schedule: str,
         num_steps: int,
-        traces: Sequence[list[dict]] | None = None,
+        tells: Sequence[Tell] | None = None,
     ):
         self.head, self.reader, self.config = head, reader, config
-        self.schedule, self.num_steps, self.traces = schedule, num_steps, traces
+        self.schedule, self.num_steps, self.tells = schedule, num_steps, tells
         self.scaffolds = list(scaffolds)
         self.capacities = [Capacity() for _ in scaffolds]
         self.canvases: list[Canvas] = []
@@ -131,7 +131,7 @@ class Denoiser:
                 self.capacities[row] = self.scaffolds[row].room_for(cursors[row].values, self.capacities[row])
                 block = self.scaffolds[row].block(self.capacities[row])
                 absent = self.canvases[row].absent
-                self.canvases[row] = Canvas(self.scaffolds[row], block, _decided(cursors[row], block), absent=absent)
+                self._lay_out(row, Canvas(self.scaffolds[row], block, _decided(cursors[row], block), absent=absent))
         while rows:
             self._denoise(rows)
             crowded = []
@@ -155,10 +155,16 @@ class Denoiser:
                 self.capacities[row] = larger
                 following = Canvas(scaffold, scaffold.block(larger), kept)
                 following.confidence, following.absent = canvas.confidence, canvas.absent
-                self.canvases[row] = following
+                self._lay_out(row, following)
                 crowded.append(row)
             rows = crowded
         return [canvas.values for canvas in self.canvases]
+
+    def _lay_out(self, row: int, canvas: Canvas) -> None:
+        """Go on with another canvas, and show its block if it is laid out otherwise."""
+        if self.tells is not None and canvas.block.tokens != self.canvases[row].block.tokens:
+            self.tells[row](canvas.block.picture(canvas.scaffold.vocabulary))
+        self.canvases[row] = canvas
 
     # ------------------------------------------------------------------------------------------------ steps
 
@@ -250,8 +256,8 @@ class Denoiser:
                 ]
                 canvas.confidence[span.slot.path] = math.exp(sum(written) / len(written)) if written else 1.0
             n += span.budget
-        if self.traces is not None:
-            self.traces[row].append(self._picture(canvas, proposal, sure.exp().tolist(), step))
+        if self.tells is not None:
+            self.tells[row](self._picture(canvas, proposal, sure.exp().tolist(), step))
 
     def _propose(self, canvas: Canvas, log_probs: Tensor) -> list[int]:
         """Each slot's best string given what is committed in it, padded with NULL. log_probs: [N, V + 1]"""

@@ -28,6 +28,8 @@ from .output_lafunc import Stats
 from .scaffolding_lafunc import Scaffold
 from .vocabulary_lafunc import TokenClass, Vocabulary, remembered
 
+Tell = Callable[[dict], None]  # receives what the demo shows, step by step
+
 
 class Reader:
     """The base model reading rows of tokens on one key-value cache, each row at its own length.
@@ -159,6 +161,7 @@ class Cursor:
         self.done: Continuation | None = None  # the last continuation taken, once it has ended
         self.slot: Slot | None = None  # the slot being written
         self._states: frozenset = frozenset()
+        self._shown: dict[Path, int] = {}  # tokens of each value that [`picture`] has shown
         self._begin(ways)
         self._advance()
 
@@ -287,18 +290,16 @@ class Cursor:
             for path, p in self.probabilities.items()
         }
 
-    def picture(self) -> list[dict]:
-        """The values as the demo shows them, in the order of writing."""
-        text = self.vocabulary.decode_bytes
-        return [
-            {
-                "stage": "write",
-                "path": json_path(path),
-                "tokens": [text([token]).decode(errors="replace") for token in self.values[path]],
-                "probabilities": probabilities,
-            }
-            for path, probabilities in self.probabilities.items()
-        ]
+    def picture(self) -> dict:
+        """What was written since this was last asked for, as the demo shows it: per slot its further tokens."""
+        text, slots = self.vocabulary.decode_bytes, []
+        for path, probabilities in self.probabilities.items():
+            shown = self._shown.get(path, 0)
+            if shown < len(probabilities):
+                self._shown[path] = len(probabilities)
+                tokens = [text([token]).decode(errors="replace") for token in self.values[path][shown:]]
+                slots.append({"path": json_path(path), "tokens": tokens, "probabilities": probabilities[shown:]})
+        return {"stage": "write", "slots": slots}
 
     def expected(self) -> Path | None:
         """The slot being written, or the one that must come next."""
@@ -340,10 +341,11 @@ def siblings(vocabulary: Vocabulary, tokens: tuple[int, ...]) -> tuple[TokenClas
 # --------------------------------------------------------------------------------------------------------------------
 
 
-def write(reader: Reader, cursors: Sequence[Cursor]) -> None:
+def write(reader: Reader, cursors: Sequence[Cursor], tells: Sequence[Tell] | None = None) -> None:
     """Autoregressive filler: show each cursor one position after another until all are done.
 
     The reader stands before the cursors' first tokens; it has read everything but the last ones when this returns.
+    `tells` receive a dict per base pass, if given.
     """
     read = [0] * len(cursors)
     while not all(cursor.done for cursor in cursors):
@@ -353,6 +355,8 @@ def write(reader: Reader, cursors: Sequence[Cursor]) -> None:
             read[b] += len(rows[b])
             if rows[b]:
                 cursor.choose(reader.logits(hidden[b, len(rows[b]) - 1]))
+                if tells is not None:
+                    tells[b](cursor.picture())
 
 
 def verify(
@@ -361,14 +365,14 @@ def verify(
     scaffolds: Sequence[Scaffold],
     draft: Callable[[Sequence[Cursor]], list[dict[Path, list[int]]]],
     rounds: int,
-    traces: Sequence[list[dict]] | None = None,
+    tells: Sequence[Tell] | None = None,
 ) -> None:
     """Verified filler (speculative decoding, Leviathan et al. 2023, with greedy acceptance and a parallel drafter).
 
     Args:
         draft: fills the scaffolds, keeping what the cursors have decided.
         rounds: drafts to check before the rest is written left to right.
-        traces: per row a list that receives one dict per round, if given.
+        tells: per row what receives the dicts of each round, if given.
     """
     mark = reader.mark()
     for round in range(rounds):
@@ -387,8 +391,9 @@ def verify(
                 and cursor.tokens == rows[b][: len(cursor.tokens)]
             ):
                 cursor.choose(reader.logits(hidden[b, len(cursor.tokens) - 1]))
-            if traces is not None and rows[b]:
+            if tells is not None and rows[b]:
                 stands = len(os.path.commonprefix([cursor.tokens, rows[b]]))
-                traces[b].append({"stage": "verify", "round": round + 1, "accepted": stands, "drafted": len(rows[b])})
+                tells[b]({"stage": "verify", "round": round + 1, "accepted": stands, "drafted": len(rows[b])})
+                tells[b](cursor.picture())
         reader.rewind(mark)
-    write(reader, cursors)
+    write(reader, cursors, tells)

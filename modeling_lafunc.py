@@ -18,7 +18,7 @@
 """
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -35,7 +35,7 @@ from .base_lafunc import CheckpointError, check_shareable, load_base
 from .configuration_lafunc import LaFuncConfig
 from .denoising_lafunc import Denoiser
 from .diffusion_lafunc import DiffusionHead
-from .filling_lafunc import Cursor, Reader, verify, write
+from .filling_lafunc import Cursor, Reader, Tell, verify, write
 from .node_lafunc import continuations, json_path
 from .objective_lafunc import objective
 from .output_lafunc import Stats, ToolCallOutput, assemble, calibrated
@@ -318,6 +318,7 @@ class LaFuncModel(PreTrainedModel):
         num_steps: int | None = None,
         schedule: str | None = None,
         return_trace: bool = False,
+        on_step: Callable[[int, dict[str, Any]], None] | None = None,
         **generation,
     ) -> ToolCallOutput | list[ToolCallOutput]:
         """Answer a conversation, or a batch of them, with text or with tool calls.
@@ -332,6 +333,8 @@ class LaFuncModel(PreTrainedModel):
             parallel_tool_calls: whether several calls may answer one message.
             filler, num_steps, schedule: see [`LaFuncConfig`], whose values are the defaults.
             return_trace: record every step and value.
+            on_step: called with each dict of the trace as soon as it comes about, after the index of its
+                conversation. What it raises ends the request.
             generation: arguments of the base's `generate`, for chat and think mode.
 
         Returns:
@@ -346,6 +349,10 @@ class LaFuncModel(PreTrainedModel):
         check_options(mode, filler, schedule, num_steps)
         pairs, batched = split_batch(messages, tools)
         rows = [read_request(*pair, processor, self.config, mode, tool_choice, filler) for pair in pairs]
+        for index, row in enumerate(rows):
+            row.output.trace = [] if return_trace else None
+            if return_trace or on_step is not None:
+                row.tell = _teller(index, row.output.trace, on_step)
         stats = Stats()
         # The columns that a batch pads would be counted by a sliding window, so such bases read one row at a time.
         layers = DynamicCache(config=self.base.config).layers
@@ -354,9 +361,10 @@ class LaFuncModel(PreTrainedModel):
         for group in [[row] for row in asked] if sliding else [asked] if asked else []:
             planned, reader = self._plan_calls(group, processor, parallel_tool_calls, stats)
             if planned:
-                self._fill_calls(planned, reader, processor, filler, schedule, num_steps, return_trace, stats)
+                self._fill_calls(planned, reader, processor, filler, schedule, num_steps, stats)
         for row in rows:
             if row.mode != "tool":
+                _tell_mode(row)
                 with stats.stage(row.mode):
                     row.output.text = self._chat(row, processor, generation, stats)
             row.output.mode, row.output.stats = row.mode, stats
@@ -392,6 +400,8 @@ class LaFuncModel(PreTrainedModel):
         if chosen and len(chosen) < len(rows):
             reader.select(chosen)
         rows = [rows[at] for at in chosen]
+        for row in rows:
+            _tell_mode(row)
         if rows:
             with stats.stage("plan"):
                 most = [self.config.max_calls if parallel else 1] * len(rows)
@@ -406,14 +416,10 @@ class LaFuncModel(PreTrainedModel):
         filler: str,
         schedule: str,
         num_steps: int,
-        return_trace: bool,
         stats: Stats,
     ) -> None:
         """Fill the planned calls of each row."""
-        traces: list[list[dict]] | None = [[] for _ in rows] if return_trace else None
-        if traces is not None:
-            for row, trace in zip(rows, traces, strict=True):
-                row.output.trace = trace
+        tells = [row.tell for row in rows if row.tell is not None] or None  # all rows are told of, or none
         vocabulary = processor.vocabulary
         with stats.stage("scaffold"):
             scaffolds, limits = [], []
@@ -431,9 +437,12 @@ class LaFuncModel(PreTrainedModel):
                 limits.append(row.room - len(least))
                 row.output.plan = [tool.name for tool in row.plan]
                 row.output.scaffold = block.text(vocabulary)
+                if row.tell is not None:
+                    row.tell({"stage": "plan", "names": row.output.plan})
+                    row.tell(block.picture(vocabulary))
                 scaffolds.append(scaffold)
         with stats.stage("fill"):
-            denoiser = Denoiser(self.head, reader, scaffolds, self.config, schedule, num_steps, traces)
+            denoiser = Denoiser(self.head, reader, scaffolds, self.config, schedule, num_steps, tells)
             if filler == "diffusion":
                 values = denoiser.fill()
                 confidence = [canvas.confidence for canvas in denoiser.canvases]
@@ -449,11 +458,9 @@ class LaFuncModel(PreTrainedModel):
                 ]
                 drafts_fit = all(len(s.block().tokens) <= s.limit for s in scaffolds)
                 if filler == "verified" and drafts_fit:
-                    verify(reader, cursors, scaffolds, denoiser.fill, self.config.verify_rounds, traces)
+                    verify(reader, cursors, scaffolds, denoiser.fill, self.config.verify_rounds, tells)
                 else:
-                    write(reader, cursors)
-                for trace, cursor in zip(traces or [], cursors, strict=False):
-                    trace += cursor.picture()
+                    write(reader, cursors, tells)
                 values = [cursor.values for cursor in cursors]
                 confidence = [cursor.confidence for cursor in cursors]
                 clipped = [cursor.clipped for cursor in cursors]
@@ -464,7 +471,7 @@ class LaFuncModel(PreTrainedModel):
                 missing = {path for path, p in absent.items() if p >= self.config.needs_threshold}
                 slope, offset = self.config.confidence_slope, self.config.confidence_offset
                 sure = {path: calibrated(p, slope, offset) for path, p in confidence[b].items()}
-                assemble(row.output, scaffolds[b], values[b], sure, missing)
+                assemble(row.output, scaffolds[b], values[b], sure, missing, row.texts)
                 row.output.clipped = [json_path(path) for path in clipped[b] + scaffolds[b].capped(values[b])]
 
     def _route(self, rows: list[Request], reader: Reader) -> None:
@@ -475,6 +482,23 @@ class LaFuncModel(PreTrainedModel):
             if row.mode == "auto":
                 possible = MODES if row.tools else MODES[:2]
                 row.mode = max(possible, key=row.output.mode_probabilities.__getitem__)
+
+
+def _teller(index: int, trace: list[dict] | None, on_step: Callable[[int, dict], None] | None) -> Tell:
+    """What records a conversation's steps and passes them on."""
+
+    def tell(entry: dict[str, Any]) -> None:
+        if trace is not None:
+            trace.append(entry)
+        if on_step is not None:
+            on_step(index, entry)
+
+    return tell
+
+
+def _tell_mode(row: Request) -> None:
+    if row.tell is not None:
+        row.tell({"stage": "mode", "mode": row.mode, "probabilities": row.output.mode_probabilities})
 
 
 LaFuncModel.register_for_auto_class("AutoModel")

@@ -1,8 +1,10 @@
 """What an answer consists of, and how values become one."""
 
+import json
 import math
+import re
 import time
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
@@ -47,13 +49,31 @@ class Stats:
             self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - start
 
 
+@dataclass(frozen=True)
+class Source:
+    """Where a value stands in the conversation: characters `start` to `end` of message `message`.
+
+    Of a content in parts, they are counted over all its texts.
+    """
+
+    message: int
+    start: int
+    end: int
+
+
 @dataclass
 class ToolCall:
-    """One call. `confidence` maps the JSON path of each argument to the probability that the filler gave its value."""
+    """One call.
+
+    Attributes:
+        confidence: maps the JSON path of each argument to the probability that the filler gave its value.
+        sources: maps the JSON path of each text and number that stands word for word in a message to where.
+    """
 
     name: str
     arguments: dict[str, Any]
     confidence: dict[str, float] = field(default_factory=dict)
+    sources: dict[str, Source] = field(default_factory=dict)
 
 
 @dataclass
@@ -122,12 +142,14 @@ def assemble(
     values: Values,
     confidence: Mapping[Path, float],
     missing: Set[Path],
+    texts: Sequence[str] = (),
 ) -> None:
     """Turn values into validated calls, or into what is missing for them.
 
     Args:
         confidence: of each value.
         missing: slots that the conversation says nothing of; only required ones keep a call from being made.
+        texts: of the conversation's messages, in which values are looked for.
 
     Raises:
         SchemaError: the arguments violate the schema, which no filling of ours should.
@@ -144,6 +166,7 @@ def assemble(
             raise SchemaError(tool.name, error.json_path, message, str(error.validator))
         sure = {json_path(slot.path[1:]): confidence[slot.path] for slot in mine if slot.path in confidence}
         output.tool_calls.append(ToolCall(tool.name, arguments, sure))
+    find_sources(output.tool_calls, texts)
 
 
 def calibrated(probability: float, slope: float, offset: float) -> float:
@@ -157,3 +180,52 @@ def question(slot: Slot) -> str:
     """What to ask for a missing value."""
     name = str(next((part for part in reversed(slot.path[1:]) if isinstance(part, str)), "value")).replace("_", " ")
     return f"What is the {name}?" + (f" ({slot.description.rstrip('.')})" if slot.description else "")
+
+
+def find_sources(calls: Sequence[ToolCall], texts: Sequence[str]) -> None:
+    """Note where in the conversation the arguments of calls stand, word for word.
+
+    The last message that holds a value is its source; where it stands there several times, the first place that is not
+    another argument's already. So two quantities of "2 teas and 2 coffees" have a source each.
+    """
+    taken: set[Source] = set()
+    for call in calls:
+        for path, value in _leaves(call.arguments):
+            text = value if isinstance(value, str) else json.dumps(value)
+            if isinstance(value, bool) or value is None or not text.strip():
+                continue
+            for message in reversed(range(len(texts))):
+                places = [Source(message, start, start + len(text)) for start in _places(text, texts[message])]
+                if places:
+                    source = next((place for place in places if place not in taken), places[0])
+                    taken.add(source)
+                    call.sources[json_path(path)] = source
+                    break
+
+
+def _leaves(value: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
+    """The values inside objects and arrays that are neither, with their paths."""
+    if isinstance(value, Mapping):
+        for name, member in value.items():
+            yield from _leaves(member, (*path, name))
+    elif isinstance(value, list):
+        for at, element in enumerate(value):
+            yield from _leaves(element, (*path, at))
+    else:
+        yield path, value
+
+
+def _places(value: str, text: str) -> Iterator[int]:
+    """Where a value begins in a text, not as a part of a longer word or number."""
+    for found in re.finditer(f"(?={re.escape(value)})", text):
+        before, after = text[: found.start()], text[found.start() + len(value) :]
+        if not (_joined(before, value) or _joined(value, after)):
+            yield found.start()
+
+
+def _joined(left: str, right: str) -> bool:
+    """Whether a word or number goes on from one text to the next. Scripts without case are taken to have no spaces."""
+    if re.search(r"\d[.,]?$", left) and re.match(r"[.,]?\d", right):
+        return True
+    a, b = left[-1:], right[:1]
+    return all(c.isdigit() or c.lower() != c.upper() for c in (a, b)) if a and b else False

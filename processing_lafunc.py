@@ -400,11 +400,17 @@ def _check_calls(calls: Any, place: str) -> None:
             _to_json(function["arguments"], function["name"])
 
 
+def content_text(message: Mapping[str, Any]) -> str:
+    """What a checked message says, its text parts joined."""
+    content = message.get("content") or ""
+    return content if isinstance(content, str) else "".join(part["text"] for part in content)
+
+
 def _plain(message: Mapping[str, Any]) -> dict[str, Any]:
     """A checked message whose content is a string and whose calls have JSON text for arguments."""
     plain = dict(message)
     if isinstance(message.get("content"), list):
-        plain["content"] = "".join(part["text"] for part in message["content"])
+        plain["content"] = content_text(message)
     if message.get("tool_calls"):
         functions = [call.get("function", call) for call in message["tool_calls"]]
         plain["tool_calls"] = [

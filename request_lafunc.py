@@ -1,15 +1,15 @@
 """Requests: checked before any work is done, and made into prompts."""
 
 import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from .configuration_lafunc import LaFuncConfig
 from .diffusion_lafunc import SCHEDULES
 from .node_lafunc import Tool
 from .output_lafunc import ToolCallOutput
-from .processing_lafunc import LaFuncProcessor, RequestError
+from .processing_lafunc import LaFuncProcessor, RequestError, content_text
 
 MODES = ("chat", "think", "tool")
 FILLERS = ("autoregressive", "diffusion", "verified")
@@ -27,6 +27,8 @@ class Request:
         tools: what may be called.
         plan: the calls to make, as far as they are settled.
         output: what has been found out so far.
+        texts: of each message.
+        tell: receives one dict per stage and step as it comes about, if anybody wants to know.
     """
 
     prompt: list[int]
@@ -36,6 +38,8 @@ class Request:
     tools: list[Tool]
     plan: list[Tool]
     output: ToolCallOutput
+    texts: list[str] = field(default_factory=list)
+    tell: Callable[[dict[str, Any]], None] | None = None
 
 
 def check_options(mode: str, filler: str, schedule: str, num_steps: Any) -> None:
@@ -123,7 +127,8 @@ def read_request(
     opening = [] if mode == "think" else processor.opening(prompt)
     by_name = {tool.name: tool for tool in offered}
     plan = [by_name[name] for name in forced]
-    return Request(prompt, opening, room - len(prompt), mode, callable_tools, plan, ToolCallOutput(mode))
+    texts = [content_text(message) for message in messages]
+    return Request(prompt, opening, room - len(prompt), mode, callable_tools, plan, ToolCallOutput(mode), texts)
 
 
 def read_choice(tool_choice: str | Mapping | Sequence[str] | None, names: Sequence[str]) -> tuple[str, list[str]]:

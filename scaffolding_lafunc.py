@@ -48,17 +48,43 @@ class Block:
     tokens: list[int]
     spans: list[Span]
 
+    def pieces(self, vocabulary: Vocabulary) -> Iterator[str | Span]:
+        """The fixed texts and the slots between them, in order."""
+        at = 0
+        for span in self.spans:
+            yield vocabulary.decode_bytes(self.tokens[at : span.start]).decode(errors="replace")
+            yield span
+            at = span.start + span.budget
+        yield vocabulary.decode_bytes(self.tokens[at:]).decode(errors="replace")
+
     def text(self, vocabulary: Vocabulary, filled: Mapping[Path, str] | None = None) -> str:
         """The block as people read it: each slot as `‹kind budget›`, or as its text in `filled`."""
-        parts, at = [], 0
-        for span in self.spans:
-            parts.append(vocabulary.decode_bytes(self.tokens[at : span.start]).decode(errors="replace"))
-            mark = "?" if span.slot.optional else ""
-            parts.append(
-                f" ‹{span.slot.kind}{mark} {span.budget}›" if filled is None else filled.get(span.slot.path, "")
-            )
-            at = span.start + span.budget
-        return "".join(parts) + vocabulary.decode_bytes(self.tokens[at:]).decode(errors="replace")
+        parts = []
+        for piece in self.pieces(vocabulary):
+            if isinstance(piece, str):
+                parts.append(piece)
+            elif filled is None:
+                parts.append(f" ‹{piece.slot.kind}{'?' if piece.slot.optional else ''} {piece.budget}›")
+            else:
+                parts.append(filled.get(piece.slot.path, ""))
+        return "".join(parts)
+
+    def picture(self, vocabulary: Vocabulary) -> dict[str, Any]:
+        """The block as the demo shows it: texts, and slots by their paths."""
+        return {
+            "stage": "scaffold",
+            "pieces": [
+                piece
+                if isinstance(piece, str)
+                else {
+                    "path": json_path(piece.slot.path),
+                    "kind": piece.slot.kind,
+                    "optional": piece.slot.optional,
+                    "budget": piece.budget,
+                }
+                for piece in self.pieces(vocabulary)
+            ],
+        }
 
 
 @dataclass

@@ -195,7 +195,7 @@ def _fill(
     model: LaFuncModel, request: Request, reader: Reader, processor: LaFuncProcessor, system: System, row: Row
 ) -> Answer:
     """One filler in the scaffold."""
-    model._fill_calls([request], reader, processor, system.filler, system.schedule, system.steps, False, reader.stats)
+    model._fill_calls([request], reader, processor, system.filler, system.schedule, system.steps, reader.stats)
     out = request.output
     return Answer(
         calls=(calls := [(call.name, call.arguments) for call in out.tool_calls]),

@@ -2,12 +2,13 @@
 
 import copy
 import json
+import re
 from contextlib import contextmanager
 
 import jsonschema
 import pytest
 import torch
-from conftest import HELLO, LAMP, TOOLS, WEATHER, Pair, facts, head_config, make_pair
+from conftest import HELLO, LAMP, TOOLS, WEATHER, Pair, facts, head_config, make_pair, tool_of
 
 from lafunc import LaFuncModel, Need, ToolCall, ToolCallOutput
 from lafunc.request_lafunc import FILLERS, MODES
@@ -281,6 +282,82 @@ def test_trace_of_diffusion_shows_the_values(pair):
     shown = {s["path"]: "".join(t for t in s["tokens"] if t != "<NULL>").strip() for s in last["slots"]}
     values = {f"$[0].{name}": json.dumps(value).rstrip('"') for name, value in output.tool_calls[0].arguments.items()}
     assert {path: text for path, text in shown.items() if text} == values  # closing quotes stand outside the slots
+
+
+def watch(pair, messages, tools, **kwargs) -> tuple[ToolCallOutput, list[tuple[int, dict]]]:
+    seen: list[tuple[int, dict]] = []
+    output = pair.call(messages, tools, on_step=lambda *step: seen.append(step), **kwargs)
+    return output, seen
+
+
+@pytest.mark.parametrize("filler", FILLERS)
+def test_on_step_is_told_what_the_trace_records(any_pair, filler):
+    output, seen = watch(any_pair, HELLO, TOOLS, filler=filler, return_trace=True)
+    assert seen == [(0, entry) for entry in output.trace]
+    assert [entry["stage"] for _, entry in seen[:3]] == ["mode", "plan", "scaffold"]
+    assert seen[0][1]["mode"] == output.mode and seen[1][1]["names"] == output.plan
+    fixed = "".join(piece if isinstance(piece, str) else "" for piece in seen[2][1]["pieces"])
+    assert re.sub(" ‹.*?›", "", output.scaffold) == fixed
+
+
+def test_on_step_is_told_of_every_conversation_of_a_batch(pair):
+    outputs, seen = watch(pair, [HELLO, HELLO], [LAMP], filler="verified", return_trace=True)
+    for index, output in enumerate(outputs):
+        assert [entry for at, entry in seen if at == index] == output.trace
+
+
+@pytest.mark.parametrize("filler", ["autoregressive", "verified"])
+def test_what_is_told_of_writing_is_the_values(any_pair, filler):
+    output, seen = watch(any_pair, HELLO, [LAMP], filler=filler, parallel_tool_calls=False)
+    written: dict[str, str] = {}
+    for _, entry in seen:
+        for slot in entry["slots"] if entry["stage"] == "write" else []:
+            assert slot["tokens"] and len(slot["tokens"]) == len(slot["probabilities"])
+            written[slot["path"]] = written.get(slot["path"], "") + "".join(slot["tokens"])
+    values = {f"$[0].{name}": json.dumps(value) for name, value in output.tool_calls[0].arguments.items()}
+    assert {path: text.strip().rstrip('"') for path, text in written.items()} == {
+        path: text.rstrip('"') for path, text in values.items()
+    }
+
+
+def test_writing_is_told_of_once_a_pass(pair):
+    output, seen = watch(pair, HELLO, [LAMP], filler="autoregressive", tool_choice=["set_lamp"])
+    passes = [entry for _, entry in seen if entry["stage"] == "write"]
+    assert len(passes) == output.stats.base_passes - 1  # the prompt's
+
+
+class Enough(Exception):
+    """What the watcher of a request raises."""
+
+
+@pytest.mark.parametrize("filler", FILLERS)
+def test_what_on_step_raises_ends_the_request_at_once(pair, filler):
+    expected = facts(pair.call(HELLO, TOOLS, filler=filler))
+    passes: list[int] = []
+    with base_reads(pair) as reads:
+
+        def stop(index, entry):
+            if entry["stage"] in ("denoise", "write"):
+                passes.append(len(reads))
+                raise Enough
+
+        with pytest.raises(Enough):
+            pair.call(HELLO, TOOLS, filler=filler, on_step=stop)
+        assert passes == [len(reads)]
+    assert facts(pair.call(HELLO, TOOLS, filler=filler)) == expected
+
+
+def test_a_scaffold_that_is_laid_out_with_more_room_is_told_again(pair):
+    tool = tool_of({"type": "string"}, "a")
+    _, seen = watch(pair, HELLO, [tool], filler="diffusion", parallel_tool_calls=False)
+    budgets = [entry["pieces"][1]["budget"] for _, entry in seen if entry["stage"] == "scaffold"]
+    shown = [len(entry["slots"][0]["tokens"]) for _, entry in seen if entry["stage"] == "denoise"]
+    assert budgets == sorted(set(budgets)) and set(shown) <= set(budgets)
+
+
+def test_in_chat_mode_the_mode_is_told(pair):
+    output, seen = watch(pair, HELLO, None, mode="chat", max_new_tokens=2)
+    assert seen == [(0, {"stage": "mode", "mode": "chat", "probabilities": None})] and output.mode == "chat"
 
 
 @pytest.mark.parametrize("filler", FILLERS)
