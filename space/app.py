@@ -1,11 +1,12 @@
 """The demo: edit tools, write a request, watch the scaffold fill. `python space/app.py`, or as a Hugging Face Space.
 
 Which checkpoint it loads is said by two environment variables: `LAFUNC_CHECKPOINT`, a Hub id or a folder, and
-`LAFUNC_REVISION`, the commit or tag of the Hub repository.
+`LAFUNC_REVISION`, the commit or tag of the Hub repository, whose code is run.
 """
 
 import json
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,12 +16,11 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 import gradio as gr
 from page import error_html, read_tools
-from running import pictures, warm_up
+from running import named_checkpoint, pictures, warm_up
 from transformers import AutoModel, AutoProcessor
 
 HERE = Path(__file__).parent
 EXAMPLES = {example["name"]: example for example in json.loads((HERE / "examples.json").read_text("utf-8"))}
-CHECKPOINT = "lafunc/lafunc-smollm2-135m"  # on the Hub
 MODES = ("auto", "tool", "chat", "think")
 FILLERS = {"verified": "verified", "diffusion (finds missing values)": "diffusion", "autoregressive": "autoregressive"}
 SCHEDULES = ("confidence", "conservative", "entropy_bound")
@@ -134,10 +134,12 @@ def serve(model: Any, processor: Any, **launch: Any) -> gr.Blocks:
 
 def main() -> None:
     """Load what the environment names, and serve it."""
-    checkpoint = os.environ.get("LAFUNC_CHECKPOINT", CHECKPOINT)
-    revision = {} if os.path.isdir(checkpoint) else {"revision": os.environ.get("LAFUNC_REVISION", "main")}
-    processor = AutoProcessor.from_pretrained(checkpoint, trust_remote_code=True, **revision)
-    model = AutoModel.from_pretrained(checkpoint, trust_remote_code=True, **revision)
+    try:
+        checkpoint, revision = named_checkpoint(os.environ)
+    except ValueError as error:
+        sys.exit(str(error))
+    processor = AutoProcessor.from_pretrained(checkpoint, revision=revision, trust_remote_code=True)
+    model = AutoModel.from_pretrained(checkpoint, revision=revision, trust_remote_code=True)
     example = next(iter(EXAMPLES.values()))
     warm_up(model, processor, example["request"], example["tools"])
     serve(model, processor)

@@ -8,10 +8,11 @@
 ```
 """
 
+import os
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from page import Cost, Picture
@@ -130,6 +131,25 @@ def pictures(
             yield picture
     finally:
         events.close()
+
+
+def named_checkpoint(environment: Mapping[str, str]) -> tuple[str, str]:
+    """Which checkpoint to load, and at which revision; of a folder, that is of no matter.
+
+    Raises:
+        ValueError: none is named, or one on the Hub without a revision.
+    """
+    checkpoint, revision = environment.get("LAFUNC_CHECKPOINT"), environment.get("LAFUNC_REVISION")
+    if not checkpoint:
+        raise ValueError("name a checkpoint in LAFUNC_CHECKPOINT: a Hub id or a folder")
+    if os.path.isdir(checkpoint):
+        return checkpoint, "main"
+    if not revision:
+        raise ValueError(
+            f"{checkpoint} is no folder here; to load it from the Hub, name a commit or tag in LAFUNC_REVISION, "
+            "since its code will be run"
+        )
+    return checkpoint, revision
 
 
 def warm_up(model: Any, processor: Any, request: str, tools: list[Any]) -> None:

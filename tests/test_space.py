@@ -12,7 +12,7 @@ from conftest import ORDER, TOOLS, make_pair, tool_of
 from hypothesis import given
 from hypothesis import strategies as st
 from page import Picture, ToolsError, error_html, highlight, laid_out, read_tools, shade, token_html
-from running import Stopped, pictures, stream
+from running import Stopped, named_checkpoint, pictures, stream
 
 from lafunc import LaFuncProcessor, ToolCall, ToolCallOutput
 from lafunc.output_lafunc import Need, Source
@@ -297,6 +297,16 @@ def test_the_space_pins_what_the_project_pins():
     assert asked and all(pins[name] == version for name, version in asked.items())
     meta = (SPACE / "README.md").read_text().split("---")[1]
     assert f"sdk_version: {pins['gradio']}" in meta and "sdk: gradio" in meta and "app_file: app.py" in meta
+
+
+def test_the_checkpoint_is_a_folder_or_a_repository_at_a_revision(tmp_path):
+    assert named_checkpoint({"LAFUNC_CHECKPOINT": str(tmp_path)}) == (str(tmp_path), "main")
+    on_the_hub = {"LAFUNC_CHECKPOINT": "someone/model", "LAFUNC_REVISION": "v1"}
+    assert named_checkpoint(on_the_hub) == ("someone/model", "v1")
+    with pytest.raises(ValueError, match="name a checkpoint in LAFUNC_CHECKPOINT"):
+        named_checkpoint({})
+    with pytest.raises(ValueError, match="someone/model is no folder here; .* LAFUNC_REVISION"):
+        named_checkpoint({"LAFUNC_CHECKPOINT": "someone/model"})
 
 
 def test_the_space_needs_nothing_of_this_package():
