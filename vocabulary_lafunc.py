@@ -140,6 +140,22 @@ class Vocabulary:
         return max(map(len, self._by_bytes))
 
     @cached_property
+    def writes_all(self) -> bool:
+        """Whether there is a token for each single byte that text can have."""
+        return all(bytes([byte]) in self._by_bytes for byte in [*range(0x20, 0x7F), *range(0x80, 0xC0), *range(0xC2, 0xF5)])
+
+    @cached_property
+    def alphabet(self) -> tuple[tuple[int, int], ...]:
+        """The characters that can be written inside JSON quotes one by one, as ranges of code points."""
+        codes: set[int] = set()
+        for written in self._by_bytes:
+            if len(written) <= 4 and (char := written.decode(errors="ignore")).encode() == written and len(char) == 1:
+                codes.add(ord(char))
+        codes -= {*range(0x20), ord('"'), ord("\\")}
+        codes |= {ord(char) for char in '"\\\b\f\n\r\t' if all(part in self._by_bytes for part in _parts(char))}
+        return tuple((code, code) for code in sorted(codes))
+
+    @cached_property
     def _prefix_classes(self) -> dict[bytes, tuple[int, ...]]:
         return {}
 
@@ -182,6 +198,11 @@ class Vocabulary:
     def memory(self) -> dict[Any, Any]:
         """What [`remembered`] functions have found out about this vocabulary."""
         return {}
+
+
+def _parts(char: str) -> list[bytes]:
+    """The bytes that write a character inside JSON quotes."""
+    return [bytes([byte]) for byte in json.dumps(char)[1:-1].encode()]
 
 
 def remembered(function: Callable[Concatenate[Vocabulary, P], R]) -> Callable[Concatenate[Vocabulary, P], R]:
