@@ -11,6 +11,7 @@ False
 
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import NamedTuple
 
 from .language_lafunc import Automaton, Edges, bytewise
 from .vocabulary_lafunc import TokenClass, Vocabulary, remembered
@@ -142,16 +143,16 @@ class _Magnitude:
         return cls(whole.lstrip("0") or "0", fraction.rstrip("0"), strict)
 
 
-@dataclass(frozen=True)
-class _Digits:
+class _Digits(NamedTuple):
     """How far a number has been written, and how it compares with the two bounds on its magnitude so far."""
 
     phase: str = "start"  # start, sign, zero (a leading 0), whole, point, fraction
     negative: bool = False
     count: int = 0  # digits
-    places: int = 0  # digits after the point, as far as a bound has any
+    places: int = 0  # digits after the point, as far as a bound or a divisor has any
     low: int = 0  # comparison of the digits so far with the lower bound's, -1 / 0 / 1
     high: int = 0
+    rest: int = 0  # of the digits so far, divided by `multiple`
 
 
 @remembered
@@ -162,16 +163,24 @@ def number(
     low_strict: bool = False,
     high_strict: bool = False,
     integer: bool = False,
+    multiple: int = 1,
+    decimals: int = 0,
 ) -> Automaton:
     """JSON numbers between two bounds, without exponents.
 
-    Decimals have at most 15 digits, so that the double that a reader makes of the text compares with the bounds as the
-    text does. Integers are bounded by the budget alone.
+    Where a bound itself is excluded, decimals have at most 15 digits, so that the double that a reader makes of the
+    text compares with the bounds as the text does; otherwise rounding keeps the order, and they have at most 40.
+    Integers are bounded by the budget alone.
+
+    Args:
+        multiple, decimals: the number is a multiple of `multiple` once its point is moved by `decimals`; with
+            `decimals`, it has at most so many digits after the point.
 
     Raises:
         ValueError: no number lies between the bounds.
     """
     zero = Decimal(0)
+    most = DECIMAL_DIGITS if low_strict or high_strict or decimals else 40
     bounds: dict[bool, tuple[_Magnitude | None, _Magnitude | None]] = {}
     if high is None or high > zero or (high == zero and not high_strict):
         bounds[False] = (
@@ -216,12 +225,14 @@ def number(
                 0,
                 settled(state.low, state.count, lower) if lower else 1,
                 settled(state.high, state.count, upper) if upper else -1,
+                state.rest,
             )
         if state.phase == "zero":
             return None
+        rest = (10 * state.rest + int(char)) % multiple
         if state.phase in ("start", "sign", "whole"):
             count = state.count + 1
-            if not integer and count > DECIMAL_DIGITS:
+            if not integer and count > most:
                 return None
             return _Digits(
                 "zero" if state.count == 0 and char == "0" else "whole",
@@ -230,20 +241,24 @@ def number(
                 0,
                 compare(state.low, char, lower, state.count, False),
                 compare(state.high, char, upper, state.count, False),
+                rest,
             )
-        if state.count >= DECIMAL_DIGITS:
+        if state.count >= most or (decimals and state.places >= decimals):
             return None
         return _Digits(
             "fraction",
             state.negative,
             state.count + 1,
-            min(state.places + 1, finest),
+            min(state.places + 1, max(finest, decimals)),
             compare(state.low, char, lower, state.places, True),
             compare(state.high, char, upper, state.places, True),
+            rest,
         )
 
     def accepting(state: _Digits) -> bool:
         if state.phase not in ("zero", "whole", "fraction"):
+            return False
+        if multiple > 1 and state.rest * 10 ** (decimals - state.places) % multiple:
             return False
         lower, upper = bounds[state.negative]
 
@@ -256,6 +271,16 @@ def number(
         low_ok = lower is None or order(state.low, lower) >= lower.strict
         return low_ok and (upper is None or order(state.high, upper) <= -upper.strict)
 
-    if not bounds or finest > DECIMAL_DIGITS:
-        raise ValueError(f"no number of at most {DECIMAL_DIGITS} digits lies between the bounds")
-    return bytewise(vocabulary, _Digits(), step, accepting, frozenset(b"-0123456789" if integer else b"-.0123456789"))
+    if not bounds or finest > most:
+        raise ValueError(f"no number of at most {most} digits lies between the bounds")
+    found = bytewise(vocabulary, _Digits(), step, accepting, frozenset(b"-0123456789" if integer else b"-.0123456789"))
+    if low is not None and high is not None:
+        if widest + finest < most and multiple == 1 and (low < high or (low == high and not low_strict | high_strict)):
+            return found  # the bounds themselves, or a number between them
+        if not integer or multiple == 1 or widest > 18:
+            empty = not found.edges(found.start)
+        else:
+            empty = -(-int(low) // multiple) * multiple > high
+        if empty:
+            raise ValueError("no value that can be written satisfies the bounds")
+    return found

@@ -34,7 +34,6 @@ MAX_WORK = 400_000  # steps that making one may take: some tenths of a second
 LAST = 0x10FFFF
 SURROGATES = (0xD800, 0xDFFF)
 ANY: Ranges = ((0, LAST),)
-DEAD = -1  # the state of a part that no string can satisfy any more
 NONE: frozenset[int] = frozenset()
 FOUND = frozenset([1])
 OTHER = "\ud800"  # no word begins like this
@@ -365,9 +364,11 @@ class _Words:
         return 1
 
 
-class _Length:
-    def __init__(self, low: int, high: int | None):
-        self.low, self.high, self.start = low, high, 0
+class _AtLeast:
+    """The string has so many characters."""
+
+    def __init__(self, low: int):
+        self.low, self.start = low, 0
 
     def cuts(self) -> Iterator[int]:
         yield from ()
@@ -376,9 +377,7 @@ class _Length:
         pass
 
     def step(self, state: int, at: int) -> int:
-        if self.high is None:
-            return min(state + 1, self.low)
-        return state + 1 if state < self.high else DEAD
+        return min(state + 1, self.low)
 
     def accepting(self, state: int, first: bool) -> bool:
         return state >= self.low
@@ -408,34 +407,37 @@ class Characters(NamedTuple):
                 return False
         return self.accepting[state]
 
-    def longest(self) -> int | None:
-        """The length of the longest string; None if there is none."""
-        depths: dict[int, int] = {}
-        todo, open = [(0, False)], set()
-        while todo:
-            state, done = todo.pop()
-            ways = {to for to in self.to[state] if to >= 0}
-            if done:
-                open.discard(state)
-                depths[state] = max((depths[to] + 1 for to in ways), default=0)
-            elif state in open:
-                return None
-            elif state not in depths:
-                open.add(state)
-                todo.append((state, True))
-                for to in ways:
-                    if to in open:
-                        return None
-                    todo.append((to, False))
-        return depths[0]
+    def ahead(self) -> list[int]:
+        """Per state, how many characters the shortest way to the end has."""
+        origins: list[set[int]] = [set() for _ in self.to]
+        for state, row in enumerate(self.to):
+            for to in set(row):
+                if to >= 0:
+                    origins[to].add(state)
+        found = [0 if final else -1 for final in self.accepting]
+        todo = [state for state, final in enumerate(self.accepting) if final]
+        for state in todo:  # grows: breadth first
+            for origin in origins[state]:
+                if found[origin] < 0:
+                    found[origin] = found[state] + 1
+                    todo.append(origin)
+        return found
 
-    def shortest(self) -> int:
-        seen, border, length = {0}, [0], 0
-        while not any(self.accepting[state] for state in border):
-            border = list({to for state in border for to in self.to[state] if to >= 0} - seen)
-            seen.update(border)
-            length += 1
-        return length
+    def example(self) -> str:
+        """A shortest string."""
+        origins: dict[int, tuple[int, str]] = {0: (0, "")}
+        for state in (todo := [0]):  # grows
+            if self.accepting[state]:
+                break
+            for at, to in enumerate(self.to[state]):
+                if to >= 0 and to not in origins:
+                    origins[to] = (state, chr(self.starts[at]))
+                    todo.append(to)
+        found = ""
+        while state:
+            state, char = origins[state]
+            found = char + found
+        return found
 
 
 def _expressions(pattern: str, found: bool) -> list[_Expression]:
@@ -456,7 +458,7 @@ def _expressions(pattern: str, found: bool) -> list[_Expression]:
 
 @lru_cache(maxsize=256)
 def characters(text: Text) -> Characters:
-    """The automaton of a text.
+    """The automaton of a text, whose `high` only matters if no string is short enough: [`text`] counts characters.
 
     Raises:
         PatternError: see the module.
@@ -469,18 +471,17 @@ def characters(text: Text) -> Characters:
     parts += [_Expression(_parse(f"^(?:{FORMATS[name]})$")) for name in text.formats]
     if text.excluded:
         parts.append(_Words(text.excluded))
-    if text.low or text.high is not None:
+    if text.low:
         free = replace(text, low=0, high=None)
-        if not free.plain:
-            known = characters(free)
-            longest = known.longest()
-            low = 0 if known.shortest() >= text.low else text.low
-            high = None if text.high is not None and longest is not None and longest <= text.high else text.high
-            if not low and high is None:
-                return known
-            text = replace(text, low=low, high=high)
-        parts.append(_Length(text.low, text.high))
-    return _determine(parts, ANY if text.alphabet is None else text.alphabet)
+        if not free.plain and len(characters(free).example()) >= text.low:
+            found = characters(free)
+        else:
+            found = _determine([*parts, _AtLeast(text.low)], ANY if text.alphabet is None else text.alphabet)
+    else:
+        found = _determine(parts, ANY if text.alphabet is None else text.alphabet)
+    if text.high is not None and len(found.example()) > text.high:
+        raise PatternError("no string satisfies it")
+    return found
 
 
 def _determine(parts: list[Any], alphabet: Ranges) -> Characters:
@@ -502,8 +503,6 @@ def _determine(parts: list[Any], alphabet: Ranges) -> Characters:
         row = [-1] * len(starts)
         for at in usable:
             following = tuple([part.step(s, at) for part, s in zip(parts, state, strict=True)])
-            if DEAD in following:
-                continue
             key = (False, following)
             if key not in numbers:
                 numbers[key] = len(order)
@@ -667,27 +666,38 @@ def text(vocabulary: Vocabulary, meant: Text) -> Automaton:
     Raises:
         PatternError: see the module.
     """
-    if not vocabulary.writes_all:
-        meant = replace(meant, alphabet=vocabulary.alphabet)
-    known = characters(meant)
+    known = characters(replace(meant, alphabet=vocabulary.alphabet))
     walk, alike = _Bytes(known), _alike(known)
-    identity = bytes(range(256))
+    identity, ahead, high = bytes(range(256)), known.ahead(), meant.high
 
-    def edges(state: Any) -> Edges:
+    def still(at: Any) -> int:
+        """The characters that a state needs at least to come to an end."""
+        if isinstance(at, int):
+            return ahead[at]
+        return 1 + (min(ahead[to] for _, _, to in at[1]) if isinstance(at[0], int) else min(
+            ahead[to] for to in known.to[at[1]] if to >= 0
+        ))
+
+    def edges(state: tuple) -> Edges:
+        at, count = state
         # A backslash makes letters differ that are alike otherwise, so what follows one is not put together.
-        plain = isinstance(state, int)
-        targets: dict[Any, list[int]] = {}
-        todo = [(_tree(vocabulary, alike if plain else identity), state)]
+        targets: dict[tuple, list[int]] = {}
+        todo = [(_tree(vocabulary, alike if isinstance(at, int) else identity), at, count)]
         while todo:
-            (_, further), at = todo.pop()
+            (_, further), at, count = todo.pop()
             for byte, tree in further.items():
                 to = walk.step(at, byte)
                 if to is None:
                     continue
-                if tree[0] and (vocabulary.writes_all or isinstance(to, int) or to[0] in ("\\", "u")):
-                    targets.setdefault(to, []).extend(tree[0])
+                characters = 0
+                if high is not None:
+                    characters = count + isinstance(to, int)
+                    if characters + still(to) > high:
+                        continue
+                if tree[0] and (vocabulary.bytewise or isinstance(to, int) or to[0] in ("\\", "u")):
+                    targets.setdefault((to, characters), []).extend(tree[0])
                 if tree[1]:
-                    todo.append((tree, to))
+                    todo.append((tree, to, characters))
         return tuple((TokenClass(sorted(ids)), to) for to, ids in targets.items())
 
-    return Automaton(0, edges, lambda state: isinstance(state, int) and known.accepting[state])
+    return Automaton((0, 0), edges, lambda state: isinstance(state[0], int) and known.accepting[state[0]])
