@@ -18,11 +18,11 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from functools import cache, lru_cache
 from typing import Any
 
-from .language_lafunc import Automaton, arrangements, concat, literal, one_of, record, repeat, union
+from .language_lafunc import Automaton, arrangements, concat, deferred, literal, one_of, record, repeat, union
 from .literals_lafunc import number, string
 from .node_lafunc import MAX_ITEMS, Items, Member, Node, Object, Path, Slot, Tool, distinct, opener, plain_texts
 from .pattern_lafunc import PatternError, Text, characters, text
-from .schema_lafunc import ANNOTATIONS, COMBINING, NoValue, Part, SchemaError, SchemaReader, same, text_of
+from .schema_lafunc import COMBINING, NoValue, Part, SchemaError, SchemaReader, same, text_of
 from .vocabulary_lafunc import Vocabulary
 
 ANY_DEPTH = 2  # arrays and maps nested in a value of any type
@@ -87,7 +87,7 @@ class _Compiler(SchemaReader):
         super().__init__(tool, parameters, strict)
         self.vocabulary = vocabulary
         self.arguments = lru_cache(maxsize=32)(self.root)
-        self.known: dict[tuple, _Value | NoValue] = {}  # values behind recursive references
+        self.known: dict[tuple, tuple[dict, _Value | NoValue]] = {}  # the schema keeps its id from being another's
 
     def root(self, call: int) -> Node:
         """The node of one call's argument object."""
@@ -229,31 +229,17 @@ class _Compiler(SchemaReader):
         """The language of a value inside a slot."""
         if depth > MAX_DEPTH:
             raise SchemaError(self.tool, place, f"values nested deeper than {MAX_DEPTH} levels are not supported")
-        key = None
-        if isinstance(schema, dict) and schema.get("$ref") in self.recursive and not schema.keys() - {"$ref", *ANNOTATIONS}:
-            key = (schema["$ref"], level, depth)
-            if key in self.known:
-                known = self.known[key]
-                if isinstance(known, NoValue):
-                    raise known
-                return known
-        try:
-            parts = self.parts(schema, place, level)
-            cases = self.cases(parts)
-            if depth > ANY_DEPTH:
-                cases = [
-                    (kind, part) for kind, part in cases if kind not in ("array", "object") or self.types(part.schema) == (kind,)
-                ]  # fmt: skip
-            if not cases:
-                raise self.nothing(schema, place)
-            found = self.join(cases, depth)
-        except NoValue as error:
-            if key is not None:
-                self.known[key] = error
-            raise
-        if key is not None:
-            self.known[key] = found
-        return found
+        cases = self.cases(self.parts(schema, place, level))
+        if depth > ANY_DEPTH:
+            # A value of any type ends somewhere.
+            cases = [
+                (kind, part)
+                for kind, part in cases
+                if kind not in ("array", "object") or self.types(part.schema) == (kind,)
+            ]
+        if not cases:
+            raise self.nothing(schema, place)
+        return self.join(cases, depth)
 
     def join(self, cases: list[tuple[str, Part]], depth: int = 0) -> _Value:
         """Any of several cases; those that turn out to have no value fall away."""
@@ -270,6 +256,19 @@ class _Compiler(SchemaReader):
         return self.union(found)
 
     def case(self, kind: str, part: Part, depth: int) -> _Value:
+        """The language of one case; the same schema on the same level of recursion is compiled once."""
+        key = (kind, id(part.schema), part.level, depth if depth <= ANY_DEPTH else -1)
+        if key not in self.known:
+            try:
+                self.known[key] = part.schema, self.compile(kind, part, depth)
+            except NoValue as error:
+                self.known[key] = part.schema, error
+        found = self.known[key][1]
+        if isinstance(found, NoValue):
+            raise found
+        return found
+
+    def compile(self, kind: str, part: Part, depth: int) -> _Value:
         schema, place, _ = part
         if kind == "enum":
             return self.enum(schema, place)
@@ -576,8 +575,7 @@ class _Compiler(SchemaReader):
         if not named and not extras:
             return replace(self.words("mixed", ("{}",)), texts=plain_texts)
 
-        @cache
-        def language(prefix: str) -> Automaton:
+        def whole(prefix: str) -> Automaton:
             def pairs(opening: str) -> list[Automaton]:
                 found = [_pair(v, opening + json.dumps(n, ensure_ascii=False) + ":", one) for n, one in named.items()]
                 for keys, one in extras:
@@ -594,6 +592,10 @@ class _Compiler(SchemaReader):
                 literal(v, prefix + "{}"),
                 literal(v, "}"),
             )
+
+        @cache
+        def language(prefix: str) -> Automaton:
+            return deferred(lambda: whole(prefix))
 
         def texts(given: Any) -> Iterator[str]:
             if not isinstance(given, dict) or (not extras and given.keys() - named.keys()):

@@ -21,6 +21,7 @@ from weakref import WeakValueDictionary
 from .vocabulary_lafunc import TokenClass, Vocabulary, remembered
 
 State = Hashable
+BEGIN = ("before a deferred language",)
 Edges = tuple[tuple[TokenClass, State], ...]
 
 
@@ -163,6 +164,16 @@ def one_of(vocabulary: Vocabulary, texts: tuple[str, ...]) -> Automaton:
         return tuple((vocabulary.token_class(id), number) for id, (number, _) in tree()[0][at].items())
 
     return Automaton(0, edges, lambda at: at in tree()[1])
+
+
+def deferred(build: Callable[[], Automaton]) -> Automaton:
+    """A language that is built when its first edges are asked for."""
+    made = cache(build)
+
+    def edges(state: State) -> Edges:
+        return made().edges(made().start if state is BEGIN else state)
+
+    return Automaton(BEGIN, edges, lambda state: made().accepting(made().start if state is BEGIN else state))
 
 
 @_shared

@@ -275,9 +275,9 @@ def number(
         raise ValueError(f"no number of at most {most} digits lies between the bounds")
     found = bytewise(vocabulary, _Digits(), step, accepting, frozenset(b"-0123456789" if integer else b"-.0123456789"))
     if low is not None and high is not None:
-        if widest + finest < most and multiple == 1 and (low < high or (low == high and not low_strict | high_strict)):
+        if widest + finest < most and multiple == 1 and not (integer and finest) and (low < high or (low == high and not low_strict | high_strict)):
             return found  # the bounds themselves, or a number between them
-        if not integer or multiple == 1 or widest > 18:
+        if not integer or finest or multiple == 1:
             empty = not found.edges(found.start)
         else:
             empty = -(-int(low) // multiple) * multiple > high

@@ -71,7 +71,7 @@ REWRITTEN = frozenset(
     + ("exclusiveMinimum", "exclusiveMaximum")
 )
 ANNOTATIONS = ("title", "description", "default", "examples", "$comment")
-MAX_SCHEMAS = 100_000  # references can make a small schema stand for an exponentially large one
+MAX_SCHEMAS = 30_000  # references can make a small schema stand for an exponentially large one
 MAX_ALTERNATIVES = 64  # of one value; combinations multiply
 MAX_RECURSION = 5  # recursive references on the way to a value
 
@@ -148,6 +148,7 @@ class SchemaReader:
         self.legacy = self.dialect in LEGACY
         self.left: float = MAX_SCHEMAS
         self.looking = 0
+        self.rewritten: dict[int, tuple[dict, dict]] = {}
 
     @cached_property
     def validator(self) -> Any:
@@ -177,7 +178,11 @@ class SchemaReader:
         if schema is False:
             return []
         if not REWRITTEN.isdisjoint(schema):
-            schema = self.rewrite(schema)
+            # Once for each, so that the same schema stays the same object.
+            known = self.rewritten.get(id(schema))
+            if known is None:
+                known = self.rewritten[id(schema)] = schema, self.rewrite(schema)
+            schema = known[1]
         if COMBINING.isdisjoint(schema):
             return [Part(schema, place, level)]
         if "enum" in schema:
@@ -371,11 +376,11 @@ class SchemaReader:
     def merge(self, a: Part, b: Part, keyword: str) -> Part | None:
         """What satisfies both alternatives; None if nothing can."""
         if not (b.schema.keys() - set(ANNOTATIONS)):
-            return Part({**b.schema, **a.schema}, a.place, a.level)
+            return Part({**b.schema, **a.schema} if b.schema else a.schema, a.place, a.level)
         bare = not (a.schema.keys() - set(ANNOTATIONS))
         place, level = b.place if bare else a.place, max(a.level, b.level)
         if bare:
-            return Part({**b.schema, **a.schema}, place, level)
+            return Part({**b.schema, **a.schema} if a.schema else b.schema, place, level)
         found = self.merge_schemas(a.schema, b.schema, a.place, keyword)
         return None if found is None or self.hollow(found) else Part(found, place, level)
 

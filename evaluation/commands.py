@@ -2,7 +2,7 @@
 
 import argparse
 
-from . import accuracy, heldout, latency, overlap, report, retention
+from . import accuracy, heldout, latency, overlap, report, retention, schemas
 
 
 def add_commands(parser: argparse.ArgumentParser) -> None:
@@ -13,6 +13,7 @@ def add_commands(parser: argparse.ArgumentParser) -> None:
         ("latency", latency, "time by mode; --growth: how it grows; --peers: other libraries on the same weights"),
         ("retention", retention, "chat and think mode against the bare base, bit for bit"),
         ("overlap", overlap, "training rows that meet an evaluation row"),
+        ("schemas", schemas, "schemas that people write: accepted, invalid fillings, valid values that none makes"),
         ("report", report, "all result files as one page with plots"),
     ):
         command = commands.add_parser(name, help=about, description=about)
