@@ -44,19 +44,19 @@ def distinct(given: list) -> list:
     seen: set[str] = set()
     found = []
     for one in given:
-        key = _key(one)
+        key = equality_key(one)
         if key not in seen:
             seen.add(key)
             found.append(one)
     return found
 
 
-def _key(value: Any) -> str:
+def equality_key(value: Any) -> str:
     """Equal for values that JSON Schema takes for equal."""
     if isinstance(value, list):
-        return f"[{','.join(map(_key, value))}]"
+        return f"[{','.join(map(equality_key, value))}]"
     if isinstance(value, dict):
-        return f"{{{','.join(sorted(json.dumps(name) + ':' + _key(one) for name, one in value.items()))}}}"
+        return f"{{{','.join(sorted(json.dumps(name) + ':' + equality_key(one) for name, one in value.items()))}}}"
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
     return json.dumps(value)

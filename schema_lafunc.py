@@ -13,6 +13,7 @@ SchemaError: tool 'f', $.type: not a JSON Schema: 'dict' is not valid under any 
 
 import json
 import math
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property, lru_cache
 from typing import Any, NamedTuple
@@ -20,6 +21,7 @@ from urllib.parse import unquote
 
 import jsonschema
 
+from .node_lafunc import equality_key
 from .pattern_lafunc import FORMATS, PatternError, Text, characters
 
 SUPPORTED = {
@@ -202,7 +204,7 @@ class SchemaReader:
                 for at, inner in enumerate(schema["anyOf"])
                 for part in self.parts(inner, f"{place}.anyOf[{at}]", level, passed)
             ]
-            found = self.both(found, either, place, "anyOf")
+            found = self.both(found, gathered(either), place, "anyOf")
         if "oneOf" in schema:
             found = self.exclude(schema["oneOf"], found, place, level, passed)
         if "not" in schema:
@@ -288,6 +290,10 @@ class SchemaReader:
     def exclude(self, branches: list, found: list[Part], place: str, level: int, passed: tuple) -> list[Part]:
         """`oneOf`: the alternatives of each branch without those of all others."""
         apart = [self.parts(inner, f"{place}.oneOf[{at}]", level, passed) for at, inner in enumerate(branches)]
+        if all("enum" in part.schema for parts in apart for part in parts):
+            told = Counter(equality_key(one) for parts in apart for one in {equality_key(m): m for part in parts for m in part.schema["enum"]}.values())
+            once = [one for parts in apart for part in parts for one in part.schema["enum"] if told[equality_key(one)] == 1]
+            return self.both(found, [Part({"enum": once}, place, level)] if once else [], place, "oneOf")
         kept: list[Part] = []
         for at, alternatives in enumerate(apart):
             mine = self.both(found, alternatives, place, "oneOf")
@@ -299,7 +305,7 @@ class SchemaReader:
 
     def both(self, some: list[Part], others: list[Part], place: str, keyword: str) -> list[Part]:
         """What satisfies one of `some` and one of `others`."""
-        if len(some) * len(others) > MAX_ALTERNATIVES:
+        if min(len(some), len(others)) > 1 and len(some) * len(others) > MAX_ALTERNATIVES:
             raise self.refuse(
                 place, keyword, "any", f"more than {MAX_ALTERNATIVES} combinations of alternatives; merge some"
             )
@@ -674,6 +680,9 @@ class SchemaReader:
                 matching = {**schema, "properties": {}}
                 inner = self.member(matching, name) if name not in declared else _and(inner, self.patterned(schema, name))
             if inner is False:
+                if name in names and declared.get(name) is False:
+                    message = "the schema `false` allows no value; remove the property"
+                    raise NoValue(self.tool, f"{place}.properties.{name}", message)
                 if name in names:
                     message = f"{name!r} is required but not among the properties"
                     raise NoValue(self.tool, f"{place}.required", message, "required")
@@ -793,6 +802,16 @@ def same(a: Any, b: Any) -> bool:
     if isinstance(a, dict) and isinstance(b, dict):
         return a.keys() == b.keys() and all(same(a[key], b[key]) for key in a)
     return a == b
+
+
+def gathered(parts: list[Part]) -> list[Part]:
+    """The same alternatives, all enumerated values in one."""
+    listed = [part for part in parts if "enum" in part.schema]
+    if len(listed) < 2:
+        return parts
+    members = [one for part in listed for one in part.schema["enum"]]
+    rest = [part for part in parts if "enum" not in part.schema]
+    return [Part({"enum": members}, listed[0].place, max(part.level for part in listed)), *rest]
 
 
 def text_of(schema: dict) -> Text:
