@@ -274,13 +274,14 @@ def number(
     if not bounds or finest > most:
         raise ValueError(f"no number of at most {most} digits lies between the bounds")
     found = bytewise(vocabulary, _Digits(), step, accepting, frozenset(b"-0123456789" if integer else b"-.0123456789"))
-    if low is not None and high is not None:
-        if widest + finest < most and multiple == 1 and not (integer and finest) and (low < high or (low == high and not low_strict | high_strict)):
-            return found  # the bounds themselves, or a number between them
-        if not integer or finest or multiple == 1:
-            empty = not found.edges(found.start)
-        else:
-            empty = -(-int(low) // multiple) * multiple > high
-        if empty:
-            raise ValueError("no value that can be written satisfies the bounds")
+    both = low is not None and high is not None
+    if widest + finest < most and multiple == 1 and not (integer and finest):
+        # The bounds can be written themselves, and with one digit more a number between them.
+        empty = both and (low > high or (low == high and (low_strict or high_strict)))  # type: ignore[operator]
+    elif integer and not finest:
+        empty = both and -(-int(low) // multiple) * multiple > high  # type: ignore[arg-type, operator]
+    else:
+        empty = not found.edges(found.start)
+    if empty:
+        raise ValueError("no value that can be written satisfies the bounds")
     return found

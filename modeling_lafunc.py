@@ -287,6 +287,7 @@ class LaFuncModel(PreTrainedModel):
         num_steps: int | None = None,
         schedule: str | None = None,
         return_trace: bool = False,
+        strict: bool = True,
         **generation,
     ) -> ToolCallOutput | list[ToolCallOutput]:
         """Answer a conversation, or a batch of them, with text or with tool calls.
@@ -301,6 +302,8 @@ class LaFuncModel(PreTrainedModel):
             parallel_tool_calls: whether several calls may answer one message.
             filler, num_steps, schedule: see [`LaFuncConfig`], whose values are the defaults.
             return_trace: record every step and value.
+            strict: refuse schemas that cannot be guaranteed. Otherwise they are filled as well as they can be, and a
+                call whose arguments violate its schema says so in `violation`.
             generation: arguments of the base's `generate`, for chat and think mode.
 
         Returns:
@@ -314,7 +317,7 @@ class LaFuncModel(PreTrainedModel):
         num_steps = self.config.num_steps if num_steps is None else num_steps
         check_options(mode, filler, schedule, num_steps)
         pairs, batched = split_batch(messages, tools)
-        rows = [read_request(*pair, processor, self.config, mode, tool_choice, filler) for pair in pairs]
+        rows = [read_request(*pair, processor, self.config, mode, tool_choice, filler, strict) for pair in pairs]
         stats = Stats()
         # The columns that a batch pads would be counted by a sliding window, so such bases read one row at a time.
         layers = DynamicCache(config=self.base.config).layers

@@ -571,6 +571,12 @@ class _Bytes:
             found[ord("u")] = ("u", state, 0, 0)
         return found
 
+    def controls(self, state: int, digits: int, value: int) -> list[int]:
+        """The states behind the control characters whose four digits begin with these."""
+        return [
+            to for code in range(0x20) if code >> 16 - 4 * digits == value and (to := self.to(state, code)) >= 0
+        ]  # fmt: skip
+
     def _step(self, state: Any, byte: int) -> Any:
         """The state after a byte; None if there is no way on."""
         if isinstance(state, int):
@@ -594,11 +600,7 @@ class _Bytes:
             if digits == 3:
                 to = self.to(at, value) if value < 0x20 else -1
                 return to if to >= 0 else None
-            most = (0, 0, 1)[digits]
-            further = value <= most and any(
-                self.to(at, code) >= 0 for code in range(0x20) if code >> (12 - 4 * digits) == value
-            )
-            return ("u", at, digits + 1, value) if further else None
+            return ("u", at, digits + 1, value) if self.controls(at, digits + 1, value) else None
         more, ways = state
         if not 0x80 <= byte < 0xC0:
             return None
@@ -670,13 +672,16 @@ def text(vocabulary: Vocabulary, meant: Text) -> Automaton:
     walk, alike = _Bytes(known), _alike(known)
     identity, ahead, high = bytes(range(256)), known.ahead(), meant.high
 
+    @cache
     def still(at: Any) -> int:
         """The characters that a state needs at least to come to an end."""
         if isinstance(at, int):
             return ahead[at]
-        return 1 + (min(ahead[to] for _, _, to in at[1]) if isinstance(at[0], int) else min(
-            ahead[to] for to in known.to[at[1]] if to >= 0
-        ))
+        if at[0] == "\\":
+            return min(1 + ahead[to] if isinstance(to, int) else still(to) for to in walk.escapes(at[1]).values())
+        if at[0] == "u":
+            return 1 + min(ahead[to] for to in walk.controls(*at[1:]))
+        return 1 + min(ahead[to] for _, _, to in at[1])
 
     def edges(state: tuple) -> Edges:
         at, count = state

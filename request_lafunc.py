@@ -76,6 +76,7 @@ def read_request(
     mode: str,
     tool_choice: str | Mapping | Sequence[str] | None,
     filler: str,
+    strict: bool = True,
 ) -> Request:
     """Check one conversation and make its prompt.
 
@@ -89,7 +90,7 @@ def read_request(
             f"the processor's tokenizer has {len(processor.vocabulary)} tokens, more than the base knows; load the "
             "processor of the same checkpoint"
         )
-    offered = processor.compile_tools(tools) if tools else []
+    offered = processor.compile_tools(tools, strict) if tools else []
     choice, forced = read_choice(tool_choice, [tool.name for tool in offered])
     if choice == "none" and mode == "tool":
         raise RequestError("mode='tool' and tool_choice='none' contradict each other")
