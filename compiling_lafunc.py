@@ -25,7 +25,7 @@ from .pattern_lafunc import PatternError, Text, characters, text
 from .schema_lafunc import COMBINING, NoValue, Part, SchemaError, SchemaReader, same, text_of
 from .vocabulary_lafunc import Vocabulary
 
-ANY_DEPTH = 2  # arrays and maps nested in a value of any type
+ANY_DEPTH = 1  # arrays and maps nested in a value of any type
 # Positions that a slot has at first, where the schema does not say; a filling that needs more gets more.
 STRING_TOKENS = 20
 NUMBER_TOKENS = 8
@@ -518,7 +518,9 @@ class _Compiler(SchemaReader):
             members = [
                 member
                 for kind, part in self.cases(self.parts(schema.get("items", True), f"{place}.items"))
-                for member in (part.schema["enum"] if kind == "enum" else [True, False] if kind == "boolean" else [None, ...])
+                for member in (
+                    part.schema["enum"] if kind == "enum" else [True, False] if kind == "boolean" else [None, ...]
+                )
             ]
             if ... in members or len(members) > MAX_ARRANGED:
                 message = (
@@ -529,7 +531,9 @@ class _Compiler(SchemaReader):
                     raise self.refuse(place, "uniqueItems", "array", message)
                 return self.sequence(first, rest, low, high)
             if len(members) < low:
-                raise NoValue(self.tool, f"{place}.minItems", f"there are only {len(members)} different values", "minItems")
+                raise NoValue(
+                    self.tool, f"{place}.minItems", f"there are only {len(members)} different values", "minItems"
+                )
             v = self.vocabulary
             texts = tuple(json.dumps(member, ensure_ascii=False) for member in members)
 
@@ -725,7 +729,9 @@ class _Compiler(SchemaReader):
 
 def re_escape(word: str) -> str:
     """An expression that finds just this word."""
-    return "".join(char if char.isalnum() else f"\\{char}" if ord(char) < 128 and char.isprintable() else char for char in word)
+    return "".join(
+        char if char.isalnum() else f"\\{char}" if ord(char) < 128 and char.isprintable() else char for char in word
+    )
 
 
 def _whole(vocabulary: Vocabulary, value: _Value, prefix: str) -> Automaton:

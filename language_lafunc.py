@@ -269,7 +269,11 @@ def record(
     def begin(at: int, names: int, others: int, opening: bool) -> list:
         found: list = []
         for j in range(at, len(following)):
-            n, x = (counted(names + 1), others) if j < declared else (names, min(others + 1, 1) if high is None else others + 1)
+            n, x = (
+                (counted(names + 1), others)
+                if j < declared
+                else (names, min(others + 1, 1) if high is None else others + 1)
+            )
             fits = high is None or n + x + (needed[j + 1] if j < declared else 0) <= high
             # Whoever writes this one must still be able to reach `low`.
             most = n + (declared - j - 1 + (len(following) > declared) if j < declared else 1)
@@ -305,7 +309,9 @@ def record(
     return Automaton("", edges, accepting)
 
 
-def arrangements(first: tuple[Automaton, ...], following: tuple[Automaton, ...], low: int, high: int | None) -> Automaton:
+def arrangements(
+    first: tuple[Automaton, ...], following: tuple[Automaton, ...], low: int, high: int | None
+) -> Automaton:
     """`low` to `high` different ones of some texts, in any order; low is at least 1.
 
     States are (those written, the one being written, its state).
@@ -314,7 +320,9 @@ def arrangements(first: tuple[Automaton, ...], following: tuple[Automaton, ...],
 
     def edges(state: Any) -> Edges:
         if state == ():
-            return tuple((g, (frozenset([k]), k, to)) for k, part in enumerate(first) for g, to in part.edges(part.start))
+            return tuple(
+                (g, (frozenset([k]), k, to)) for k, part in enumerate(first) for g, to in part.edges(part.start)
+            )
         written, k, at = state
         part = first[k] if len(written) == 1 else following[k]
         found = [(group, (written, k, to)) for group, to in part.edges(at)]
@@ -366,7 +374,9 @@ def bytewise(
             alive |= further
             todo += further
         return {
-            state: {byte: to for byte, to in ways.items() if to in alive} for state, ways in found.items() if state in alive
+            state: {byte: to for byte, to in ways.items() if to in alive}
+            for state, ways in found.items()
+            if state in alive
         }
 
     def edges(state: State) -> Edges:

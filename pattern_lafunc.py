@@ -512,9 +512,7 @@ def _determine(parts: list[Any], alphabet: Ranges) -> Characters:
         work += len(usable) * sum(part.size(s) for part, s in zip(parts, state, strict=True))
         if len(order) > MAX_STATES or work > MAX_WORK:
             raise PatternError("it needs too large an automaton to be followed")
-    accepting = [
-        all(part.accepting(s, first) for part, s in zip(parts, state, strict=True)) for first, state in order
-    ]
+    accepting = [all(part.accepting(s, first) for part, s in zip(parts, state, strict=True)) for first, state in order]
     return _prune(starts, to, accepting)
 
 
@@ -587,7 +585,9 @@ class _Bytes:
             if byte < 0x80:
                 to = self.to(state, byte)
                 return to if to >= 0 else None
-            for more, (first, last, least) in enumerate(((0xC2, 0xDF, 0x80), (0xE0, 0xEF, 0x800), (0xF0, 0xF4, 1 << 16)), 1):
+            for more, (first, last, least) in enumerate(
+                ((0xC2, 0xDF, 0x80), (0xE0, 0xEF, 0x800), (0xF0, 0xF4, 1 << 16)), 1
+            ):
                 if first <= byte <= last:
                     base = (byte - (0xC0, 0xE0, 0xF0)[more - 1]) << 6 * more
                     return self._inside(more, self._ways(state, max(base, least), base + (1 << 6 * more)), base)
@@ -642,7 +642,15 @@ def _alike(characters: Characters) -> bytes:
         if byte not in b'"\\':
             table[byte] = first.setdefault(bisect_right(characters.starts, byte), byte)
     if not split and 0x80 in characters.starts + [0x80]:
-        for low, high in ((0xC2, 0xDF), (0xE1, 0xEC), (0xEE, 0xEF), (0xF1, 0xF3), (0x80, 0x8F), (0x90, 0x9F), (0xA0, 0xBF)):
+        for low, high in (
+            (0xC2, 0xDF),
+            (0xE1, 0xEC),
+            (0xEE, 0xEF),
+            (0xF1, 0xF3),
+            (0x80, 0x8F),
+            (0x90, 0x9F),
+            (0xA0, 0xBF),
+        ):
             table[low : high + 1] = bytes([low]) * (high - low + 1)
     return bytes(table)
 

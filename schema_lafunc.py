@@ -172,9 +172,7 @@ class SchemaReader:
         """
         self.left -= 1
         if self.left < 0:
-            raise SchemaError(
-                self.tool, place, f"the schema stands for more than {MAX_SCHEMAS} schemas; reuse fewer"
-            )
+            raise SchemaError(self.tool, place, f"the schema stands for more than {MAX_SCHEMAS} schemas; reuse fewer")
         if schema is True:
             return [Part({}, place, level)]
         if schema is False:
@@ -291,8 +289,14 @@ class SchemaReader:
         """`oneOf`: the alternatives of each branch without those of all others."""
         apart = [self.parts(inner, f"{place}.oneOf[{at}]", level, passed) for at, inner in enumerate(branches)]
         if all("enum" in part.schema for parts in apart for part in parts):
-            told = Counter(equality_key(one) for parts in apart for one in {equality_key(m): m for part in parts for m in part.schema["enum"]}.values())
-            once = [one for parts in apart for part in parts for one in part.schema["enum"] if told[equality_key(one)] == 1]
+            told = Counter(
+                equality_key(one)
+                for parts in apart
+                for one in {equality_key(m): m for part in parts for m in part.schema["enum"]}.values()
+            )
+            once = [
+                one for parts in apart for part in parts for one in part.schema["enum"] if told[equality_key(one)] == 1
+            ]
             return self.both(found, [Part({"enum": once}, place, level)] if once else [], place, "oneOf")
         kept: list[Part] = []
         for at, alternatives in enumerate(apart):
@@ -355,7 +359,9 @@ class SchemaReader:
     def recursive(self) -> set[str]:
         """The references that lead back to themselves."""
         leads: dict[str, set[str]] = {}
-        todo = [one["$ref"] for one in _inside(self.schema) if isinstance(one, dict) and isinstance(one.get("$ref"), str)]
+        todo = [
+            one["$ref"] for one in _inside(self.schema) if isinstance(one, dict) and isinstance(one.get("$ref"), str)
+        ]
         for target in todo:  # grows
             if target not in leads:
                 try:
@@ -466,7 +472,9 @@ class SchemaReader:
         types = self.types(schema)
         for low, high, kinds in _BOUNDS:
             if low in schema and high in schema and kinds.issuperset(types):
-                if schema[low] > schema[high] or (low != high and "exclusive" in low + high and schema[low] == schema[high]):
+                if schema[low] > schema[high] or (
+                    low != high and "exclusive" in low + high and schema[low] == schema[high]
+                ):
                     return True
         if types == ("object",) and self.looking < 2:
             for name in schema.get("required", ()):
@@ -595,7 +603,11 @@ class SchemaReader:
                         continue
                     required = list(dict.fromkeys([*x.get("required", ()), name]))
                     told = {"not": inner} if inner is not False else True
-                    yield {**x, "required": required, "properties": {**x.get("properties", {}), name: _and(mine, told)}}
+                    yield {
+                        **x,
+                        "required": required,
+                        "properties": {**x.get("properties", {}), name: _and(mine, told)},
+                    }
             elif key == "additionalProperties" and value is False and self.closed(x):
                 for name in x.get("properties", ()):
                     if self.member(y, name) is False:
@@ -641,7 +653,9 @@ class SchemaReader:
         """Whether a value satisfies a schema or an alternative."""
         try:
             if isinstance(schema.get("enum"), list) and len(schema["enum"]) > 64:
-                if kind_of(value) == "string" and value not in _strings(tuple(v for v in schema["enum"] if isinstance(v, str))):
+                if kind_of(value) == "string" and value not in _strings(
+                    tuple(v for v in schema["enum"] if isinstance(v, str))
+                ):
                     return False
             return self.validator.evolve(schema=public(schema)).is_valid(value)
         except RecursionError:
@@ -665,7 +679,11 @@ class SchemaReader:
             raise NoValue(self.tool, "$", "no value satisfies the schema")
         if not found:
             kinds = " or ".join(
-                dict.fromkeys(one for kind, part in cases for one in (map(kind_of, part.schema["enum"]) if kind == "enum" else [kind]))
+                dict.fromkeys(
+                    one
+                    for kind, part in cases
+                    for one in (map(kind_of, part.schema["enum"]) if kind == "enum" else [kind])
+                )
             )
             raise SchemaError(self.tool, "$.type", f"parameters must describe an object, not {kinds}", "type")
         return found
@@ -678,7 +696,9 @@ class SchemaReader:
             inner = declared.get(name, True)
             if name not in declared or schema.get("patternProperties"):
                 matching = {**schema, "properties": {}}
-                inner = self.member(matching, name) if name not in declared else _and(inner, self.patterned(schema, name))
+                inner = (
+                    self.member(matching, name) if name not in declared else _and(inner, self.patterned(schema, name))
+                )
             if inner is False:
                 if name in names and declared.get(name) is False:
                     message = "the schema `false` allows no value; remove the property"
@@ -973,7 +993,17 @@ _FORMS: dict[str, Callable[[Any], bool]] = {
     "uniqueItems": lambda value: isinstance(value, bool),
     "dependentRequired": lambda value: isinstance(value, dict) and all(map(_is_names, value.values())),
 }
-_SCHEMA = ("additionalProperties", "additionalItems", "items", "contains", "propertyNames", "not", "if", "then", "else")
+_SCHEMA = (
+    "additionalProperties",
+    "additionalItems",
+    "items",
+    "contains",
+    "propertyNames",
+    "not",
+    "if",
+    "then",
+    "else",
+)
 _SCHEMA = (*_SCHEMA, "unevaluatedItems", "unevaluatedProperties")
 _SCHEMAS = ("allOf", "anyOf", "oneOf", "prefixItems", "items")
 _NAMED = ("properties", "patternProperties", "$defs", "definitions", "dependentSchemas", "dependencies")

@@ -119,7 +119,7 @@ class Vocabulary:
         """Longest match first: for the texts that the tokenizer would normalise or give a leading space."""
         ids, at = [], 0
         while at < len(data):
-            for end in range(min(len(data), at + self._longest), at, -1):
+            for end in range(min(len(data), at + self.longest), at, -1):
                 if data[at:end] in self._by_bytes:
                     ids.append(self._by_bytes[data[at:end]])
                     at = end
@@ -137,7 +137,7 @@ class Vocabulary:
 
     def tokens_at(self, data: bytes, at: int) -> Iterator[tuple[int, int]]:
         """The tokens that write what stands at a place of a text, each with the place where it ends."""
-        for end in range(at + 1, min(len(data), at + self._longest) + 1):
+        for end in range(at + 1, min(len(data), at + self.longest) + 1):
             for id in self.exactly(data[at:end]) if data[at:end] in self._by_bytes else ():
                 yield id, end
 
@@ -152,7 +152,8 @@ class Vocabulary:
         return dict(zip(reversed(written), reversed(ids), strict=True))
 
     @cached_property
-    def _longest(self) -> int:
+    def longest(self) -> int:
+        """The bytes of the longest token."""
         return max(map(len, self._by_bytes))
 
     @cached_property

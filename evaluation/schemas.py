@@ -68,7 +68,9 @@ def run(options: argparse.Namespace) -> int:
         missing["bfcl-eval"] = str(error)
     data: dict[str, Any] = {"sets": {}, "missing": missing}
     for name, cases in sets.items():
-        found = data["sets"][name] = measure(cases[:: options.every], processor, compilers, options.fills, options.seed)
+        found = data["sets"][name] = measure(
+            cases[:: options.every], processor, compilers, options.fills, options.seed
+        )
         show(name, found)
     for name, why in missing.items():
         print(f"missing     {name}: {why}")
@@ -261,7 +263,11 @@ def documented_reason(schema: Mapping[str, Any], instance: Any) -> str | None:
             continue
         mine = [part for part in parts if kinds & set(reader.types(part.schema))]
         if not mine:
-            return f"nested more than {MAX_RECURSION} recursive references deep" if level else "a type that the keywords do not speak of"
+            return (
+                f"nested more than {MAX_RECURSION} recursive references deep"
+                if level
+                else "a type that the keywords do not speak of"
+            )
         level = max(part.level for part in mine)
         if kind == "string":
             for part in mine:
@@ -280,8 +286,14 @@ def documented_reason(schema: Mapping[str, Any], instance: Any) -> str | None:
                 ]
         if kind == "object":
             for name, one in value.items():
-                declaring = [part for part in mine if name in part.schema.get("properties", {}) or name in part.schema.get("required", ())]
-                if not declaring and all(reader.closed(part.schema) or part.schema.get("patternProperties") for part in mine):
+                declaring = [
+                    part
+                    for part in mine
+                    if name in part.schema.get("properties", {}) or name in part.schema.get("required", ())
+                ]
+                if not declaring and all(
+                    reader.closed(part.schema) or part.schema.get("patternProperties") for part in mine
+                ):
                     matching = [reader.member(part.schema, name) for part in mine]
                     if all(found in (True, {}, False) for found in matching):
                         return "a member that is not declared"

@@ -1,7 +1,6 @@
 """Hostile input: each ends in a right answer or a typed error, within stated time and memory."""
 
 import json
-import random
 import resource
 import time
 
@@ -11,10 +10,8 @@ from conftest import HELLO, make_tokenizer
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lafunc import LaFuncProcessor
 from lafunc.compiling_lafunc import compile_tool
 from lafunc.filling_lafunc import Cursor
-from lafunc.language_lafunc import accepts
 from lafunc.node_lafunc import continuations
 from lafunc.pattern_lafunc import PatternError, Text, characters
 from lafunc.processing_lafunc import RequestError
@@ -198,7 +195,12 @@ def test_what_cannot_be_guaranteed_is_filled_and_validated_afterwards_if_asked(p
 def test_unequal_elements_are_kept_once(vocabulary):
     schema = one({"type": "array", "items": {"type": "boolean"}, "uniqueItems": True, "minItems": 1})
     for seed in range(20):
-        assert fill(compile_parameters(schema, vocabulary), seed)["a"] in ([True], [False], [True, False], [False, True])
+        assert fill(compile_parameters(schema, vocabulary), seed)["a"] in (
+            [True],
+            [False],
+            [True, False],
+            [False, True],
+        )
 
 
 # ------------------------------------------------------------------------------------ expressions, by chance
@@ -209,7 +211,10 @@ ATOMS = st.sampled_from(["a", "b", ".", "[ab]", "[^a]", r"\d", r"\w", r"\s", r"\
 @st.composite
 def expressions(draw) -> str:
     parts = draw(st.lists(ATOMS | st.builds("({}|{})".format, ATOMS, ATOMS), min_size=1, max_size=4))
-    return "".join(part + draw(st.sampled_from(["", "", "*", "+?", "?", "{2}", "{1,2}"])) if part not in "^$" else part for part in parts)
+    return "".join(
+        part + draw(st.sampled_from(["", "", "*", "+?", "?", "{2}", "{1,2}"])) if part not in "^$" else part
+        for part in parts
+    )
 
 
 @settings(max_examples=150, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
@@ -279,7 +284,9 @@ COMBINED = st.one_of(
     st.builds(lambda a: {**a, "dependentRequired": {"a": ["b"]}}, shapes()),
 )
 VALUES = st.dictionaries(
-    st.sampled_from(["a", "b", "c", "x1", "xa", "long"]), st.sampled_from([1, 100, "a", "abc", "zz", True, None, [], [None]]), max_size=4
+    st.sampled_from(["a", "b", "c", "x1", "xa", "long"]),
+    st.sampled_from([1, 100, "a", "abc", "zz", True, None, [], [None]]),
+    max_size=4,
 )
 
 

@@ -1,7 +1,9 @@
 """JSON Schema keywords: honoured by the languages, or refused by name and place."""
 
 import json
+import re
 import time
+from pathlib import Path
 
 import jsonschema
 import pytest
@@ -11,7 +13,8 @@ from lafunc.compiling_lafunc import compile_tool
 from lafunc.node_lafunc import Slot, continuations
 from lafunc.pattern_lafunc import FORMATS, Text, characters
 from lafunc.scaffolding_lafunc import Scaffold
-from lafunc.schema_lafunc import SchemaError
+from lafunc.schema_lafunc import REFUSED as NEVER
+from lafunc.schema_lafunc import SUPPORTED, SchemaError, validator
 from lafunc.vocabulary_lafunc import Vocabulary
 
 
@@ -418,3 +421,53 @@ def test_large_schemas_compile_within_seconds(case, vocabulary):
     scaffold.block()
     assert sum(1 for _ in continuations(scaffold.chain)) <= 1001
     assert time.perf_counter() - start < 10
+
+
+def test_the_page_on_json_schema_says_what_is_so(vocabulary):
+    """Each keyword of the page is honoured by a case here, or refused by one; and none of ours is missing there."""
+    page = (Path(__file__).parent.parent / "docs" / "json-schema.md").read_text(encoding="utf-8")
+    told: dict[str, str] = {}
+    for line in page.split("\n"):
+        if line.startswith("| `"):
+            _, names, verdict, *_ = line.split("|")
+            told |= dict.fromkeys(re.findall(r"`([^`]+)`", names), verdict.strip())
+    known = {keyword for keywords in SUPPORTED.values() for keyword in keywords}
+    assert known - told.keys() == set() and {told[keyword] for keyword in known} == {"honoured"}
+    refused = {keyword for keywords in NEVER.values() for keyword in keywords} - {"unevaluatedItems"}
+    assert {keyword for keyword, verdict in told.items() if verdict == "refused"} == refused
+    honoured = {key for schema, _, _ in CASES.values() if isinstance(schema, dict) for key in _keys(schema)}
+    legacy = {"additionalItems", "dependencies", "$comment", "examples", "$dynamicRef", "$recursiveRef", "contains"}
+    assert told.keys() - honoured - legacy == set()
+    formats = next(line for line in page.split("\n") if line.startswith("| `format`"))
+    assert set(re.findall(r"`([^`]+)`", formats)) - {"format"} == set(FORMATS)
+
+
+def _keys(value) -> set[str]:
+    if isinstance(value, dict):
+        return set(value).union(*map(_keys, value.values()))
+    return set().union(*map(_keys, value)) if isinstance(value, list) else set()
+
+
+LEGACY_CASES = {
+    "draft 4": ({"minimum": 1, "exclusiveMinimum": True, "type": "integer"}, [2], [1], "http://json-schema.org/draft-04/schema#"),
+    "tuple": (
+        {"items": [{"type": "null"}], "additionalItems": False}, [[], [None]], [[1], [None, None]],
+        "http://json-schema.org/draft-07/schema#",
+    ),
+    "dependencies": (
+        {"properties": {"x": {"type": "null"}, "y": {"type": "null"}}, "dependencies": {"x": ["y"], "y": {"required": ["x"]}}},
+        [{}, {"x": None, "y": None}], [{"x": None}, {"y": None}], "http://json-schema.org/draft-07/schema#",
+    ),
+    "$ref alone counts": ({"$ref": "#/definitions/s", "maxLength": 1}, ["abc"], [1], "http://json-schema.org/draft-07/schema#"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", LEGACY_CASES)
+def test_earlier_drafts(case, vocabulary):
+    schema, valid, invalid, dialect = LEGACY_CASES[case]
+    root = {"$schema": dialect, "definitions": {"s": {"type": "string"}}}
+    scaffold = compile_value(schema, vocabulary, **root)
+    check = validator({**root, "properties": {"a": schema}})
+    assert all(check.is_valid({"a": value}) for value in valid) and not any(check.is_valid({"a": v}) for v in invalid)
+    assert [value for value in valid if not scaffold.accepts([{"a": value}])] == []
+    assert [value for value in invalid if scaffold.accepts([{"a": value}])] == []
