@@ -118,11 +118,12 @@ class _Compiler(SchemaReader):
     def nothing(self, schema: Any, place: str) -> NoValue:
         if schema is False:
             return NoValue(self.tool, place, "the schema `false` allows no value; remove the property")
-        for keyword in ("enum", "const"):
-            if keyword in schema:
+        for listed in ("enum", "const"):
+            if listed in schema:
                 message = "no member satisfies the other keywords beside it"
-                return NoValue(self.tool, f"{place}.{keyword}", message, keyword)
-        keyword = next((key for key in schema if key in COMBINING), None)
+                return NoValue(self.tool, f"{place}.{listed}", message, listed)
+        found = [key for key in schema if key in COMBINING]
+        keyword = found[0] if found else None
         message = "no value satisfies this and what stands beside it"
         if keyword == "$ref" and schema["$ref"] in self.recursive:
             message = f"{schema['$ref']} leads back to itself in every value"
@@ -383,7 +384,7 @@ class _Compiler(SchemaReader):
         )
 
     def multiple(self, schema: dict, place: str) -> tuple[int | None, int]:
-        """(m, places): the value is a multiple of m once its point is moved by so many places; (None, 0): of nothing."""
+        """(m, places): a multiple of m once its point is moved by so many places; (None, 0): of nothing."""
         found: tuple[int | None, int] = (None, 0)
         for value in (*([schema["multipleOf"]] if "multipleOf" in schema else ()), *schema.get("_multiples", ())):
             exact = Decimal(repr(value)).normalize()
@@ -497,13 +498,11 @@ class _Compiler(SchemaReader):
                 for way in itertools.islice(itertools.product(*ways), MAX_TEXTS):
                     yield f"[{', '.join(way)}]"
 
-        tidy = None
-        if any(one is not None and one.tidy for one in (*first, rest)):
+        def tidied(given: Any) -> Any:
+            return [_tidied(item(at), one) for at, one in enumerate(given)] if isinstance(given, list) else given
 
-            def tidy(given: Any) -> Any:
-                return [_tidied(item(at), one) for at, one in enumerate(given)] if isinstance(given, list) else given
-
-        least = 3 + sum(2 + item(at).least for at in range(low))  # type: ignore[union-attr]
+        tidy = tidied if any(one is not None and one.tidy for one in (*first, rest)) else None
+        least = 3 + sum(2 + one.least for at in range(low) if (one := item(at)) is not None)
         budget = STRING_TOKENS if not first else min(VALUE_TOKENS, 3 + sum(1 + one.budget for one in first))
         return _Value("array", language, "", budget, least, texts, tidy)
 

@@ -148,7 +148,7 @@ class _Digits(NamedTuple):
 
     phase: str = "start"  # start, sign, zero (a leading 0), whole, point, fraction
     negative: bool = False
-    count: int = 0  # digits
+    digits: int = 0
     places: int = 0  # digits after the point, as far as a bound or a divisor has any
     low: int = 0  # comparison of the digits so far with the lower bound's, -1 / 0 / 1
     high: int = 0
@@ -221,34 +221,34 @@ def number(
             return _Digits(
                 "point",
                 state.negative,
-                state.count,
+                state.digits,
                 0,
-                settled(state.low, state.count, lower) if lower else 1,
-                settled(state.high, state.count, upper) if upper else -1,
+                settled(state.low, state.digits, lower) if lower else 1,
+                settled(state.high, state.digits, upper) if upper else -1,
                 state.rest,
             )
         if state.phase == "zero":
             return None
         rest = (10 * state.rest + int(char)) % multiple
         if state.phase in ("start", "sign", "whole"):
-            count = state.count + 1
+            count = state.digits + 1
             if not integer and count > most:
                 return None
             return _Digits(
-                "zero" if state.count == 0 and char == "0" else "whole",
+                "zero" if state.digits == 0 and char == "0" else "whole",
                 state.negative,
                 min(count, widest + 1) if integer else count,
                 0,
-                compare(state.low, char, lower, state.count, False),
-                compare(state.high, char, upper, state.count, False),
+                compare(state.low, char, lower, state.digits, False),
+                compare(state.high, char, upper, state.digits, False),
                 rest,
             )
-        if state.count >= most or (decimals and state.places >= decimals):
+        if state.digits >= most or (decimals and state.places >= decimals):
             return None
         return _Digits(
             "fraction",
             state.negative,
-            state.count + 1,
+            state.digits + 1,
             min(state.places + 1, max(finest, decimals)),
             compare(state.low, char, lower, state.places, True),
             compare(state.high, char, upper, state.places, True),
@@ -265,7 +265,7 @@ def number(
         def order(so_far: int, bound: _Magnitude) -> int:
             """The comparison of the number as it stands with a bound."""
             if state.phase != "fraction":
-                so_far = settled(so_far, state.count, bound)
+                so_far = settled(so_far, state.digits, bound)
             return -1 if so_far == 0 and state.places < len(bound.fraction) else so_far
 
         low_ok = lower is None or order(state.low, lower) >= lower.strict

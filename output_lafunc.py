@@ -51,8 +51,8 @@ class ToolCall:
 
     Attributes:
         confidence: of each argument by its JSON path, the probability that the filler gave its value.
-        violation: where the arguments violate the schema, and how, or why that cannot be told; only ever of tools that were compiled with
-            `strict=False`.
+        violation: where the arguments violate the schema, and how, or why that cannot be told; only ever of tools that
+            were compiled with `strict=False`.
     """
 
     name: str

@@ -94,12 +94,16 @@ _ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
 _OCTET = r"(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)"
 _IPV4 = rf"{_OCTET}(?:\.{_OCTET}){{3}}"
 _GROUP = r"[0-9A-Fa-f]{1,4}"
-_IPV6 = "(?:" + "|".join(
-    [rf"{_GROUP}(?::{_GROUP}){{7}}", rf"(?:{_GROUP}:){{6}}{_IPV4}", r"::"]
-    + [rf"(?:{_GROUP}(?::{_GROUP}){{0,{n - 1}}})::" for n in range(1, 8)]
-    + [rf"::{_GROUP}(?::{_GROUP}){{0,6}}"]
-    + [rf"{_GROUP}(?::{_GROUP}){{0,{n - 1}}}::{_GROUP}(?::{_GROUP}){{0,{6 - n}}}" for n in range(1, 7)]
-) + ")"  # fmt: skip
+_IPV6 = (
+    "(?:"
+    + "|".join(
+        [rf"{_GROUP}(?::{_GROUP}){{7}}", rf"(?:{_GROUP}:){{6}}{_IPV4}", r"::"]
+        + [rf"(?:{_GROUP}(?::{_GROUP}){{0,{n - 1}}})::" for n in range(1, 8)]
+        + [rf"::{_GROUP}(?::{_GROUP}){{0,6}}"]
+        + [rf"{_GROUP}(?::{_GROUP}){{0,{n - 1}}}::{_GROUP}(?::{_GROUP}){{0,{6 - n}}}" for n in range(1, 7)]
+    )
+    + ")"
+)
 _CHAR = r"(?:[A-Za-z0-9._~!$&'()*+,;=:@-]|%[0-9A-Fa-f]{2})"
 _NAME = r"(?:[A-Za-z0-9._~!$&'()*+,;=-]|%[0-9A-Fa-f]{2})"
 _AUTHORITY = rf"(?:(?:{_NAME}|:)*@)?(?:{_NAME}*|\[{_IPV6}\])(?::\d*)?"
@@ -113,7 +117,8 @@ FORMATS = {
     "hostname": _HOST,  # RFC 1123
     "ipv4": _IPV4,
     "ipv6": _IPV6,  # RFC 4291
-    "uri": rf"[A-Za-z][A-Za-z0-9+.-]*:(?://{_AUTHORITY}(?:/{_CHAR}*)*|/?(?:{_CHAR}+(?:/{_CHAR}*)*)?){_TAIL}",  # RFC 3986
+    # RFC 3986
+    "uri": rf"[A-Za-z][A-Za-z0-9+.-]*:(?://{_AUTHORITY}(?:/{_CHAR}*)*|/?(?:{_CHAR}+(?:/{_CHAR}*)*)?){_TAIL}",
     "uuid": "[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}",
 }
 
@@ -221,7 +226,8 @@ class _Nodes:
                     raise PatternError("flags are not supported")
                 return self.add(tree, at)
             case "MAX_REPEAT" | "MIN_REPEAT":
-                return self.repeat(*argument, at)
+                low, high, tree = argument
+                return self.repeat(low, high, tree, at)
             case "AT" if str(argument) in ("AT_BEGINNING", "AT_BEGINNING_STRING", "AT_END", "AT_END_STRING"):
                 to = self.node()
                 self.skips[at].append(("$" if "END" in str(argument) else "^", to))
@@ -491,9 +497,10 @@ def _determine(parts: list[Any], alphabet: Ranges) -> Characters:
         cuts.update(part.cuts())
     starts = sorted(at for at in cuts if at <= LAST)
     usable = [
-        at for at, code in enumerate(starts)
+        at
+        for at, code in enumerate(starts)
         if not SURROGATES[0] <= code <= SURROGATES[1] and any(low <= code <= high for low, high in alphabet)
-    ]  # fmt: skip
+    ]
     for part in parts:
         part.prepare(starts)
     begin = tuple(part.start for part in parts)
@@ -551,8 +558,8 @@ class _Bytes:
     """The automaton over the bytes inside JSON quotes.
 
     States are a state of `characters`; `("\\\\", state)` after a backslash; `("u", state, digits, value)` inside
-    `\\u`, which is only offered for control characters; or, inside a UTF-8 character, (bytes to come, ((lowest, highest,
-    state), …)), the code points that they may still add.
+    `\\u`, which is only offered for control characters; or, inside a UTF-8 character, (bytes to come, ((lowest,
+    highest, state), …)), the code points that they may still add.
     """
 
     def __init__(self, characters: Characters):
@@ -571,9 +578,7 @@ class _Bytes:
 
     def controls(self, state: int, digits: int, value: int) -> list[int]:
         """The states behind the control characters whose four digits begin with these."""
-        return [
-            to for code in range(0x20) if code >> 16 - 4 * digits == value and (to := self.to(state, code)) >= 0
-        ]  # fmt: skip
+        return [to for code in range(0x20) if code >> 16 - 4 * digits == value and (to := self.to(state, code)) >= 0]
 
     def _step(self, state: Any, byte: int) -> Any:
         """The state after a byte; None if there is no way on."""

@@ -1,8 +1,8 @@
 """Reading JSON Schemas: references, combinations and keywords; what a scaffold cannot honour is refused. No torch.
 
 A schema is read as *alternatives*: simple schemas without `$ref`, `allOf`, `anyOf`, `oneOf`, `not`, `if` or
-dependencies, of which a value must satisfy one. `docs/json-schema.md` says keyword by keyword what is honoured, and how;
-the rest that restricts values is refused with a [`SchemaError`] that names the tool, the place and the keyword.
+dependencies, of which a value must satisfy one. `docs/json-schema.md` says keyword by keyword what is honoured, and
+how; the rest that restricts values is refused with a [`SchemaError`] that names the tool, the place and the keyword.
 
 ```python
 >>> SchemaReader("f", {"properties": {"a": {"contains": {"const": 1}}}})  # read; the compiler refuses `contains`
@@ -374,7 +374,8 @@ class SchemaReader:
                 todo += leads[target]
         found = set()
         for target in leads:
-            reached, border = set(), [target]
+            reached: set[str] = set()
+            border = [target]
             while border:
                 further = leads[border.pop()] - reached
                 reached |= further
@@ -617,7 +618,7 @@ class SchemaReader:
         if "format" in y and y["format"] in FORMATS and kind == "string":
             raise Unclear("format")
 
-    # ------------------------------------------------------------------------------------------------ alternatives, read
+    # ------------------------------------------------------------------------------------------------ reading
 
     @staticmethod
     def types(schema: dict) -> tuple[str, ...]:
@@ -810,7 +811,9 @@ def kind_of(value: Any) -> str:
         return "boolean"
     if isinstance(value, (int, float)):
         return "integer" if float(value).is_integer() else "number"
-    return {str: "string", list: "array", dict: "object"}.get(type(value), "null")
+    if value is None:
+        return "null"
+    return "string" if isinstance(value, str) else "array" if isinstance(value, list) else "object"
 
 
 def same(a: Any, b: Any) -> bool:
@@ -1003,8 +1006,9 @@ _SCHEMA = (
     "if",
     "then",
     "else",
+    "unevaluatedItems",
+    "unevaluatedProperties",
 )
-_SCHEMA = (*_SCHEMA, "unevaluatedItems", "unevaluatedProperties")
 _SCHEMAS = ("allOf", "anyOf", "oneOf", "prefixItems", "items")
 _NAMED = ("properties", "patternProperties", "$defs", "definitions", "dependentSchemas", "dependencies")
 

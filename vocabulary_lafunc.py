@@ -180,7 +180,8 @@ class Vocabulary:
                 most = b"\x8f" if lead == 0xF4 else b"\xbf"
                 more = 1 if lead < 0xE0 else 2 if lead < 0xF0 else 3
                 ends = [bytes([lead]) + edge + rest * (more - 1) for edge, rest in ((least, b"\x80"), (most, b"\xbf"))]
-                ranges.append((*[ord(end.decode("utf-8", "surrogatepass")) for end in ends],))
+                low, high = (ord(end.decode("utf-8", "surrogatepass")) for end in ends)
+                ranges.append((low, high))
         else:
             chars = {written.decode(errors="ignore") for written in self._by_bytes if 1 < len(written) <= 4}
             ranges += [(ord(char), ord(char)) for char in chars if len(char) == 1 and char.encode() in self._by_bytes]

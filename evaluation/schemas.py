@@ -83,7 +83,8 @@ def run(options: argparse.Namespace) -> int:
 def show(name: str, found: Mapping[str, Any]) -> None:
     time = found["milliseconds"]["lafunc"]
     print(
-        f"{name:<14} accepted {found['accepted']} of {found['schemas']}, invalid {found['invalid']} of {found['fills']}, "
+        f"{name:<14} accepted {found['accepted']} of {found['schemas']}, "
+        f"invalid {found['invalid']} of {found['fills']}, "
         f"inexpressible {found['inexpressible']} of {found['instances']} {found['documented']}, "
         f"median {number(time['median'], 2)} ms, longest {number(time['longest'], 0)} ms",
         flush=True,
@@ -144,7 +145,7 @@ def peer_compilers(processor: LaFuncProcessor) -> tuple[dict[str, Callable[[str]
         tokenizer = llguidance.hf.from_tokenizer(processor.tokenizer)
 
         def compile_llguidance(schema: str) -> None:
-            grammar = llguidance.LLMatcher.grammar_from_json_schema(schema, overrides=LLGuidance.options)
+            grammar = llguidance.LLMatcher.grammar_from_json_schema(schema, overrides=LLGuidance.options)  # type: ignore[arg-type]
             matcher = llguidance.LLMatcher(tokenizer, grammar)
             if matcher.is_error():
                 raise ValueError(matcher.get_error())

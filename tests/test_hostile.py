@@ -1,6 +1,7 @@
 """Hostile input: each ends in a right answer or a typed error, within stated time and memory."""
 
 import json
+import re
 import resource
 import time
 
@@ -112,9 +113,23 @@ def test_patterns_that_make_backtracking_explode(pattern, vocabulary):
 
 
 NAMES = [
-    'q"uote', "back\\slash", "line\nbreak", "\x00\x1f\x7f", "‮right-to-left‏", "𝒜🎉👩‍👩‍👧", "<|im_start|>", "<MASK>",
-    "<|use_tool|>", "<NULL>", "</tool_call>", "\u2028", "", " ", "__proto__", "$ref",
-]  # fmt: skip
+    'q"uote',
+    "back\\slash",
+    "line\nbreak",
+    "\x00\x1f\x7f",
+    "‮right-to-left‏",
+    "𝒜🎉👩‍👩‍👧",
+    "<|im_start|>",
+    "<MASK>",
+    "<|use_tool|>",
+    "<NULL>",
+    "</tool_call>",
+    "\u2028",
+    "",
+    " ",
+    "__proto__",
+    "$ref",
+]
 
 
 @pytest.mark.parametrize("family", ["llama", "gemma3", "qwen3"])
@@ -187,8 +202,13 @@ def test_what_cannot_be_guaranteed_is_filled_and_validated_afterwards_if_asked(p
     assert isinstance(call.arguments["a"], str) and "cannot be checked" in call.violation
     schema = one({"type": "array", "contains": {"const": 1}, "items": {"enum": [1, 2]}, "maxItems": 2})
     for seed in range(3):
-        call = pair.call([{"role": "user", "content": "x" * seed + "?"}], [{"name": "f", "parameters": schema}],
-                         filler="autoregressive", strict=False, tool_choice="f").tool_calls[0]  # fmt: skip
+        call = pair.call(
+            [{"role": "user", "content": "x" * seed + "?"}],
+            [{"name": "f", "parameters": schema}],
+            filler="autoregressive",
+            strict=False,
+            tool_choice="f",
+        ).tool_calls[0]
         assert (call.violation is None) == validator(schema).is_valid(call.arguments)
 
 
@@ -220,8 +240,6 @@ def expressions(draw) -> str:
 @settings(max_examples=150, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(pattern=expressions(), strings=st.lists(st.text('ab1.é"\\ \n', max_size=5), min_size=1, max_size=8))
 def test_expressions_are_read_as_python_reads_them(pattern, strings):
-    import re
-
     try:
         known = characters(Text((pattern,)))
     except PatternError as error:
@@ -239,8 +257,6 @@ def test_expressions_are_read_as_python_reads_them(pattern, strings):
 @settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(pattern=expressions(), seed=st.integers(0, 3), most=st.none() | st.integers(0, 6))
 def test_every_walk_of_an_expression_matches_it(vocabulary, pattern, seed, most):
-    import re
-
     schema = one({"type": "string", "pattern": pattern, **({} if most is None else {"maxLength": most})})
     try:
         scaffold = compile_parameters(schema, vocabulary)
@@ -255,9 +271,15 @@ def test_every_walk_of_an_expression_matches_it(vocabulary, pattern, seed, most)
 # ------------------------------------------------------------------------------------ objects in one slot, by chance
 
 LEAF = st.sampled_from(
-    [{"type": "integer", "maximum": 99}, {"enum": ["a", "b", 1, None]}, {"type": "boolean"}, {"type": "string", "maxLength": 3},
-     {"type": "string", "pattern": "^[ab]+$"}, {"type": "array", "items": {"type": "null"}, "maxItems": 2}]
-)  # fmt: skip
+    [
+        {"type": "integer", "maximum": 99},
+        {"enum": ["a", "b", 1, None]},
+        {"type": "boolean"},
+        {"type": "string", "maxLength": 3},
+        {"type": "string", "pattern": "^[ab]+$"},
+        {"type": "array", "items": {"type": "null"}, "maxItems": 2},
+    ]
+)
 
 
 @st.composite

@@ -99,7 +99,9 @@ CASES = {
     "const and enum": ({"const": 2, "enum": [1, 2]}, [2], [1]),
     "array of strings": ({"type": "array", "items": {"type": "string"}}, [[], ["a"], ["a", 'b", "c']], [[1], "a"]),
     "array of arrays": (
-        {"type": "array", "items": {"type": "array", "items": {"type": "integer"}}}, [[], [[]], [[1], [2, 3]]], [[1]]
+        {"type": "array", "items": {"type": "array", "items": {"type": "integer"}}},
+        [[], [[]], [[1], [2, 3]]],
+        [[1]],
     ),
     "minItems": ({"type": "array", "items": {"type": "integer"}, "minItems": 2}, [[1, 2], [1, 2, 3]], [[], [1]]),
     "maxItems": ({"type": "array", "items": {"type": "integer"}, "maxItems": 2}, [[], [1, 2]], [[1, 2, 3]]),
@@ -110,11 +112,11 @@ CASES = {
     "array of objects": (OBJECTS, [[{"x": 1}], [{"x": 1, "y": "a"}, {"x": 2}]], [[], [{}], [{"x": 1}] * 3]),
     "required only": ({"type": "object", "required": ["k"]}, [{"k": 1}, {"k": "v"}], [{}]),
     "required from the map": (
-        {"type": "object", "required": ["k"], "additionalProperties": {"type": "null"}}, [{"k": None}], [{"k": 1}, {}]
+        {"type": "object", "required": ["k"], "additionalProperties": {"type": "null"}},
+        [{"k": None}],
+        [{"k": 1}, {}],
     ),
-    "map": (
-        {"type": "object", "additionalProperties": {"type": "integer"}}, [{}, {"a": 1, "é b": 2}], [{"a": "1"}]
-    ),
+    "map": ({"type": "object", "additionalProperties": {"type": "integer"}}, [{}, {"a": 1, "é b": 2}], [{"a": "1"}]),
     "closed map": ({"type": "object", "additionalProperties": False}, [{}], [{"a": 1}]),
     "unevaluatedProperties": ({"type": "object", "unevaluatedProperties": False}, [{}], [{"a": 1}]),
     "false property": ({**OBJECT, "properties": {"x": {}, "y": False}}, [{"x": 1}], [{"x": 1, "y": "b"}]),
@@ -123,9 +125,15 @@ CASES = {
     "anyOf beside keywords": ({"maxLength": 1, "anyOf": [{"type": "string"}, {"type": "null"}]}, ["a", None], ["ab"]),
     "anyOf with an object": ({"anyOf": [{"type": "string"}, OBJECT]}, ["s", {"x": 1}], [{}, 1]),
     "deep anyOf of arrays": (
-        {"type": "array", "items": {"type": "array", "items": {"type": "array", "items": {
-            "anyOf": [{"type": "array", "items": {"type": "integer"}}]}}}},
-        [[[[[1]]]], []], [[[[1]]]],
+        {
+            "type": "array",
+            "items": {
+                "type": "array",
+                "items": {"type": "array", "items": {"anyOf": [{"type": "array", "items": {"type": "integer"}}]}},
+            },
+        },
+        [[[[[1]]]], []],
+        [[[[1]]]],
     ),
     "oneOf": ({"oneOf": [{"type": "integer"}, {"type": "null"}]}, [1, None], ["x", 1.5]),
     "oneOf constants": ({"oneOf": [{"const": "a", "title": "A"}, {"const": "b"}]}, ["a", "b"], ["c"]),
@@ -138,43 +146,75 @@ CASES = {
     "a format that is an annotation": ({"type": "string", "format": "colour", "x-mine": 1}, ["soon"], [1]),
     "pattern": ({"type": "string", "pattern": "^a+$"}, ["a", "aaa"], ["", "ab", "ba"]),
     "pattern found anywhere": ({"type": "string", "pattern": "[0-9]{2}"}, ["x12y", "12"], ["1", "1a2"]),
-    "pattern of all kinds": ({"pattern": r'^(?:"|\\|\n|é|😀|[^\x00-\x7f])?$'}, ['"', "\\", "\n", "é", "😀", ""], ["a", '""']),
+    "pattern of all kinds": (
+        {"pattern": r'^(?:"|\\|\n|é|😀|[^\x00-\x7f])?$'},
+        ['"', "\\", "\n", "é", "😀", ""],
+        ["a", '""'],
+    ),
     "pattern that looks ahead": ({"pattern": "^(?!ab)(?=.*1)[a-z0-9]+$"}, ["b1", "a1"], ["ab1", "aa"]),
-    "pattern and lengths": ({"pattern": "^a*b?$", "minLength": 2, "maxLength": 3}, ["ab", "aaa"], ["b", "aaaa", "aaab"]),
-    "patterns across allOf": ({"allOf": [{"pattern": "a"}, {"pattern": "b"}], "type": "string"}, ["ab", "xbya"], ["a", "b"]),
+    "pattern and lengths": (
+        {"pattern": "^a*b?$", "minLength": 2, "maxLength": 3},
+        ["ab", "aaa"],
+        ["b", "aaaa", "aaab"],
+    ),
+    "patterns across allOf": (
+        {"allOf": [{"pattern": "a"}, {"pattern": "b"}], "type": "string"},
+        ["ab", "xbya"],
+        ["a", "b"],
+    ),
     "multipleOf": ({"type": "integer", "multipleOf": 3, "minimum": -4}, [0, 3, -3, 300], [1, -6, 4]),
     "multipleOf of a number": ({"type": "number", "multipleOf": 7}, [0, 14, -7], [1, 3.5]),
     "multipleOf of a half": ({"type": "number", "multipleOf": 0.25, "maximum": 2}, [0.25, 1.5, 2, -1.75], [0.3, 2.25]),
     "uniqueItems of an enum": (
-        {"type": "array", "items": {"enum": ["a", "b", "c"]}, "uniqueItems": True, "minItems": 2}, [["b", "a"], ["c", "a", "b"]],
+        {"type": "array", "items": {"enum": ["a", "b", "c"]}, "uniqueItems": True, "minItems": 2},
+        [["b", "a"], ["c", "a", "b"]],
         [["a"], ["a", "a"], []],
     ),
     "prefixItems": (
-        {"type": "array", "prefixItems": [{"type": "string"}, {"type": "integer"}], "items": False}, [[], ["a"], ["a", 1]],
+        {"type": "array", "prefixItems": [{"type": "string"}, {"type": "integer"}], "items": False},
+        [[], ["a"], ["a", 1]],
         [[1], ["a", "b"], ["a", 1, 2]],
     ),
     "prefixItems and items": (
-        {"prefixItems": [{"type": "null"}], "items": {"type": "integer"}, "minItems": 2, "maxItems": 3}, [[None, 1], [None, 1, 2]],
+        {"prefixItems": [{"type": "null"}], "items": {"type": "integer"}, "minItems": 2, "maxItems": 3},
+        [[None, 1], [None, 1, 2]],
         [[None], [None, 1, 2, 3], [1, 2]],
     ),
-    "unevaluatedItems": ({"type": "array", "prefixItems": [{"const": 1}], "unevaluatedItems": False}, [[], [1]], [[1, 1], [2]]),
+    "unevaluatedItems": (
+        {"type": "array", "prefixItems": [{"const": 1}], "unevaluatedItems": False},
+        [[], [1]],
+        [[1, 1], [2]],
+    ),
     "patternProperties": (
-        {"type": "object", "patternProperties": {"^a": {"type": "integer"}, "b$": {"maximum": 3}}, "additionalProperties": False},
-        [{}, {"a": 5}, {"ab": 2, "xb": 1}], [{"ab": 5}, {"x": 1}, {"a": "s"}],
+        {
+            "type": "object",
+            "patternProperties": {"^a": {"type": "integer"}, "b$": {"maximum": 3}},
+            "additionalProperties": False,
+        },
+        [{}, {"a": 5}, {"ab": 2, "xb": 1}],
+        [{"ab": 5}, {"x": 1}, {"a": "s"}],
     ),
     "patternProperties beside properties": (
         {"properties": {"a1": {"maximum": 9}}, "patternProperties": {"^a": {"type": "integer"}}},
-        [{"a1": 3, "a2": 10}, {"a2": 1}], [{"a1": 10}, {"a1": "s"}, {"a2": "s"}],
+        [{"a1": 3, "a2": 10}, {"a2": 1}],
+        [{"a1": 10}, {"a1": "s"}, {"a2": "s"}],
     ),
     "additionalProperties beside properties": (
-        {"properties": {"n": {"type": "string"}}, "additionalProperties": {"type": "integer"}}, [{"n": "s", "m": 1}, {"m": 2}],
+        {"properties": {"n": {"type": "string"}}, "additionalProperties": {"type": "integer"}},
+        [{"n": "s", "m": 1}, {"m": 2}],
         [{"n": 1}, {"m": "s"}],
     ),
     "propertyNames": ({"type": "object", "propertyNames": {"maxLength": 2}}, [{"ab": 1}, {}], [{"abc": 1}]),
     "propertyNames of an enum": (
-        {"additionalProperties": {"type": "null"}, "propertyNames": {"enum": ["a", "b.c"]}}, [{"b.c": None}, {}], [{"bxc": None}]
+        {"additionalProperties": {"type": "null"}, "propertyNames": {"enum": ["a", "b.c"]}},
+        [{"b.c": None}, {}],
+        [{"bxc": None}],
     ),
-    "dependentRequired": ({**OPEN, "dependentRequired": {"y": ["z"]}}, [{"x": 1}, {"x": 1, "y": "", "z": 2}], [{"x": 1, "y": ""}]),
+    "dependentRequired": (
+        {**OPEN, "dependentRequired": {"y": ["z"]}},
+        [{"x": 1}, {"x": 1, "y": "", "z": 2}],
+        [{"x": 1, "y": ""}],
+    ),
     "dependentSchemas": ({**OPEN, "dependentSchemas": {"y": False}}, [{"x": 1, "z": 3}], [{"x": 1, "y": "b"}]),
     "minProperties": ({**OBJECT, "minProperties": 2}, [{"x": 1, "y": "b"}], [{"x": 1}]),
     "minProperties of a map": ({"type": "object", "minProperties": 1}, [{"a": 1}], [{}]),
@@ -185,25 +225,46 @@ CASES = {
     "not a member": ({**OPEN, "not": {"required": ["y"]}}, [{"x": 1}, {"x": 1, "z": 2}], [{"x": 1, "y": "s"}]),
     "not so many": ({**OBJECTS, "not": {"maxItems": 1}}, [[{"x": 1}, {"x": 2}]], [[{"x": 1}]]),
     "if": (
-        {"type": "object", "properties": {"k": {"enum": ["a", "b"]}, "n": {"type": "integer"}}, "required": ["k"],
-         "if": {"properties": {"k": {"const": "a"}}}, "then": {"required": ["n"]}, "else": {"properties": {"n": False}}},
-        [{"k": "a", "n": 1}, {"k": "b"}], [{"k": "a"}, {"k": "b", "n": 1}],
+        {
+            "type": "object",
+            "properties": {"k": {"enum": ["a", "b"]}, "n": {"type": "integer"}},
+            "required": ["k"],
+            "if": {"properties": {"k": {"const": "a"}}},
+            "then": {"required": ["n"]},
+            "else": {"properties": {"n": False}},
+        },
+        [{"k": "a", "n": 1}, {"k": "b"}],
+        [{"k": "a"}, {"k": "b", "n": 1}],
     ),
     "recursion": (
-        {"$ref": "#/$defs/tree"}, [{"v": 1}, {"v": 1, "kids": [{"v": 2, "kids": []}, {"v": 3}]}], [{}, {"v": 1, "kids": [{}]}]
+        {"$ref": "#/$defs/tree"},
+        [{"v": 1}, {"v": 1, "kids": [{"v": 2, "kids": []}, {"v": 3}]}],
+        [{}, {"v": 1, "kids": [{}]}],
     ),
     "allOf of two": ({"type": "integer", "allOf": [{"minimum": 1}, {"maximum": 3}]}, [1, 3], [0, 4]),
     "allOf of objects": (
-        {"allOf": [OBJECT, {"properties": {"z": {"type": "null"}}, "required": ["z"]}]}, [{"x": 1, "z": None}], [{"x": 1}]
+        {"allOf": [OBJECT, {"properties": {"z": {"type": "null"}}, "required": ["z"]}]},
+        [{"x": 1, "z": None}],
+        [{"x": 1}],
     ),
-    "oneOf of a type": ({"oneOf": [{"minLength": 3, "type": "string"}, {"type": "string", "maxLength": 4}]}, ["ab", "abcde"], ["abc"]),
+    "oneOf of a type": (
+        {"oneOf": [{"minLength": 3, "type": "string"}, {"type": "string", "maxLength": 4}]},
+        ["ab", "abcde"],
+        ["abc"],
+    ),
     "oneOf of equal values": ({"oneOf": [{"const": 1}, {"enum": [1.0, 2]}]}, [2], [1]),
     "oneOf of required members": (
-        {"properties": {"a": {"type": "integer"}, "b": {"type": "integer"}}, "oneOf": [{"required": ["a"]}, {"required": ["b"]}]},
-        [{"a": 1}, {"b": 1}], [{}, {"a": 1, "b": 1}],
+        {
+            "properties": {"a": {"type": "integer"}, "b": {"type": "integer"}},
+            "oneOf": [{"required": ["a"]}, {"required": ["b"]}],
+        },
+        [{"a": 1}, {"b": 1}],
+        [{}, {"a": 1, "b": 1}],
     ),
     "several objects": (
-        {"anyOf": [OBJECT, {**OBJECT, "required": ["y"]}]}, [{"x": 1}, {"y": "s"}, {"x": 1, "y": "s"}], [{}, {"y": 1}]
+        {"anyOf": [OBJECT, {**OBJECT, "required": ["y"]}]},
+        [{"x": 1}, {"y": "s"}, {"x": 1, "y": "s"}],
+        [{}, {"y": 1}],
     ),
     "object or objects": ({"anyOf": [OBJECT, OBJECTS]}, [{"x": 1}, [{"x": 1}]], [[], {}]),
     "map of objects": ({"additionalProperties": OBJECT}, [{}, {"k": {"x": 1}}], [{"k": {}}]),
@@ -211,14 +272,22 @@ CASES = {
     "$anchor": ({"$ref": "#here"}, [1], ["a"]),
     "date": ({"format": "date", "type": "string"}, ["2024-02-29", "1999-12-31"], ["2023-02-29", "soon", "2024-13-01"]),
     "time": ({"format": "time", "type": "string"}, ["23:59:59Z", "10:00:00.5+02:00"], ["24:00:00Z", "10:00"]),
-    "date-time": ({"format": "date-time", "type": "string"}, ["2024-02-29T10:00:00Z"], ["2024-02-29", "2024-02-29 10:00:00Z"]),
+    "date-time": (
+        {"format": "date-time", "type": "string"},
+        ["2024-02-29T10:00:00Z"],
+        ["2024-02-29", "2024-02-29 10:00:00Z"],
+    ),
     "email": ({"format": "email", "type": "string"}, ["a.b+c@example.com"], ["a", "a@", "@b.c", "a b@c.d"]),
     "hostname": ({"format": "hostname", "type": "string"}, ["a", "x-1.example.com"], ["-a", "a..b", "a_b"]),
-    "ipv4": ({"format": "ipv4", "type": "string"}, ["127.0.0.1", "255.255.255.255"], ["256.0.0.1", "1.2.3", "01.2.3.4"]),
+    "ipv4": (
+        {"format": "ipv4", "type": "string"},
+        ["127.0.0.1", "255.255.255.255"],
+        ["256.0.0.1", "1.2.3", "01.2.3.4"],
+    ),
     "ipv6": ({"format": "ipv6", "type": "string"}, ["::1", "2001:db8::8a2e:370:7334", "::"], ["1", ":::", "12345::"]),
     "uri": ({"format": "uri", "type": "string"}, ["https://a.b/c?d=e#f", "mailto:a@b.c"], ["a b", "/x", "http://a b"]),
     "uuid": ({"format": "uuid", "type": "string"}, ["123e4567-e89b-12d3-a456-426614174000"], ["123e4567", ""]),
-}  # fmt: skip
+}
 FORMAT_CHECKER = jsonschema.FormatChecker(formats=())
 for name in FORMATS:
     FORMAT_CHECKER.checks(name)(lambda value, name=name: characters(Text(formats=(name,))).matches(value))
@@ -268,10 +337,16 @@ REFUSED = {
     "minItems above maxItems": ({"type": "array", "minItems": 3, "maxItems": 2}, "maxItems", "exceeds"),
     "minItems beyond sense": ({"type": "array", "minItems": 10**9}, "minItems", "at most 4096"),
     "enum of none": ({"enum": ["a", "b"], "type": "integer"}, "enum", "no member satisfies"),
-    "a divisor that is inexact in binary": ({"type": "number", "multipleOf": 0.01}, "multipleOf", "not exact in binary"),
+    "a divisor that is inexact in binary": (
+        {"type": "number", "multipleOf": 0.01},
+        "multipleOf",
+        "not exact in binary",
+    ),
     "a large divisor": ({"type": "integer", "multipleOf": 10**7}, "multipleOf", "only divisors up to"),
     "several different items": (
-        {"type": "array", "uniqueItems": True, "minItems": 2, "items": {"type": "string"}}, "uniqueItems", "say minItems 1"
+        {"type": "array", "uniqueItems": True, "minItems": 2, "items": {"type": "string"}},
+        "uniqueItems",
+        "say minItems 1",
     ),
     "a tuple without equal items": ({"prefixItems": [{}, {}], "uniqueItems": True}, "uniqueItems", "of tuples"),
     "several members of a map": ({"type": "object", "minProperties": 2}, "minProperties", "declare some"),
@@ -282,26 +357,38 @@ REFUSED = {
     "not an expression": ({"type": "string", "pattern": "("}, "pattern", "not an expression that Python can read"),
     "an expression that nothing matches": ({"type": "string", "pattern": "a^"}, "pattern", "no string satisfies it"),
     "an expression that repeats too much": (
-        {"type": "string", "pattern": "((a{99}){99}){99}"}, "pattern", "repeats too much"
+        {"type": "string", "pattern": "((a{99}){99}){99}"},
+        "pattern",
+        "repeats too much",
     ),
     "an expression that explodes": ({"type": "string", "pattern": "(a|b)*a(a|b){30}$"}, "pattern", "too large"),
     "keys that cannot be followed": (
-        {"type": "object", "patternProperties": {r"(a)\1": {}}}, "patternProperties", "a back-reference"
+        {"type": "object", "patternProperties": {r"(a)\1": {}}},
+        "patternProperties",
+        "a back-reference",
     ),
     "no property names": (
-        {**OBJECT, "propertyNames": {"maxLength": 0}}, "propertyNames", "forbids 'x', which is required"
+        {**OBJECT, "propertyNames": {"maxLength": 0}},
+        "propertyNames",
+        "forbids 'x', which is required",
     ),
     "not of items": ({**OBJECTS, "not": {"items": {"required": ["y"]}}}, "not", "'items' cannot be negated"),
-    "if about items": ({"type": "array", "if": {"items": {"type": "null"}}, "then": {"minItems": 1}}, "if", "cannot be"),
+    "if about items": (
+        {"type": "array", "if": {"items": {"type": "null"}}, "then": {"minItems": 1}},
+        "if",
+        "cannot be",
+    ),
     "too many combinations": (
-        {"allOf": [{"anyOf": [{"maxLength": n + 10 * m} for n in range(9)]} for m in range(3)]}, "allOf", "combinations"
+        {"allOf": [{"anyOf": [{"maxLength": n + 10 * m} for n in range(9)]} for m in range(3)]},
+        "allOf",
+        "combinations",
     ),
     "recursion without end": ({"$ref": "#/$defs/r"}, "$ref", "refers to itself without end"),
     "recursion in every value": ({"$ref": "#/$defs/forever"}, "$ref", "leads back to itself in every value"),
     "contradicting allOf": ({"allOf": [{"type": "string"}], "type": "null"}, "allOf", "no value satisfies"),
     "oneOf that tells nothing apart": ({"oneOf": [{"type": "string"}, {"type": "string"}]}, "oneOf", "no value"),
     "oneOf of numbers": ({"oneOf": [{"type": "integer"}, {"type": "number"}]}, "oneOf", "cannot be told apart"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("case", REFUSED)
@@ -339,7 +426,7 @@ MALFORMED = {
     "a list": ([], "$", None, "must be a JSON Schema object, got list"),
     "old dialect": ({"$schema": "http://json-schema.org/draft-03/schema#"}, "$.$schema", "$schema", "draft 4"),
     "no value": ({"type": "object", "allOf": [False]}, "$", None, "no value satisfies the schema"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("case", MALFORMED)
@@ -436,7 +523,16 @@ def test_the_page_on_json_schema_says_what_is_so(vocabulary):
     refused = {keyword for keywords in NEVER.values() for keyword in keywords} - {"unevaluatedItems"}
     assert {keyword for keyword, verdict in told.items() if verdict == "refused"} == refused
     honoured = {key for schema, _, _ in CASES.values() if isinstance(schema, dict) for key in _keys(schema)}
-    legacy = {"additionalItems", "dependencies", "$comment", "examples", "$dynamicRef", "$recursiveRef", "contains"}
+    legacy = {
+        "additionalItems",
+        "dependencies",
+        "$comment",
+        "examples",
+        "$dynamicRef",
+        "$recursiveRef",
+        "contains",
+        "default",
+    }
     assert told.keys() - honoured - legacy == set()
     formats = next(line for line in page.split("\n") if line.startswith("| `format`"))
     assert set(re.findall(r"`([^`]+)`", formats)) - {"format"} == set(FORMATS)
@@ -449,17 +545,34 @@ def _keys(value) -> set[str]:
 
 
 LEGACY_CASES = {
-    "draft 4": ({"minimum": 1, "exclusiveMinimum": True, "type": "integer"}, [2], [1], "http://json-schema.org/draft-04/schema#"),
+    "draft 4": (
+        {"minimum": 1, "exclusiveMinimum": True, "type": "integer"},
+        [2],
+        [1],
+        "http://json-schema.org/draft-04/schema#",
+    ),
     "tuple": (
-        {"items": [{"type": "null"}], "additionalItems": False}, [[], [None]], [[1], [None, None]],
+        {"items": [{"type": "null"}], "additionalItems": False},
+        [[], [None]],
+        [[1], [None, None]],
         "http://json-schema.org/draft-07/schema#",
     ),
     "dependencies": (
-        {"properties": {"x": {"type": "null"}, "y": {"type": "null"}}, "dependencies": {"x": ["y"], "y": {"required": ["x"]}}},
-        [{}, {"x": None, "y": None}], [{"x": None}, {"y": None}], "http://json-schema.org/draft-07/schema#",
+        {
+            "properties": {"x": {"type": "null"}, "y": {"type": "null"}},
+            "dependencies": {"x": ["y"], "y": {"required": ["x"]}},
+        },
+        [{}, {"x": None, "y": None}],
+        [{"x": None}, {"y": None}],
+        "http://json-schema.org/draft-07/schema#",
     ),
-    "$ref alone counts": ({"$ref": "#/definitions/s", "maxLength": 1}, ["abc"], [1], "http://json-schema.org/draft-07/schema#"),
-}  # fmt: skip
+    "$ref alone counts": (
+        {"$ref": "#/definitions/s", "maxLength": 1},
+        ["abc"],
+        [1],
+        "http://json-schema.org/draft-07/schema#",
+    ),
+}
 
 
 @pytest.mark.parametrize("case", LEGACY_CASES)

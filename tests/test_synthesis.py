@@ -223,7 +223,7 @@ def test_command_without_tools(tmp_path):
     assert {row["source"] for row in read_rows(out)} == {"synthesis-invented"}
 
 
-REFUSED = {"name": "f", "parameters": {"properties": {"a": {"type": "string", "pattern": "x"}}}}
+REFUSED = {"name": "f", "parameters": {"properties": {"a": {"type": "array", "contains": {"const": 1}}}}}
 
 
 @pytest.mark.parametrize(
@@ -232,7 +232,7 @@ REFUSED = {"name": "f", "parameters": {"properties": {"a": {"type": "string", "p
         ('[{"name": 1,]', "line 1, column 13: not JSON"),
         ("{}", "must hold a list of tools, got dict"),
         ("[]", "the list is empty; it must hold at least one tool"),
-        (json.dumps([REFUSED]), "keyword 'pattern' is not supported"),
+        (json.dumps([REFUSED]), "keyword 'contains' is not supported"),
         (json.dumps([REFUSED]), "none of the 1 tools can be used"),
         ("[3]", "a tool must be a dict"),
     ],
