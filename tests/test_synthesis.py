@@ -274,7 +274,7 @@ def test_refused_tools_are_left_out(tmp_path, capsys):
     tools, out = tmp_path / "tools.json", tmp_path / "rows.jsonl"
     tools.write_text(json.dumps([REFUSED, WEATHER]))
     assert main(["data", "synthesize", "--tools", str(tools), "--out", str(out), "--rows", "3"]) == 0
-    assert "left out: tool 'f', $.properties.a.pattern" in capsys.readouterr().err
+    assert "left out: tool 'f', $.properties.a.contains" in capsys.readouterr().err
 
 
 # ------------------------------------------------------------------------------------------------ the teacher
