@@ -21,6 +21,7 @@ from weakref import WeakValueDictionary
 from .vocabulary_lafunc import TokenClass, Vocabulary, remembered
 
 State = Hashable
+BEGIN = ("before a deferred language",)
 Edges = tuple[tuple[TokenClass, State], ...]
 
 
@@ -144,22 +145,35 @@ def literal(vocabulary: Vocabulary, text: str) -> Automaton:
 @remembered
 def one_of(vocabulary: Vocabulary, texts: tuple[str, ...]) -> Automaton:
     """One of these texts, as a tree of their tokens; linear in the texts' total length."""
-    root: dict = {}
-    nodes = [root]
-    ends = set()
-    for text in texts:
-        node = root
-        for id in vocabulary.encode(text):
-            if id not in node:
-                nodes.append({})
-                node[id] = (len(nodes) - 1, nodes[-1])
-            number, node = node[id]
-        ends.add(number if node is not root else 0)
+
+    @cache
+    def tree() -> tuple[list[dict], set[int]]:
+        root: dict = {}
+        nodes, ends = [root], set()
+        for ids in vocabulary.encode_all(texts):
+            node, number = root, 0
+            for id in ids:
+                if id not in node:
+                    nodes.append({})
+                    node[id] = (len(nodes) - 1, nodes[-1])
+                number, node = node[id]
+            ends.add(number)
+        return nodes, ends
 
     def edges(at: int) -> Edges:
-        return tuple((vocabulary.token_class(id), number) for id, (number, _) in nodes[at].items())
+        return tuple((vocabulary.token_class(id), number) for id, (number, _) in tree()[0][at].items())
 
-    return Automaton(0, edges, ends.__contains__)
+    return Automaton(0, edges, lambda at: at in tree()[1])
+
+
+def deferred(build: Callable[[], Automaton]) -> Automaton:
+    """A language that is built when its first edges are asked for."""
+    made = cache(build)
+
+    def edges(state: State) -> Edges:
+        return made().edges(made().start if state is BEGIN else state)
+
+    return Automaton(BEGIN, edges, lambda state: made().accepting(made().start if state is BEGIN else state))
 
 
 @_shared
@@ -226,6 +240,107 @@ def repeat(item: Automaton, low: int, high: int | None) -> Automaton:
     return Automaton((), edges, accepting)
 
 
+def record(
+    first: tuple[Automaton, ...],
+    following: tuple[Automaton, ...],
+    required: tuple[bool, ...],
+    low: int,
+    high: int | None,
+    empty: Automaton,
+    end: Automaton,
+) -> Automaton:
+    """Members of an object: those declared in their order, each at most once, then others in any number.
+
+    States are (which member, declared members so far, others so far, did it open the object, its state); "" is before
+    the object and its end is ("", state of `end`).
+
+    Args:
+        first, following: each member as it opens the object, and as it follows another one.
+        required: of the declared members; those beyond are the others.
+        low, high: bounds on the number of members. Others may have equal keys, so they count as one towards `low`.
+        empty: the object without members.
+    """
+    declared = len(required)
+    needed = [sum(required[at:]) for at in range(declared + 1)]
+
+    def counted(n: int) -> int:
+        return n if high is not None else min(n, low)
+
+    def begin(at: int, names: int, others: int, opening: bool) -> list:
+        found: list = []
+        for j in range(at, len(following)):
+            n, x = (
+                (counted(names + 1), others)
+                if j < declared
+                else (names, min(others + 1, 1) if high is None else others + 1)
+            )
+            fits = high is None or n + x + (needed[j + 1] if j < declared else 0) <= high
+            # Whoever writes this one must still be able to reach `low`.
+            most = n + (declared - j - 1 + (len(following) > declared) if j < declared else 1)
+            if fits and (high is None and low == 0 or most >= low):
+                part = first[j] if opening else following[j]
+                found += [(group, (j, n, x, opening, to)) for group, to in part.edges(part.start)]
+            if j < declared and required[j]:
+                return found
+        if at <= declared and needed[min(at, declared)]:
+            return found
+        if names + min(others, 1) >= low:
+            part = empty if opening else end
+            found += [(group, ("", opening, to)) for group, to in part.edges(part.start)]
+        return found
+
+    def edges(state: Any) -> Edges:
+        if state == "":
+            return tuple(begin(0, 0, 0, True))
+        if state[0] == "":
+            _, opening, at = state
+            part = empty if opening else end
+            return tuple((group, ("", opening, to)) for group, to in part.edges(at))
+        j, names, others, opening, at = state
+        part = first[j] if opening else following[j]
+        found = [(group, (j, names, others, opening, to)) for group, to in part.edges(at)]
+        if part.accepting(at):
+            found += begin(min(j + 1, declared), names, others, False)
+        return tuple(found)
+
+    def accepting(state: Any) -> bool:
+        return state != "" and state[0] == "" and (empty if state[1] else end).accepting(state[2])
+
+    return Automaton("", edges, accepting)
+
+
+def arrangements(
+    first: tuple[Automaton, ...], following: tuple[Automaton, ...], low: int, high: int | None
+) -> Automaton:
+    """`low` to `high` different ones of some texts, in any order; low is at least 1.
+
+    States are (those written, the one being written, its state).
+    """
+    most = len(first) if high is None else min(high, len(first))
+
+    def edges(state: Any) -> Edges:
+        if state == ():
+            return tuple(
+                (g, (frozenset([k]), k, to)) for k, part in enumerate(first) for g, to in part.edges(part.start)
+            )
+        written, k, at = state
+        part = first[k] if len(written) == 1 else following[k]
+        found = [(group, (written, k, to)) for group, to in part.edges(at)]
+        if part.accepting(at) and len(written) < most:
+            for other, part in enumerate(following):
+                if other not in written:
+                    found += [(group, (written | {other}, other, to)) for group, to in part.edges(part.start)]
+        return tuple(found)
+
+    def accepting(state: Any) -> bool:
+        if state == ():
+            return False
+        written, k, at = state
+        return len(written) >= low and (first[k] if len(written) == 1 else following[k]).accepting(at)
+
+    return Automaton((), edges, accepting)
+
+
 def bytewise(
     vocabulary: Vocabulary,
     start: State,
@@ -235,32 +350,43 @@ def bytewise(
 ) -> Automaton:
     """Lift a finite deterministic automaton over bytes to the tokens of the vocabulary.
 
-    States that cannot reach acceptance are removed first, so no filler can walk into a dead end.
-
-    Raises:
-        ValueError: the language is empty.
+    States that cannot reach acceptance are left out, so no filler can walk into a dead end. They are found when the
+    first edges are asked for; an empty language has none.
     """
-    table: dict[State, dict[int, State]] = {}
-    todo = [start]
-    while todo:
-        state = todo.pop()
-        if state in table:
-            continue
-        table[state] = {byte: to for byte in sorted(alphabet) if (to := step(state, byte)) is not None}
-        todo += table[state].values()
-    alive = {state for state in table if accepting(state)}
-    while grown := {s for s in table if s not in alive and any(to in alive for to in table[s].values())}:
-        alive |= grown
-    if start not in alive:
-        raise ValueError("no value that can be written satisfies the bounds")
+
+    @cache
+    def table() -> dict[State, dict[int, State]]:
+        found: dict[State, dict[int, State]] = {}
+        origins: dict[State, list[State]] = {start: []}
+        todo = [start]
+        while todo:
+            state = todo.pop()
+            if state in found:
+                continue
+            found[state] = {byte: to for byte in sorted(alphabet) if (to := step(state, byte)) is not None}
+            for to in found[state].values():
+                origins.setdefault(to, []).append(state)
+                todo.append(to)
+        alive = {state for state in found if accepting(state)}
+        todo = list(alive)
+        while todo:
+            further = set(origins[todo.pop()]) - alive
+            alive |= further
+            todo += further
+        return {
+            state: {byte: to for byte, to in ways.items() if to in alive}
+            for state, ways in found.items()
+            if state in alive
+        }
 
     def edges(state: State) -> Edges:
+        known = table()
         targets: dict[State, list[int]] = {}
-        for id, written in vocabulary.spelled(alphabet):
+        for id, written in vocabulary.spelled(alphabet) if state in known else ():
             at: State | None = state
             for byte in written:
-                at = table[at].get(byte)
-                if at is None or at not in alive:
+                at = known[at].get(byte)
+                if at is None:
                     break
             else:
                 targets.setdefault(at, []).append(id)

@@ -11,6 +11,7 @@ False
 
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import NamedTuple
 
 from .language_lafunc import Automaton, Edges, bytewise
 from .vocabulary_lafunc import TokenClass, Vocabulary, remembered
@@ -142,16 +143,16 @@ class _Magnitude:
         return cls(whole.lstrip("0") or "0", fraction.rstrip("0"), strict)
 
 
-@dataclass(frozen=True)
-class _Digits:
+class _Digits(NamedTuple):
     """How far a number has been written, and how it compares with the two bounds on its magnitude so far."""
 
     phase: str = "start"  # start, sign, zero (a leading 0), whole, point, fraction
     negative: bool = False
-    count: int = 0  # digits
-    places: int = 0  # digits after the point, as far as a bound has any
+    digits: int = 0
+    places: int = 0  # digits after the point, as far as a bound or a divisor has any
     low: int = 0  # comparison of the digits so far with the lower bound's, -1 / 0 / 1
     high: int = 0
+    rest: int = 0  # of the digits so far, divided by `multiple`
 
 
 @remembered
@@ -162,16 +163,24 @@ def number(
     low_strict: bool = False,
     high_strict: bool = False,
     integer: bool = False,
+    multiple: int = 1,
+    decimals: int = 0,
 ) -> Automaton:
     """JSON numbers between two bounds, without exponents.
 
-    Decimals have at most 15 digits, so that the double that a reader makes of the text compares with the bounds as the
-    text does. Integers are bounded by the budget alone.
+    Where a bound itself is excluded, decimals have at most 15 digits, so that the double that a reader makes of the
+    text compares with the bounds as the text does; otherwise rounding keeps the order, and they have at most 40.
+    Integers are bounded by the budget alone.
+
+    Args:
+        multiple, decimals: the number is a multiple of `multiple` once its point is moved by `decimals`; with
+            `decimals`, it has at most so many digits after the point.
 
     Raises:
         ValueError: no number lies between the bounds.
     """
     zero = Decimal(0)
+    most = DECIMAL_DIGITS if low_strict or high_strict or decimals else 40
     bounds: dict[bool, tuple[_Magnitude | None, _Magnitude | None]] = {}
     if high is None or high > zero or (high == zero and not high_strict):
         bounds[False] = (
@@ -212,50 +221,67 @@ def number(
             return _Digits(
                 "point",
                 state.negative,
-                state.count,
+                state.digits,
                 0,
-                settled(state.low, state.count, lower) if lower else 1,
-                settled(state.high, state.count, upper) if upper else -1,
+                settled(state.low, state.digits, lower) if lower else 1,
+                settled(state.high, state.digits, upper) if upper else -1,
+                state.rest,
             )
         if state.phase == "zero":
             return None
+        rest = (10 * state.rest + int(char)) % multiple
         if state.phase in ("start", "sign", "whole"):
-            count = state.count + 1
-            if not integer and count > DECIMAL_DIGITS:
+            count = state.digits + 1
+            if not integer and count > most:
                 return None
             return _Digits(
-                "zero" if state.count == 0 and char == "0" else "whole",
+                "zero" if state.digits == 0 and char == "0" else "whole",
                 state.negative,
                 min(count, widest + 1) if integer else count,
                 0,
-                compare(state.low, char, lower, state.count, False),
-                compare(state.high, char, upper, state.count, False),
+                compare(state.low, char, lower, state.digits, False),
+                compare(state.high, char, upper, state.digits, False),
+                rest,
             )
-        if state.count >= DECIMAL_DIGITS:
+        if state.digits >= most or (decimals and state.places >= decimals):
             return None
         return _Digits(
             "fraction",
             state.negative,
-            state.count + 1,
-            min(state.places + 1, finest),
+            state.digits + 1,
+            min(state.places + 1, max(finest, decimals)),
             compare(state.low, char, lower, state.places, True),
             compare(state.high, char, upper, state.places, True),
+            rest,
         )
 
     def accepting(state: _Digits) -> bool:
         if state.phase not in ("zero", "whole", "fraction"):
+            return False
+        if multiple > 1 and state.rest * 10 ** (decimals - state.places) % multiple:
             return False
         lower, upper = bounds[state.negative]
 
         def order(so_far: int, bound: _Magnitude) -> int:
             """The comparison of the number as it stands with a bound."""
             if state.phase != "fraction":
-                so_far = settled(so_far, state.count, bound)
+                so_far = settled(so_far, state.digits, bound)
             return -1 if so_far == 0 and state.places < len(bound.fraction) else so_far
 
         low_ok = lower is None or order(state.low, lower) >= lower.strict
         return low_ok and (upper is None or order(state.high, upper) <= -upper.strict)
 
-    if not bounds or finest > DECIMAL_DIGITS:
-        raise ValueError(f"no number of at most {DECIMAL_DIGITS} digits lies between the bounds")
-    return bytewise(vocabulary, _Digits(), step, accepting, frozenset(b"-0123456789" if integer else b"-.0123456789"))
+    if not bounds or finest > most:
+        raise ValueError(f"no number of at most {most} digits lies between the bounds")
+    found = bytewise(vocabulary, _Digits(), step, accepting, frozenset(b"-0123456789" if integer else b"-.0123456789"))
+    both = low is not None and high is not None
+    if widest + finest < most and multiple == 1 and not (integer and finest):
+        # The bounds can be written themselves, and with one digit more a number between them.
+        empty = both and (low > high or (low == high and (low_strict or high_strict)))  # type: ignore[operator]
+    elif integer and not finest:
+        empty = both and -(-int(low) // multiple) * multiple > high  # type: ignore[arg-type, operator]
+    else:
+        empty = not found.edges(found.start)
+    if empty:
+        raise ValueError("no value that can be written satisfies the bounds")
+    return found

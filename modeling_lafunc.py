@@ -319,6 +319,7 @@ class LaFuncModel(PreTrainedModel):
         schedule: str | None = None,
         return_trace: bool = False,
         on_step: Callable[[int, dict[str, Any]], None] | None = None,
+        strict: bool = True,
         **generation,
     ) -> ToolCallOutput | list[ToolCallOutput]:
         """Answer a conversation, or a batch of them, with text or with tool calls.
@@ -335,6 +336,8 @@ class LaFuncModel(PreTrainedModel):
             return_trace: record every step and value.
             on_step: called with each dict of the trace as soon as it comes about, after the index of its
                 conversation. What it raises ends the request.
+            strict: refuse schemas that cannot be guaranteed. Otherwise they are filled as well as they can be, and a
+                call whose arguments violate its schema says so in `violation`.
             generation: arguments of the base's `generate`, for chat and think mode.
 
         Returns:
@@ -348,7 +351,7 @@ class LaFuncModel(PreTrainedModel):
         num_steps = self.config.num_steps if num_steps is None else num_steps
         check_options(mode, filler, schedule, num_steps)
         pairs, batched = split_batch(messages, tools)
-        rows = [read_request(*pair, processor, self.config, mode, tool_choice, filler) for pair in pairs]
+        rows = [read_request(*pair, processor, self.config, mode, tool_choice, filler, strict) for pair in pairs]
         for index, row in enumerate(rows):
             row.output.trace = [] if return_trace else None
             if return_trace or on_step is not None:

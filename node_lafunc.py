@@ -8,8 +8,10 @@ A schema becomes a tree of three kinds of nodes. A [`Slot`] is one leaf value wi
 """
 
 import json
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any, Literal
 
 from .language_lafunc import Automaton, literal, union
@@ -17,6 +19,47 @@ from .vocabulary_lafunc import TokenClass, Vocabulary, remembered
 
 Path = tuple  # (call index, member name or element index, …)
 MAX_ITEMS = 64  # an array of objects without `maxItems` ends here
+
+
+def plain_texts(value: Any) -> Iterator[str]:
+    """The JSON text of a value, its numbers without exponents; whole numbers also without a point."""
+    yield _text(value, True)
+    if (short := _text(value, False)) != _text(value, True):
+        yield short
+
+
+def _text(value: Any, point: bool) -> str:
+    if isinstance(value, dict):
+        pairs = (f"{json.dumps(str(k), ensure_ascii=False)}: {_text(v, point)}" for k, v in value.items())
+        return f"{{{', '.join(pairs)}}}"
+    if isinstance(value, (list, tuple)):
+        return f"[{', '.join(_text(one, point) for one in value)}]"
+    if isinstance(value, float) and math.isfinite(value):
+        return str(int(value)) if value.is_integer() and not point else f"{Decimal(repr(value)):f}"
+    return json.dumps(value, ensure_ascii=False)
+
+
+def distinct(given: list) -> list:
+    """Without elements that equal an earlier one."""
+    seen: set[str] = set()
+    found = []
+    for one in given:
+        key = equality_key(one)
+        if key not in seen:
+            seen.add(key)
+            found.append(one)
+    return found
+
+
+def equality_key(value: Any) -> str:
+    """Equal for values that JSON Schema takes for equal."""
+    if isinstance(value, list):
+        return f"[{','.join(map(equality_key, value))}]"
+    if isinstance(value, dict):
+        return f"{{{','.join(sorted(json.dumps(name) + ':' + equality_key(one) for name, one in value.items()))}}}"
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return json.dumps(value)
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,6 +74,8 @@ class Slot:
         budget: the positions that a block gives it at first.
         optional: may be absent.
         description: the schema's words for it.
+        texts: a Python value -> the JSON texts by which the language may write it.
+        tidy: a Python value as read -> as the schema wants it; None: as it is.
     """
 
     path: Path
@@ -40,6 +85,8 @@ class Slot:
     budget: int = 1
     optional: bool = False
     description: str = ""
+    texts: Callable[[Any], Iterator[str]] = plain_texts
+    tidy: Callable[[Any], Any] | None = None
     bracket: Literal[""] = ""
 
 
@@ -64,7 +111,10 @@ class Object:
 
 @dataclass(frozen=True, eq=False)
 class Items:
-    """A JSON array whose elements are objects; `element(i)` is the node of element i."""
+    """A JSON array whose elements are objects; `element(i)` is the node of element i.
+
+    Elements that equal an earlier one are dropped when a `unique` array is read.
+    """
 
     path: Path
     lead: str
@@ -72,6 +122,7 @@ class Items:
     low: int
     high: int
     capped: bool = False  # `high` is our limit, not the schema's
+    unique: bool = False
     opener: Slot | None = None
     alternative: Slot | None = None
     bracket: Literal["["] = "["
@@ -92,12 +143,19 @@ class _Rest:
 
 @dataclass(frozen=True, eq=False)
 class Tool:
-    """A function that may be called. `parameters` is the JSON Schema of its arguments, as given."""
+    """A function that may be called.
+
+    Attributes:
+        parameters: the JSON Schema of its arguments, as given.
+        arguments: call index -> the argument object's node.
+        strict: the languages guarantee the schema; otherwise the arguments have to be validated.
+    """
 
     name: str
     description: str
     parameters: dict[str, Any]
-    arguments: Callable[[int], Node]  # call index -> the argument object's node
+    arguments: Callable[[int], Node]
+    strict: bool = True
 
 
 # --------------------------------------------------------------------------------------------------------------------

@@ -9,11 +9,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-import jsonschema
-
 from .node_lafunc import Path, Slot, json_path
+from .pattern_lafunc import PatternError
 from .scaffolding_lafunc import Scaffold, Values
-from .schema_lafunc import SchemaError
+from .schema_lafunc import SchemaError, validator
 
 
 @dataclass
@@ -66,14 +65,17 @@ class ToolCall:
     """One call.
 
     Attributes:
-        confidence: maps the JSON path of each argument to the probability that the filler gave its value.
+        confidence: of each argument by its JSON path, the probability that the filler gave its value.
         sources: maps the JSON path of each text and number that stands word for word in a message to where.
+        violation: where the arguments violate the schema, and how, or why that cannot be told; only ever of tools that
+            were compiled with `strict=False`.
     """
 
     name: str
     arguments: dict[str, Any]
     confidence: dict[str, float] = field(default_factory=dict)
     sources: dict[str, Source] = field(default_factory=dict)
+    violation: str | None = None
 
 
 @dataclass
@@ -152,7 +154,7 @@ def assemble(
         texts: of the conversation's messages, in which values are looked for.
 
     Raises:
-        SchemaError: the arguments violate the schema, which no filling of ours should.
+        SchemaError: the arguments of a strict tool violate the schema, which no filling of ours should.
     """
     slots = [piece for piece in scaffold.write(values) if not isinstance(piece, str)]
     for call, (tool, arguments) in enumerate(zip(scaffold.tools, scaffold.arguments(values), strict=True)):
@@ -160,12 +162,18 @@ def assemble(
         if needed := [slot for slot in mine if not slot.optional and slot.path in missing]:
             output.needs += [Need(tool.name, json_path(slot.path[1:]), question(slot)) for slot in needed]
             continue
-        validator = jsonschema.validators.validator_for(tool.parameters, default=jsonschema.Draft202012Validator)
-        for error in validator(tool.parameters).iter_errors(arguments):
-            message = f"the filled arguments violate it, so it cannot be honoured: {error.message}"
-            raise SchemaError(tool.name, error.json_path, message, str(error.validator))
+        said = None
+        try:
+            violation = next(validator(tool.parameters).iter_errors(arguments), None)
+        except PatternError as error:  # only where nothing was guaranteed
+            said, violation = f"it cannot be checked: {error}", None
+        if violation is not None:
+            said = f"{violation.json_path}: {violation.message}"
+            if tool.strict:
+                message = f"the filled arguments violate it, so it cannot be honoured: {violation.message}"
+                raise SchemaError(tool.name, violation.json_path, message, str(violation.validator))
         sure = {json_path(slot.path[1:]): confidence[slot.path] for slot in mine if slot.path in confidence}
-        output.tool_calls.append(ToolCall(tool.name, arguments, sure))
+        output.tool_calls.append(ToolCall(tool.name, arguments, sure, violation=said))
     find_sources(output.tool_calls, texts)
 
 

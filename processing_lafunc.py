@@ -202,7 +202,7 @@ class LaFuncProcessor(ProcessorMixin):
         if chat_template is not None:
             self.tokenizer.chat_template = chat_template
         self.tokenizer.response_template = response_template(tokenizer)
-        self._tools: dict[str, Tool] = {}
+        self._tools: dict[tuple[str, bool], Tool] = {}
 
     @classmethod
     def from_base(cls, base: str | PreTrainedTokenizerBase, revision: str | None = None) -> "LaFuncProcessor":
@@ -234,8 +234,11 @@ class LaFuncProcessor(ProcessorMixin):
 
     # ------------------------------------------------------------------------------------------------ tools
 
-    def compile_tools(self, tools: Sequence[Any]) -> list[Tool]:
+    def compile_tools(self, tools: Sequence[Any], strict: bool = True) -> list[Tool]:
         """Tools in any accepted form, compiled once and remembered.
+
+        Args:
+            strict: see [`compile_tool`].
 
         Raises:
             RequestError: no tools, a tool of another form, two of one name.
@@ -243,12 +246,12 @@ class LaFuncProcessor(ProcessorMixin):
         """
         compiled = []
         for tool in normalize_tools(tools):
-            key = _to_json(tool, tool["name"])
+            key = (_to_json(tool, tool["name"]), strict)
             known = self._tools.get(key)
             if known is None:
                 if len(self._tools) >= 1024:
                     self._tools.clear()
-                known = self._tools[key] = compile_tool(tool, self.vocabulary)
+                known = self._tools[key] = compile_tool(tool, self.vocabulary, strict)
             compiled.append(known)
         return compiled
 

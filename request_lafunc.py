@@ -80,6 +80,7 @@ def read_request(
     mode: str,
     tool_choice: str | Mapping | Sequence[str] | None,
     filler: str,
+    strict: bool = True,
 ) -> Request:
     """Check one conversation and make its prompt.
 
@@ -93,7 +94,7 @@ def read_request(
             f"the processor's tokenizer has {len(processor.vocabulary)} tokens, more than the base knows; load the "
             "processor of the same checkpoint"
         )
-    offered = processor.compile_tools(tools) if tools else []
+    offered = processor.compile_tools(tools, strict) if tools else []
     choice, forced = read_choice(tool_choice, [tool.name for tool in offered])
     if choice == "none" and mode == "tool":
         raise RequestError("mode='tool' and tool_choice='none' contradict each other")
@@ -116,9 +117,15 @@ def read_request(
             "filler='diffusion' needs a diffusion head, and the one of this checkpoint is untrained: its values would "
             "be chance. Pass filler='autoregressive' or 'verified', or train the heads"
         )
+    room = getattr(config.get_text_config(), "max_position_embeddings", None) or sys.maxsize
+    # Megabytes would take the tokenizer gigabytes.
+    said = sum(len(str(message.get("content") or "")) for message in messages if isinstance(message, Mapping))
+    if said // processor.vocabulary.longest >= room:
+        raise RequestError(
+            f"the conversation has {said} characters and the base reads {room} tokens; shorten the conversation"
+        )
     thinking = {"chat": False, "think": True}.get(mode)
     prompt = processor.prompt(messages, tools, enable_thinking=thinking)
-    room = getattr(config.get_text_config(), "max_position_embeddings", None) or sys.maxsize
     if len(prompt) >= room:
         raise RequestError(
             f"the prompt has {len(prompt)} tokens and the base reads {room}; shorten the conversation or offer fewer "

@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .language_lafunc import Automaton, accepts
-from .node_lafunc import Chain, Items, Node, Object, Path, Slot, Tool, json_path
+from .node_lafunc import Chain, Items, Node, Object, Path, Slot, Tool, distinct, json_path
 from .vocabulary_lafunc import Vocabulary
 
 Values = Mapping[Path, Sequence[int]]  # the tokens of each slot that is present
@@ -240,8 +240,16 @@ class Scaffold:
             pieces: list[str | Slot] = []
             self._write(root, values, pieces)
             text = "".join(p if isinstance(p, str) else self.vocabulary.decode(values[p.path]) for p in pieces)
-            found.append(json.loads(text))
+            found.append(_tidied(root, json.loads(text)))
         return found
+
+    def accepts(self, arguments: Sequence[Mapping[str, Any]]) -> bool:
+        """Whether some filling makes these arguments, one object per call; the order of members does not matter."""
+        try:
+            self.read(arguments)
+        except ValueError:
+            return False
+        return True
 
     def read(self, arguments: Sequence[Mapping[str, Any]], without: Collection[Path] = ()) -> dict[Path, list[int]]:
         """The values that make these arguments, one object per call: the inverse of [`arguments`].
@@ -268,7 +276,7 @@ class Scaffold:
             return
         else:
             slot = node.alternative
-        found = None if slot is None else spell(slot.language, self.vocabulary, given, slot.close)
+        found = None if slot is None else spell(slot, self.vocabulary, given)
         if slot is None or found is None:
             raise ValueError(f"{json_path(node.path[1:])} cannot be {_short(given)}")
         values[slot.path] = found
@@ -362,18 +370,31 @@ class Scaffold:
                 todo += [member.node for member in node.members]
 
 
-def spell(language: Automaton, vocabulary: Vocabulary, value: Any, close: str = "") -> list[int] | None:
-    """The tokens by which a language writes a JSON value, without its end `close`; None if it cannot."""
-    text = json.dumps(value, ensure_ascii=False)
-    for whole in (" " + text, text):
-        written = whole[: len(whole) - len(close)]
-        if whole.endswith(close):
-            ids = vocabulary.encode(written)  # as the base would read it, if the language agrees
-            if accepts(language, ids):
-                return list(ids)
-            if (found := language.spell(written.encode(), vocabulary)) is not None:
-                return found
+def spell(slot: Slot, vocabulary: Vocabulary, value: Any) -> list[int] | None:
+    """The tokens by which a slot writes a JSON value, without its end `close`; None if it cannot."""
+    for text in slot.texts(value):
+        for whole in (" " + text, text):
+            written = whole[: len(whole) - len(slot.close)]
+            if whole.endswith(slot.close):
+                ids = vocabulary.encode(written)  # as the base would read it, if the language agrees
+                if accepts(slot.language, ids):
+                    return list(ids)
+                if (found := slot.language.spell(written.encode(), vocabulary)) is not None:
+                    return found
     return None
+
+
+def _tidied(node: Node, value: Any) -> Any:
+    """A value as its node's schema wants it, see [`Slot`] and [`Items`]."""
+    if node.bracket == "":
+        return value if node.tidy is None else node.tidy(value)
+    if node.bracket == "{" and isinstance(value, dict):
+        members = {member.name: member.node for member in node.members}
+        return {name: _tidied(members[name], one) for name, one in value.items()}
+    if node.bracket == "[" and isinstance(value, list):
+        found = [_tidied(node.element(at), one) for at, one in enumerate(value)]
+        return distinct(found) if node.unique else found
+    return value if node.alternative is None else _tidied(node.alternative, value)
 
 
 def _short(value: Any) -> str:

@@ -1,70 +1,100 @@
-"""Reading JSON Schemas: references, unions and keywords; what a scaffold cannot honour is refused. No torch.
+"""Reading JSON Schemas: references, combinations and keywords; what a scaffold cannot honour is refused. No torch.
 
-Honoured: `type` (also lists), `enum`, `const`, `properties`, `required`, `items`, `minItems`, `maxItems`, `minLength`,
-`maxLength`, `minimum`, `maximum`, `exclusiveMinimum`, `exclusiveMaximum`, `anyOf`, `oneOf` with branches of different
-types or values, `allOf` with one member, local `$ref`, and `additionalProperties` and `unevaluatedProperties`: maps,
-when there are no `properties`. `format` is an annotation, as in the specification. Refused with a [`SchemaError`]: all
-else that restricts values, recursion, and a choice between several objects or arrays of objects.
+A schema is read as *alternatives*: simple schemas without `$ref`, `allOf`, `anyOf`, `oneOf`, `not`, `if` or
+dependencies, of which a value must satisfy one. `docs/json-schema.md` says keyword by keyword what is honoured, and
+how; the rest that restricts values is refused with a [`SchemaError`] that names the tool, the place and the keyword.
+
+```python
+>>> SchemaReader("f", {"properties": {"a": {"contains": {"const": 1}}}})  # read; the compiler refuses `contains`
+>>> SchemaReader("f", {"type": "dict"})
+SchemaError: tool 'f', $.type: not a JSON Schema: 'dict' is not valid under any of the given schemas
+```
 """
 
 import json
-from collections.abc import Iterator
-from typing import Any
+import math
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cached_property, lru_cache
+from typing import Any, NamedTuple
 from urllib.parse import unquote
 
 import jsonschema
 
+from .node_lafunc import equality_key
+from .pattern_lafunc import FORMATS, PatternError, Text, characters
+
 SUPPORTED = {
-    "string": ("enum", "const", "minLength", "maxLength"),
-    "number": ("enum", "const", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"),
-    "array": ("items", "minItems", "maxItems"),
-    "object": ("properties", "required", "additionalProperties", "unevaluatedProperties"),
-    "any": ("type", "enum", "const", "anyOf", "oneOf", "allOf with one member", "$ref"),
-}
-REFUSED = {
-    "string": ("pattern",),
-    "number": ("multipleOf",),
-    "array": ("uniqueItems", "prefixItems", "contains", "unevaluatedItems"),
+    "string": ("enum", "const", "minLength", "maxLength", "pattern", "format"),
+    "number": ("enum", "const", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"),
+    "array": ("items", "prefixItems", "minItems", "maxItems", "uniqueItems"),
     "object": (
-        "minProperties",
-        "maxProperties",
+        "properties",
+        "required",
+        "additionalProperties",
+        "unevaluatedProperties",
         "patternProperties",
         "propertyNames",
+        "minProperties",
+        "maxProperties",
         "dependentRequired",
         "dependentSchemas",
-        "dependencies",
     ),
-    "any": ("not", "if", "$dynamicRef", "$recursiveRef"),
+    "any": ("type", "enum", "const", "anyOf", "oneOf", "allOf", "not", "if", "$ref"),
+}
+REFUSED = {
+    "array": ("contains", "unevaluatedItems"),
+    "any": ("$dynamicRef", "$recursiveRef"),
 }
 # A schema without `type` is taken for the type that its keywords speak of.
 TELLTALE = {
-    "object": ("properties", "required", "additionalProperties", "unevaluatedProperties", *REFUSED["object"]),
-    "array": ("items", "minItems", "maxItems", *REFUSED["array"]),
-    "string": ("minLength", "maxLength", *REFUSED["string"]),
-    "number": ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", *REFUSED["number"]),
+    "object": (
+        "properties",
+        "required",
+        "additionalProperties",
+        "patternProperties",
+        "propertyNames",
+        "minProperties",
+        "maxProperties",
+    ),
+    "array": ("items", "prefixItems", "minItems", "maxItems", "uniqueItems", *REFUSED["array"]),
+    "string": ("minLength", "maxLength", "pattern", "_patterns", "_without", "_formats"),
+    "number": ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf", "_multiples"),
 }
+KEYWORDS = {keyword: kind for kind, keywords in TELLTALE.items() for keyword in keywords}
 TYPES = ("string", "number", "integer", "boolean", "null", "array", "object")
-# Keywords that never exclude a value, or that we satisfy by writing declared members only.
-SILENT = (
-    "title",
-    "description",
-    "default",
-    "examples",
-    "$comment",
-    "$defs",
-    "definitions",
-    "$schema",
-    "$id",
-    "format",
+# Keywords that combine or refer to schemas; none is left in an alternative.
+COMBINING = frozenset(
+    ("$ref", "allOf", "anyOf", "oneOf", "not", "if", "dependencies", "dependentRequired", "dependentSchemas")
 )
-MAX_SCHEMAS = 100_000  # references can make a small schema stand for an exponentially large one
-# The first is assumed where a schema does not say. Older ones write exclusive bounds and `required` as booleans.
-DIALECTS = (
-    jsonschema.Draft202012Validator,
-    jsonschema.Draft201909Validator,
-    jsonschema.Draft7Validator,
-    jsonschema.Draft6Validator,
+# Keywords that are written in another way before anything else looks at them.
+REWRITTEN = frozenset(
+    ("const", "additionalItems", "unevaluatedProperties", "unevaluatedItems", "then", "else", "$ref", "items")
+    + ("exclusiveMinimum", "exclusiveMaximum")
 )
+ANNOTATIONS = ("title", "description", "default", "examples", "$comment")
+MAX_SCHEMAS = 30_000  # references can make a small schema stand for an exponentially large one
+MAX_ALTERNATIVES = 64  # of one value; combinations multiply
+MAX_RECURSION = 5  # recursive references on the way to a value
+
+
+def _name(uri: Any) -> str:
+    return uri.rstrip("#").replace("https://", "http://", 1) if isinstance(uri, str) else ""
+
+
+# The first is assumed where a schema does not say.
+DIALECTS = {
+    _name(dialect.ID_OF(dialect.META_SCHEMA)): dialect
+    for dialect in (
+        jsonschema.Draft202012Validator,
+        jsonschema.Draft201909Validator,
+        jsonschema.Draft7Validator,
+        jsonschema.Draft6Validator,
+        jsonschema.Draft4Validator,
+    )
+}
+# Up to draft 7, what stands beside `$ref` is ignored.
+LEGACY = (jsonschema.Draft7Validator, jsonschema.Draft6Validator, jsonschema.Draft4Validator)
 
 
 class SchemaError(ValueError):
@@ -81,20 +111,50 @@ class SchemaError(ValueError):
         self.tool, self.path, self.keyword = tool, path, keyword
 
 
+class NoValue(SchemaError):
+    """A schema that no value satisfies: fatal only where there must be one."""
+
+
+class Unclear(Exception):
+    """A keyword whose violation cannot be written as alternatives."""
+
+
+class Part(NamedTuple):
+    """A schema and where it stands.
+
+    Attributes:
+        schema: as given, or an alternative.
+        place: its JSONPath.
+        level: how many recursive references led to it.
+    """
+
+    schema: Any
+    place: str
+    level: int
+
+
 class SchemaReader:
     """One tool's schema, whose places it names in errors.
 
-    A schema *part* is (the schema, its JSONPath, the references that led to it).
+    Args:
+        strict: refuse what cannot be guaranteed, rather than leave it to a validation afterwards.
 
     Raises:
         SchemaError: the schema is malformed or not JSON.
     """
 
-    def __init__(self, tool: str, parameters: Any):
-        self.tool = tool
+    def __init__(self, tool: str, parameters: Any, strict: bool = True):
+        self.tool, self.strict = tool, strict
         self.schema: dict = _plain(tool, parameters)
-        self.validator = _dialect(tool, self.schema)(self.schema)
+        self.dialect = _dialect(tool, self.schema)
+        self.legacy = self.dialect in LEGACY
         self.left: float = MAX_SCHEMAS
+        self.looking = 0
+        self.rewritten: dict[int, tuple[dict, dict]] = {}
+
+    @cached_property
+    def validator(self) -> Any:
+        return validator(self.schema)
 
     def refuse(self, place: str, keyword: str, kind: str, message: str = "") -> SchemaError:
         known = ", ".join(SUPPORTED[kind])
@@ -102,222 +162,777 @@ class SchemaReader:
         message = message or f"the keyword {keyword!r} is not supported {what}; supported are {known}"
         return SchemaError(self.tool, f"{place}.{keyword}", message, keyword)
 
-    # ------------------------------------------------------------------------------------------------ resolution
+    # ------------------------------------------------------------------------------------------------ alternatives
 
-    def resolve(self, schema: Any, place: str, refs: tuple[str, ...]) -> tuple[dict, str, tuple[str, ...]]:
-        """Follow `$ref` and one-member `allOf`; returns the schema, its place and the references passed."""
-        while True:
-            self.left -= 1
-            if self.left < 0:
-                raise SchemaError(
-                    self.tool, place, f"the schema stands for more than {MAX_SCHEMAS} schemas; reuse fewer"
-                )
-            if schema is True:
-                return {}, place, refs
-            if schema is False:
-                raise SchemaError(self.tool, place, "the schema `false` allows no value; remove the property")
-            keyword = "$ref" if "$ref" in schema else "allOf" if "allOf" in schema else None
-            if keyword is None:
-                return schema, place, refs
-            siblings = {k: v for k, v in schema.items() if k != keyword}
-            if keyword == "$ref":
-                target = schema["$ref"]
-                if target in refs:
-                    raise self.refuse(
-                        place, "$ref", "any", f"{target} refers to itself; recursive schemas are not supported"
-                    )
-                refs = (*refs, target)
-                inner = self.lookup(target, place)
-            else:
-                if len(schema["allOf"]) != 1:
-                    raise self.refuse(
-                        place, "allOf", "any", "`allOf` of several schemas is not supported; merge them into one"
-                    )
-                inner = schema["allOf"][0]
-            schema = self.merge(siblings, inner, place, keyword)
+    def parts(self, schema: Any, place: str = "$", level: int = 0, passed: tuple[str, ...] = ()) -> list[Part]:
+        """The alternatives of a schema; none if no value satisfies it.
+
+        Args:
+            passed: the references that led here without going into a value.
+        """
+        self.left -= 1
+        if self.left < 0:
+            raise SchemaError(self.tool, place, f"the schema stands for more than {MAX_SCHEMAS} schemas; reuse fewer")
+        if schema is True:
+            return [Part({}, place, level)]
+        if schema is False:
+            return []
+        if not REWRITTEN.isdisjoint(schema):
+            # Once for each, so that the same schema stays the same object.
+            known = self.rewritten.get(id(schema))
+            if known is None:
+                known = self.rewritten[id(schema)] = schema, self.rewrite(schema)
+            schema = known[1]
+        if COMBINING.isdisjoint(schema):
+            return [Part(schema, place, level)]
+        if "enum" in schema:
+            members = self.members(schema, place)
+            return [Part({**_annotations(schema), "enum": members}, place, level)] if members else []
+        found = [Part({k: v for k, v in schema.items() if k not in COMBINING}, place, level)]
+        if "$ref" in schema:
+            found = self.both(found, self.follow(schema["$ref"], place, level, passed), place, "$ref")
+        for at, inner in enumerate(schema.get("allOf", ())):
+            found = self.both(found, self.parts(inner, f"{place}.allOf[{at}]", level, passed), place, "allOf")
+        if "if" in schema:
+            found = self.decide(schema, found, place, level, passed)
+        found = self.depend(schema, found, place, level, passed)
+        if "anyOf" in schema:
+            either = [
+                part
+                for at, inner in enumerate(schema["anyOf"])
+                for part in self.parts(inner, f"{place}.anyOf[{at}]", level, passed)
+            ]
+            found = self.both(found, gathered(either), place, "anyOf")
+        if "oneOf" in schema:
+            found = self.exclude(schema["oneOf"], found, place, level, passed)
+        if "not" in schema:
+            found = self.without(found, self.parts(schema["not"], f"{place}.not", level, passed), place, "not")
+        if "unevaluatedProperties" in schema:
+            rest = {"additionalProperties": schema["unevaluatedProperties"]}
+            found = [Part({**rest, **part.schema}, part.place, part.level) for part in found]
+        if "unevaluatedItems" in schema:
+            rest = {"items": schema["unevaluatedItems"]}
+            found = [Part({**rest, **part.schema}, part.place, part.level) for part in found]
+        return found
+
+    def rewrite(self, schema: dict) -> dict:
+        """One way to say what drafts say in different ways."""
+        if self.legacy and "$ref" in schema:
+            return {"$ref": schema["$ref"], **_annotations(schema)}
+        found = dict(schema)
+        if "const" in found:
+            const = found.pop("const")
+            found["enum"] = [const] if "enum" not in found or any(same(const, one) for one in found["enum"]) else []
+        if isinstance(found.get("items"), list):
+            found["prefixItems"] = found.pop("items")
+            if "additionalItems" in found:
+                found["items"] = found["additionalItems"]
+        found.pop("additionalItems", None)
+        for bound, exclusive in (("minimum", "exclusiveMinimum"), ("maximum", "exclusiveMaximum")):
+            if isinstance(found.get(exclusive), bool) and found.pop(exclusive) and bound in found:
+                found[exclusive] = found.pop(bound)
+        if COMBINING.isdisjoint(found):
+            if "unevaluatedProperties" in found:
+                found.setdefault("additionalProperties", found.pop("unevaluatedProperties"))
+            if "unevaluatedItems" in found and not {"contains"} & found.keys():
+                found.setdefault("items", found.pop("unevaluatedItems"))
+        if not {"then", "else"} & found.keys():
+            found.pop("if", None)
+        return found
+
+    def follow(self, target: str, place: str, level: int, passed: tuple[str, ...]) -> list[Part]:
+        if target in passed:
+            raise self.refuse(place, "$ref", "any", f"{target} refers to itself without end")
+        inner = self.lookup(target, place)
+        if target in self.recursive:
+            level += 1
+            if level > MAX_RECURSION:
+                return []
+        return self.parts(inner, place, level, (*passed, target))
+
+    def decide(self, schema: dict, found: list[Part], place: str, level: int, passed: tuple) -> list[Part]:
+        """`if`, `then` and `else`."""
+        condition = self.parts(schema["if"], f"{place}.if", level, passed)
+        held = self.both(found, condition, place, "if")
+        if "then" in schema:
+            held = self.both(held, self.parts(schema["then"], f"{place}.then", level, passed), place, "then")
+        failed = self.without(found, condition, place, "if")
+        if "else" in schema:
+            failed = self.both(failed, self.parts(schema["else"], f"{place}.else", level, passed), place, "else")
+        return held + failed
+
+    def depend(self, schema: dict, found: list[Part], place: str, level: int, passed: tuple) -> list[Part]:
+        """`dependentRequired`, `dependentSchemas` and, from earlier drafts, `dependencies`."""
+        for keyword in ("dependentRequired", "dependentSchemas", "dependencies"):
+            for name, needed in schema.get(keyword, {}).items():
+                where = f"{place}.{keyword}.{name}"
+                if isinstance(needed, list):
+                    inner = [Part({"type": "object", "required": needed}, where, level)]
+                else:
+                    inner = self.parts(needed, where, level, passed)
+                there: list[Part] = []
+                for part in found:
+                    if name not in part.schema.get("properties", {}) and self.closed(part.schema):
+                        there.append(part)  # never written, unless it is required
+                        if name not in part.schema.get("required", ()):
+                            continue
+                        there.pop()
+                    present = [Part({"type": "object", "required": [name]}, where, level)]
+                    there += self.both(self.both([part], present, place, keyword), inner, place, keyword)
+                    if name not in part.schema.get("required", ()):
+                        absent = [Part({"properties": {name: False}}, where, level)]
+                        there += self.both([part], absent, place, keyword)
+                found = there
+        return found
+
+    def exclude(self, branches: list, found: list[Part], place: str, level: int, passed: tuple) -> list[Part]:
+        """`oneOf`: the alternatives of each branch without those of all others."""
+        apart = [self.parts(inner, f"{place}.oneOf[{at}]", level, passed) for at, inner in enumerate(branches)]
+        if all("enum" in part.schema for parts in apart for part in parts):
+            told = Counter(
+                equality_key(one)
+                for parts in apart
+                for one in {equality_key(m): m for part in parts for m in part.schema["enum"]}.values()
+            )
+            once = [
+                one for parts in apart for part in parts for one in part.schema["enum"] if told[equality_key(one)] == 1
+            ]
+            return self.both(found, [Part({"enum": once}, place, level)] if once else [], place, "oneOf")
+        kept: list[Part] = []
+        for at, alternatives in enumerate(apart):
+            mine = self.both(found, alternatives, place, "oneOf")
+            for other, parts in enumerate(apart):
+                if other != at:
+                    mine = self.without(mine, parts, place, "oneOf")
+            kept += mine
+        return kept
+
+    def both(self, some: list[Part], others: list[Part], place: str, keyword: str) -> list[Part]:
+        """What satisfies one of `some` and one of `others`."""
+        if min(len(some), len(others)) > 1 and len(some) * len(others) > MAX_ALTERNATIVES:
+            raise self.refuse(
+                place, keyword, "any", f"more than {MAX_ALTERNATIVES} combinations of alternatives; merge some"
+            )
+        return [part for one in some for other in others if (part := self.merge(one, other, keyword)) is not None]
+
+    # ------------------------------------------------------------------------------------------------ references
 
     def lookup(self, target: str, place: str) -> Any:
-        if target != "#" and not target.startswith("#/"):
-            raise self.refuse(
-                place, "$ref", "any", f"{target!r} is not in this schema; only local references (#/…) are followed"
-            )
+        """The schema that a reference means."""
+        base, _, fragment = target.partition("#")
         found: Any = self.schema
-        for part in target[1:].split("/")[1:]:
+        if base and base != str(self.schema.get("$id", self.schema.get("id", ""))).rstrip("#"):
+            found = self.anchors.get(base)
+        if fragment and not fragment.startswith("/"):
+            found, fragment = self.anchors.get("#" + fragment), ""
+        if found is None:
+            raise self.refuse(
+                place,
+                "$ref",
+                "any",
+                f"{target!r} is not in this schema; only local references (#/…) are followed, nothing is fetched",
+            )
+        for part in fragment.split("/")[1:]:
             part = unquote(part).replace("~1", "/").replace("~0", "~")
             try:
                 found = found[int(part)] if isinstance(found, list) else found[part]
             except (KeyError, IndexError, ValueError, TypeError):
                 raise self.refuse(place, "$ref", "any", f"{target!r} does not exist in this schema") from None
+        if not isinstance(found, (dict, bool)):
+            raise self.refuse(place, "$ref", "any", f"{target!r} is not a schema")
         return found
 
-    def merge(self, outer: dict, inner: Any, place: str, keyword: str) -> Any:
-        """`inner` with the keywords beside it. Both must hold, so no restricting keyword may be given twice."""
-        if not isinstance(inner, dict):
-            return outer if inner else inner
-        for key in outer.keys() & inner.keys() - set(SILENT):
-            if outer[key] != inner[key]:
-                raise self.refuse(
-                    place, keyword, "any", f"{key!r} is restricted both here and in `{keyword}`; merge the two"
-                )
-        # These see the properties beside them only; `unevaluatedProperties` sees those of what it refers to as well.
-        for closed, other, keywords in (
-            (outer, inner, ("additionalProperties",)),
-            (inner, outer, ("additionalProperties", "unevaluatedProperties")),
-        ):
-            unseen = sorted(other.get("properties", {}).keys() - closed.get("properties", {}).keys())
-            for key in keywords:
-                if unseen and closed.get(key, True) not in (True, {}):
-                    raise self.refuse(
-                        place,
-                        keyword,
-                        "any",
-                        f"{key!r} does not allow {unseen[0]!r} from across `{keyword}`; merge the two",
-                    )
-        return {**inner, **outer}
+    @cached_property
+    def anchors(self) -> dict[str, dict]:
+        """Schemas by `$anchor` and `$id`."""
+        found: dict[str, dict] = {}
+        for schema in _inside(self.schema):
+            if isinstance(schema, dict):
+                if isinstance(anchor := schema.get("$anchor"), str):
+                    found.setdefault("#" + anchor, schema)
+                for key in ("$id", "id"):
+                    if isinstance(id := schema.get(key), str):
+                        found.setdefault(id.rstrip("#") if not id.startswith("#") else id, schema)
+        return found
 
-    def types(self, schema: dict, place: str) -> tuple[str, ...]:
+    @cached_property
+    def recursive(self) -> set[str]:
+        """The references that lead back to themselves."""
+        leads: dict[str, set[str]] = {}
+        todo = [
+            one["$ref"] for one in _inside(self.schema) if isinstance(one, dict) and isinstance(one.get("$ref"), str)
+        ]
+        for target in todo:  # grows
+            if target not in leads:
+                try:
+                    inner = self.lookup(target, "$")
+                except SchemaError:
+                    inner = True
+                leads[target] = {
+                    one["$ref"] for one in _inside(inner) if isinstance(one, dict) and isinstance(one.get("$ref"), str)
+                }
+                todo += leads[target]
+        found = set()
+        for target in leads:
+            reached: set[str] = set()
+            border = [target]
+            while border:
+                further = leads[border.pop()] - reached
+                reached |= further
+                border += further
+            if target in reached:
+                found.add(target)
+        return found
+
+    # ------------------------------------------------------------------------------------------------ conjunction
+
+    def merge(self, a: Part, b: Part, keyword: str) -> Part | None:
+        """What satisfies both alternatives; None if nothing can."""
+        if not (b.schema.keys() - set(ANNOTATIONS)):
+            return Part({**b.schema, **a.schema} if b.schema else a.schema, a.place, a.level)
+        bare = not (a.schema.keys() - set(ANNOTATIONS))
+        place, level = b.place if bare else a.place, max(a.level, b.level)
+        if bare:
+            return Part({**b.schema, **a.schema} if a.schema else b.schema, place, level)
+        found = self.merge_schemas(a.schema, b.schema, a.place, keyword)
+        return None if found is None or self.hollow(found) else Part(found, place, level)
+
+    def merge_schemas(self, a: dict, b: dict, place: str, keyword: str) -> dict | None:
+        if "enum" in a or "enum" in b:
+            some, other = (a, b) if "enum" in a else (b, a)
+            members = [one for one in some["enum"] if self.allows(other, one, place) and self.allows(some, one, place)]
+            return {**_annotations(b), **_annotations(a), "enum": members} if members else None
+        found = {**b, **a}
+        if "type" in a and "type" in b:
+            types = _common(_types(a["type"]), _types(b["type"]))
+            if not types:
+                return None
+            found["type"] = types
+        for key in a.keys() & b.keys() - {"type", *ANNOTATIONS}:
+            if same(a[key], b[key]):
+                continue
+            if key in _TIGHTER:
+                found[key] = _TIGHTER[key](a[key], b[key])
+            elif key in _LISTED or key.startswith("_"):
+                listed = key if key.startswith("_") else _LISTED[key]
+                found[key] = a[key]
+                more = b[key] if key.startswith("_") else (b[key],)
+                found[listed] = (*a.get(listed, ()), *(one for one in more if one not in a.get(listed, ())))
+            elif key == "required":
+                found[key] = list(dict.fromkeys([*a[key], *b[key]]))
+            elif key in ("items", "propertyNames"):
+                found[key] = {"allOf": [a[key], b[key]]}
+            elif key in ("contains", "minContains", "maxContains"):
+                raise self.refuse(place, keyword, "any", f"{key!r} is restricted twice; merge the two")
+        if "prefixItems" in a or "prefixItems" in b:
+            longest = max(len(one.get("prefixItems", ())) for one in (a, b))
+            found["prefixItems"] = [_and(_at(a, n), _at(b, n)) for n in range(longest)]
+        if not _OBJECTS.isdisjoint(a) and not _OBJECTS.isdisjoint(b):
+            self.merge_members(found, a, b, place, keyword)
+        return found
+
+    def merge_members(self, found: dict, a: dict, b: dict, place: str, keyword: str) -> None:
+        properties: dict[str, Any] = {}
+        for name in dict.fromkeys([*a.get("properties", ()), *b.get("properties", ())]):
+            properties[name] = _and(self.member(a, name), self.member(b, name))
+        if properties:
+            found["properties"] = properties
+        patterns = dict(a.get("patternProperties", {}))
+        for pattern, schema in b.get("patternProperties", {}).items():
+            patterns[pattern] = _and(patterns[pattern], schema) if pattern in patterns else schema
+        extras = [one.get("additionalProperties", True) for one in (a, b)]
+        if patterns:
+            for one, other, extra in ((a, b, extras[0]), (b, a, extras[1])):
+                # What only the other's patterns match is additional here.
+                for pattern in other.get("patternProperties", {}).keys() - one.get("patternProperties", {}).keys():
+                    if extra in (True, {}):
+                        continue
+                    if one.get("patternProperties"):
+                        raise self.refuse(
+                            place, keyword, "any", "`patternProperties` on both sides of it; merge the two"
+                        )
+                    patterns[pattern] = _and(patterns[pattern], extra)
+            found["patternProperties"] = patterns
+        extra = _and(*extras)
+        found.pop("additionalProperties", None)
+        if extra is not True:
+            found["additionalProperties"] = extra
+
+    @staticmethod
+    def member(schema: dict, name: str) -> Any:
+        """What a schema asks of the member `name`, `patternProperties` aside where it is declared."""
+        if name in schema.get("properties", {}):
+            return schema["properties"][name]
+        matching = [inner for pattern, inner in schema.get("patternProperties", {}).items() if found_in(pattern, name)]
+        if matching:
+            return matching[0] if len(matching) == 1 else {"allOf": matching}
+        return schema.get("additionalProperties", True)
+
+    def hollow(self, schema: dict) -> bool:
+        """Whether it is plain that no value satisfies an alternative."""
+        types = self.types(schema)
+        for low, high, kinds in _BOUNDS:
+            if low in schema and high in schema and kinds.issuperset(types):
+                if schema[low] > schema[high] or (
+                    low != high and "exclusive" in low + high and schema[low] == schema[high]
+                ):
+                    return True
+        if types == ("object",) and self.looking < 2:
+            for name in schema.get("required", ()):
+                inner = self.member(schema, name)
+                if inner is False:
+                    return True
+                if isinstance(inner, dict) and not COMBINING.isdisjoint(inner):
+                    self.looking += 1  # no deeper: this is a quick look
+                    try:
+                        if not self.parts(inner, "$", MAX_RECURSION - 1):
+                            return True
+                    except SchemaError:
+                        continue  # what cannot be read is no reason to say that there is no value
+                    finally:
+                        self.looking -= 1
+        if types == ("string",) and ("_patterns" in schema or "_without" in schema or "_excluded" in schema):
+            try:
+                characters(text_of(schema))
+            except PatternError as error:
+                return "no string" in str(error)
+        return False
+
+    # ------------------------------------------------------------------------------------------------ negation
+
+    def without(self, found: list[Part], parts: list[Part], place: str, keyword: str) -> list[Part]:
+        """What satisfies one of `found` and none of `parts`."""
+        for part in parts:
+            try:
+                found = [rest for one in found for rest in self.subtract(one, part, place, keyword)]
+            except Unclear as unclear:
+                if not self.strict:
+                    continue
+                message = (
+                    "branches that share a type cannot be told apart; use anyOf, or one type or other values each"
+                    if keyword == "oneOf"
+                    else f"{str(unclear)!r} cannot be negated; say what is allowed instead"
+                )
+                raise self.refuse(place, keyword, "any", message) from None
+            if len(found) > MAX_ALTERNATIVES:
+                raise self.refuse(
+                    place, keyword, "any", f"more than {MAX_ALTERNATIVES} combinations of alternatives; merge some"
+                )
+        return found
+
+    def subtract(self, x: Part, y: Part, place: str, keyword: str) -> list[Part]:
+        """The alternatives of what satisfies x and not y."""
+        if "enum" in x.schema:
+            members = [one for one in x.schema["enum"] if not self.allows(y.schema, one, place)]
+            return [Part({**x.schema, "enum": members}, x.place, x.level)] if members else []
+        if self.apart(x, y, keyword):
+            return [x]
+        found: list[Part] = []
+        for kind in self.types(x.schema):
+            only = {**x.schema, "type": kind}
+            if "enum" in y.schema:
+                rest = self.unequal(only, kind, y.schema)
+            elif "type" in y.schema and not _common((kind,), _types(y.schema["type"])):
+                rest = [only]
+            elif kind == "number" and "type" in y.schema and "number" not in _types(y.schema["type"]):
+                raise Unclear("type")
+            else:
+                rest = list(self.violations(only, kind, y.schema))
+            found += [Part(one, x.place, x.level) for one in rest if not self.hollow(one)]
+        return found
+
+    def apart(self, x: Part, y: Part, keyword: str) -> bool:
+        """Whether no value that is written for x satisfies y."""
+        if "required" in y.schema and self.types(x.schema) == ("object",) and self.closed(x.schema):
+            known = {*x.schema.get("properties", ()), *x.schema.get("required", ())}
+            if not known.issuperset(y.schema["required"]):
+                return True
+        return self.merge(x, y, keyword) is None
+
+    @staticmethod
+    def closed(schema: dict) -> bool:
+        """Whether only declared members are written: where others are allowed without a word, too."""
+        declared = bool(schema.get("properties") or schema.get("required"))
+        extra = schema.get("additionalProperties", True)
+        return (extra is False or (declared and extra in (True, {}))) and not schema.get("patternProperties")
+
+    @staticmethod
+    def unequal(x: dict, kind: str, y: dict) -> list[dict]:
+        """x without the members of y's enum."""
+        known = [one for one in y["enum"] if kind_of(one) == kind or (kind == "number" and kind_of(one) == "integer")]
+        if not known:
+            return [x]
+        if kind == "null":
+            return []
+        if kind == "boolean":
+            rest = [one for one in (True, False) if one not in known]
+            return [{"enum": rest}] if rest else []
+        if kind != "string":
+            raise Unclear("enum")
+        return [{**x, "_excluded": (*x.get("_excluded", ()), *known)}]
+
+    def violations(self, x: dict, kind: str, y: dict) -> Iterator[dict]:
+        """The ways in which a value of x can violate y, both of one type."""
+        family = "number" if kind == "integer" else kind
+        for key in y:
+            value = y[key]
+            # What x asks for as well is never violated; which members are additional depends on the others.
+            if KEYWORDS.get(key) != family or (key != "additionalProperties" and key in x and same(x[key], value)):
+                continue
+            if key in _OPPOSITE:
+                opposite, by = _OPPOSITE[key]
+                limit = value + by
+                if limit >= 0 or not by:
+                    yield {**x, opposite: _TIGHTER[opposite](x[opposite], limit) if opposite in x else limit}
+            elif key == "pattern":
+                yield {**x, "_without": (*x.get("_without", ()), value)}
+            elif key == "required":
+                for name in value:
+                    if name in x.get("required", ()):
+                        continue
+                    if name in x.get("properties", {}) or not self.closed(x):
+                        yield {**x, "properties": {**x.get("properties", {}), name: False}}
+                    else:
+                        yield x  # never written
+                        return
+            elif key == "properties":
+                for name, inner in value.items():
+                    if inner is True or (name not in x.get("properties", {}) and self.closed(x)):
+                        continue
+                    mine = x.get("properties", {}).get(name, True)
+                    if same(mine, inner):
+                        continue
+                    required = list(dict.fromkeys([*x.get("required", ()), name]))
+                    told = {"not": inner} if inner is not False else True
+                    yield {
+                        **x,
+                        "required": required,
+                        "properties": {**x.get("properties", {}), name: _and(mine, told)},
+                    }
+            elif key == "additionalProperties" and value is False and self.closed(x):
+                for name in x.get("properties", ()):
+                    if self.member(y, name) is False:
+                        yield {**x, "required": list(dict.fromkeys([*x.get("required", ()), name]))}
+            elif value not in (True, {}):
+                raise Unclear(key)
+        if "format" in y and y["format"] in FORMATS and kind == "string":
+            raise Unclear("format")
+
+    # ------------------------------------------------------------------------------------------------ reading
+
+    @staticmethod
+    def types(schema: dict) -> tuple[str, ...]:
+        """The types of an alternative."""
         if "type" in schema:
-            found = schema["type"]
-            return (found,) if isinstance(found, str) else tuple(found)
+            found = _types(schema["type"])
+            return tuple(one for one in found if one != "integer" or "number" not in found)
         for name, keywords in TELLTALE.items():
             if any(keyword in schema for keyword in keywords):
                 return (name,)
-        return TYPES
+        return tuple(one for one in TYPES if one != "integer")
 
-    def branches(self, schema: dict, place: str, refs: tuple) -> Iterator[tuple[dict, str, tuple]] | None:
-        """The alternatives of a union (`anyOf`, `oneOf`, several types), resolved; None if there is but one."""
-        for keyword in ("anyOf", "oneOf"):
-            if keyword not in schema:
-                continue
-            siblings = {k: v for k, v in schema.items() if k != keyword and k not in SILENT}
-            found: list[tuple[dict, str, tuple]] = []
-            for at, branch in enumerate(schema[keyword]):
-                where = f"{place}.{keyword}[{at}]"
-                inner, where, inner_refs = self.resolve(branch, where, refs)
-                if inner is not branch or siblings:
-                    inner = self.merge(siblings, inner, where, keyword)
-                nested = self.branches(inner, where, inner_refs)
-                found += list(nested) if nested is not None else [(inner, where, inner_refs)]
-            if keyword == "oneOf":
-                self.check_disjoint(found, place)
-            return iter(found)
-        types = self.types(schema, place)
-        if len(types) > 1 and "enum" not in schema and "const" not in schema:
-            return iter(
-                [
-                    ({**schema, "type": name}, place, refs)
-                    for name in types
-                    if not (name == "integer" and "number" in types)
-                ]
-            )
-        return None
+    def cases(self, parts: Iterable[Part]) -> list[tuple[str, Part]]:
+        """Alternatives, those of several types split: (type, or `enum`; alternative)."""
+        found: list[tuple[str, Part]] = []
+        for part in parts:
+            if "enum" in part.schema:
+                found.append(("enum", part))
+            else:
+                found += [(kind, part) for kind in self.types(part.schema)]
+        return found
 
-    def check_disjoint(self, branches: list, place: str) -> None:
-        """Refuse a `oneOf` unless no value can satisfy two of its branches."""
-        seen: list[tuple[set[str], list | None]] = []
-        for schema, _, _ in branches:
-            members, types = self.members(schema), schema.get("type", TYPES)
-            if members is not None:
-                types = [
-                    name for name in TYPES if any(map(self.validator.evolve(schema={"type": name}).is_valid, members))
-                ]
-            names = {types} if isinstance(types, str) else set(types)
-            if names & {"integer", "number"}:
-                names |= {"integer", "number"}
-            for others, known in seen:
-                if not names & others:
-                    continue
-                if (
-                    members is None
-                    or known is None
-                    or any(map(self.validator.evolve(schema={"enum": known}).is_valid, members))
+    def members(self, schema: dict, place: str) -> list:
+        """The values that `enum` leaves, every other keyword beside it considered."""
+        others = schema.keys() - {"enum", *ANNOTATIONS}
+        if others <= {"type"} and schema.get("type", "string") == "string":
+            if "type" not in schema or all(isinstance(member, str) for member in schema["enum"]):
+                return schema["enum"]
+        rest = {key: value for key, value in schema.items() if key != "enum"}  # itself would make it quadratic
+        return [member for member in schema["enum"] if self.allows(rest, member, place)]
+
+    def allows(self, schema: dict, value: Any, place: str) -> bool:
+        """Whether a value satisfies a schema or an alternative."""
+        try:
+            if isinstance(schema.get("enum"), list) and len(schema["enum"]) > 64:
+                if kind_of(value) == "string" and value not in _strings(
+                    tuple(v for v in schema["enum"] if isinstance(v, str))
                 ):
-                    message = (
-                        "branches that share a type cannot be told apart; use anyOf, or one type or other values each"
-                    )
-                    raise self.refuse(place, "oneOf", "any", message)
-            seen.append((names, members))
+                    return False
+            return self.validator.evolve(schema=public(schema)).is_valid(value)
+        except RecursionError:
+            raise
+        except Exception as error:
+            raise self.refuse(place, "enum", "any", f"its members cannot be checked: {error}") from None
 
-    def members(self, schema: dict) -> list | None:
-        """The values that `enum` and `const` leave; None if there is neither."""
-        if "const" in schema:
-            found = [schema["const"]]
-        elif "enum" in schema:
-            found = schema["enum"]
-        else:
-            return None
-        # Every other keyword is honoured beside these, by trying the members. `enum` itself would make that quadratic.
-        others = {key: value for key, value in schema.items() if key != ("const" if "const" in schema else "enum")}
-        check = self.validator.evolve(schema=others)
-        return [member for member in found if check.is_valid(member)]
+    def top(self) -> list[Part]:
+        """The alternatives of a call's arguments.
 
-    # ------------------------------------------------------------------------------------------------ nodes
-
-    def top(self) -> tuple[dict, str, tuple]:
-        """The part that describes a call's arguments."""
-        schema, place, refs = self.resolve(self.schema, "$", ())
-        branches = list(self.branches(schema, place, refs) or [(schema, place, refs)])
-        objects = [branch for branch in branches if "object" in self.types(*branch[:2])]
-        if not objects:
-            found = " or ".join(dict.fromkeys(name for branch in branches for name in self.types(*branch[:2])))
-            raise SchemaError(self.tool, "$.type", f"parameters must describe an object, not {found}", "type")
-        for keyword in ("anyOf", "oneOf", "enum", "const"):
-            if keyword in objects[0][0] or (len(objects) > 1 and keyword in schema):
-                raise self.refuse(
-                    place, keyword, "any", "parameters must be one object; a choice between several is not supported"
+        Raises:
+            SchemaError: they are no objects.
+        """
+        parts = self.parts(self.schema)
+        cases = self.cases(parts)
+        found = [part for kind, part in cases if kind == "object"]
+        for kind, part in cases:
+            if kind == "enum" and (members := [one for one in part.schema["enum"] if isinstance(one, dict)]):
+                found.append(Part({"enum": members}, part.place, part.level))
+        if not parts:
+            raise NoValue(self.tool, "$", "no value satisfies the schema")
+        if not found:
+            kinds = " or ".join(
+                dict.fromkeys(
+                    one
+                    for kind, part in cases
+                    for one in (map(kind_of, part.schema["enum"]) if kind == "enum" else [kind])
                 )
-        return objects[0]
+            )
+            raise SchemaError(self.tool, "$.type", f"parameters must describe an object, not {kinds}", "type")
+        return found
 
     def properties(self, schema: dict, place: str) -> dict[str, Any]:
         """The schemas of an object's members by name: those declared that may occur, and those only required."""
-        names = schema.get("required", ())
-        declared = schema.get("properties", {})
-        found = {name: inner for name, inner in declared.items() if inner is not False or name in names}
-        for name in names:
-            if name not in declared:
-                found[name] = self.extra(schema)
-                if found[name] is False:
-                    raise self.refuse(
-                        place, "required", "object", f"{name!r} is required but not among the properties"
-                    )
+        names, declared = schema.get("required", ()), schema.get("properties", {})
+        found = {}
+        for name in [*declared, *(name for name in names if name not in declared)]:
+            inner = declared.get(name, True)
+            if name not in declared or schema.get("patternProperties"):
+                matching = {**schema, "properties": {}}
+                inner = (
+                    self.member(matching, name) if name not in declared else _and(inner, self.patterned(schema, name))
+                )
+            if inner is False:
+                if name in names and declared.get(name) is False:
+                    message = "the schema `false` allows no value; remove the property"
+                    raise NoValue(self.tool, f"{place}.properties.{name}", message)
+                if name in names:
+                    message = f"{name!r} is required but not among the properties"
+                    raise NoValue(self.tool, f"{place}.required", message, "required")
+                continue
+            found[name] = inner
+        return found
+
+    @staticmethod
+    def patterned(schema: dict, name: str) -> Any:
+        """What `patternProperties` ask of a declared member."""
+        found: Any = True
+        for pattern, inner in schema.get("patternProperties", {}).items():
+            if found_in(pattern, name):
+                found = _and(found, inner)
         return found
 
     @staticmethod
     def extra(schema: dict) -> Any:
         """The schema of undeclared members."""
-        return schema.get("additionalProperties", schema.get("unevaluatedProperties", True))
+        return schema.get("additionalProperties", True)
 
     def check_keywords(self, schema: dict, place: str, kind: str) -> None:
-        for keyword in REFUSED[kind]:
+        if not self.strict:
+            return
+        for keyword in REFUSED.get(kind, ()):
             if keyword in schema and not self.is_idle(keyword, schema):
                 raise self.refuse(place, keyword, kind)
-        if kind == "array" and isinstance(schema.get("items"), list):
-            raise self.refuse(place, "items", "array", "tuples (a list of `items`) are not supported")
 
     @staticmethod
     def is_idle(keyword: str, schema: dict) -> bool:
         """Whether a refused keyword excludes nothing that would be written."""
-        value, required = schema[keyword], schema.get("required", ())
         match keyword:
-            case "multipleOf":
-                return value == 1 and schema.get("type") == "integer"
-            case "uniqueItems":
-                return value is False or schema.get("maxItems", 2) < 2
             case "contains":
                 return schema.get("minContains") == 0 and "maxContains" not in schema
             case "unevaluatedItems":
-                return value in (True, {}) or "items" in schema
-            case "propertyNames":
-                return value in (True, {})
-            case "minProperties":
-                return value <= len(required)
-            case "maxProperties":
-                return "properties" in schema and value >= len({*required, *schema["properties"]})
-            case "not":
-                return value is False
-            case "if":
-                return not {"then", "else"} & schema.keys()
-        return value == {}  # `patternProperties` and its like without entries
+                return schema[keyword] in (True, {}) or "items" in schema
+        return False
+
+
+# --------------------------------------------------------------------------------------------------------------------
+# Pieces of schemas
+# --------------------------------------------------------------------------------------------------------------------
+
+_OBJECTS = frozenset(("properties", "patternProperties", "additionalProperties"))
+_TIGHTER: dict[str, Callable] = {
+    **dict.fromkeys(("minimum", "exclusiveMinimum", "minLength", "minItems", "minProperties"), max),
+    **dict.fromkeys(("maximum", "exclusiveMaximum", "maxLength", "maxItems", "maxProperties"), min),
+    "uniqueItems": lambda a, b: a or b,
+}
+_LISTED = {"pattern": "_patterns", "format": "_formats", "multipleOf": "_multiples"}
+_OPPOSITE = {
+    "minimum": ("exclusiveMaximum", 0),
+    "maximum": ("exclusiveMinimum", 0),
+    "exclusiveMinimum": ("maximum", 0),
+    "exclusiveMaximum": ("minimum", 0),
+    "minLength": ("maxLength", -1),
+    "maxLength": ("minLength", 1),
+    "minItems": ("maxItems", -1),
+    "maxItems": ("minItems", 1),
+    "minProperties": ("maxProperties", -1),
+    "maxProperties": ("minProperties", 1),
+}
+_NUMERIC, _TEXT = frozenset(("number", "integer")), frozenset(("string",))
+_BOUNDS = (
+    ("minimum", "maximum", _NUMERIC),
+    ("exclusiveMinimum", "maximum", _NUMERIC),
+    ("minimum", "exclusiveMaximum", _NUMERIC),
+    ("exclusiveMinimum", "exclusiveMaximum", _NUMERIC),
+    ("minLength", "maxLength", _TEXT),
+    ("minItems", "maxItems", frozenset(("array",))),
+    ("minProperties", "maxProperties", frozenset(("object",))),
+)
+
+
+def _annotations(schema: dict) -> dict:
+    return {key: schema[key] for key in ANNOTATIONS if key in schema}
+
+
+def _types(named: str | Iterable[str]) -> tuple[str, ...]:
+    return (named,) if isinstance(named, str) else tuple(named)
+
+
+def _common(a: tuple[str, ...], b: tuple[str, ...]) -> tuple[str, ...]:
+    found = [one for one in a if one in b or (one == "integer" and "number" in b)]
+    return tuple(dict.fromkeys([*found, *(one for one in b if one == "integer" and "number" in a)]))
+
+
+def _and(a: Any, b: Any) -> Any:
+    if a is False or b is False:
+        return False
+    if a in (True, {}) or same(a, b):
+        return b
+    return a if b in (True, {}) else {"allOf": [a, b]}
+
+
+def _at(schema: dict, n: int) -> Any:
+    """The schema of an array's element n."""
+    first = schema.get("prefixItems", ())
+    return first[n] if n < len(first) else schema.get("items", True)
+
+
+def kind_of(value: Any) -> str:
+    """The JSON type of a value."""
+    if isinstance(value, bool):
+        return "boolean"
+    if isinstance(value, (int, float)):
+        return "integer" if float(value).is_integer() else "number"
+    if value is None:
+        return "null"
+    return "string" if isinstance(value, str) else "array" if isinstance(value, list) else "object"
+
+
+def same(a: Any, b: Any) -> bool:
+    """Equality in JSON, where 1 is 1.0 and not true."""
+    if isinstance(a, bool) or isinstance(b, bool):
+        return a is b
+    if isinstance(a, (list, tuple)) and isinstance(b, (list, tuple)):
+        return len(a) == len(b) and all(map(same, a, b))
+    if isinstance(a, dict) and isinstance(b, dict):
+        return a.keys() == b.keys() and all(same(a[key], b[key]) for key in a)
+    return a == b
+
+
+def gathered(parts: list[Part]) -> list[Part]:
+    """The same alternatives, all enumerated values in one."""
+    listed = [part for part in parts if "enum" in part.schema]
+    if len(listed) < 2:
+        return parts
+    members = [one for part in listed for one in part.schema["enum"]]
+    rest = [part for part in parts if "enum" not in part.schema]
+    return [Part({"enum": members}, listed[0].place, max(part.level for part in listed)), *rest]
+
+
+def text_of(schema: dict) -> Text:
+    """The strings that an alternative allows."""
+    listed = lambda key, more: (*((schema[key],) if key in schema else ()), *schema.get(more, ()))  # noqa: E731
+    return Text(
+        patterns=listed("pattern", "_patterns"),
+        without=tuple(schema.get("_without", ())),
+        formats=tuple(one for one in listed("format", "_formats") if one in FORMATS),
+        low=int(schema.get("minLength", 0)),
+        high=None if "maxLength" not in schema else int(schema["maxLength"]),
+        excluded=frozenset(schema.get("_excluded", ())),
+    )
+
+
+def public(schema: dict) -> dict:
+    """An alternative in the words of JSON Schema."""
+    if not any(key.startswith("_") for key in schema):
+        return schema
+    found = {key: value for key, value in schema.items() if not key.startswith("_")}
+    more: list[Any] = [{"pattern": one} for one in schema.get("_patterns", ())]
+    more += [{"multipleOf": one} for one in schema.get("_multiples", ())]
+    more += [{"not": {"pattern": one}} for one in schema.get("_without", ())]
+    if "_excluded" in schema:
+        more.append({"not": {"enum": list(schema["_excluded"])}})
+    return {**found, "allOf": more}
+
+
+@lru_cache(maxsize=8)
+def _strings(strings: tuple[str, ...]) -> frozenset[str]:
+    return frozenset(strings)
+
+
+def found_in(pattern: str, name: str) -> bool:
+    """Whether an expression is found in a string; in time linear in it, if our automata can follow the expression."""
+    try:
+        return characters(Text((pattern,))).matches(name)
+    except PatternError as error:
+        if "no string" in str(error):
+            return False
+        raise
+
+
+def _inside(schema: Any) -> Iterator[Any]:
+    """Everything in a JSON value."""
+    todo = [schema]
+    while todo:
+        at = todo.pop()
+        yield at
+        if isinstance(at, (dict, list)):
+            todo += at.values() if isinstance(at, dict) else at
+
+
+# --------------------------------------------------------------------------------------------------------------------
+# Validation
+# --------------------------------------------------------------------------------------------------------------------
+
+
+def _pattern(validator: Any, pattern: str, instance: Any, schema: Any) -> Iterator[Any]:
+    if validator.is_type(instance, "string") and not found_in(pattern, instance):
+        yield jsonschema.ValidationError(f"{instance!r} does not match {pattern!r}")
+
+
+def _pattern_properties(validator: Any, patterns: Mapping, instance: Any, schema: Any) -> Iterator[Any]:
+    if validator.is_type(instance, "object"):
+        for pattern, inner in patterns.items():
+            for name, value in instance.items():
+                if found_in(pattern, name):
+                    yield from validator.descend(value, inner, path=name, schema_path=pattern)
+
+
+def _additional_properties(validator: Any, extra: Any, instance: Any, schema: Any) -> Iterator[Any]:
+    if validator.is_type(instance, "object"):
+        for name, value in instance.items():
+            if name not in schema.get("properties", {}) and not any(
+                found_in(pattern, name) for pattern in schema.get("patternProperties", ())
+            ):
+                yield from validator.descend(value, extra, path=name)
+
+
+# Backtracking would let an expression take exponential time.
+_SAFE = {
+    dialect: jsonschema.validators.extend(
+        dialect,
+        {
+            "pattern": _pattern,
+            "patternProperties": _pattern_properties,
+            "additionalProperties": _additional_properties,
+        },
+    )
+    for dialect in DIALECTS.values()
+}
+
+
+def validator(schema: Mapping[str, Any]) -> Any:
+    """A validator of jsonschema's for a well-formed schema. It fetches nothing, and expressions take linear time."""
+    dialect = DIALECTS.get(_name(schema.get("$schema")), jsonschema.Draft202012Validator)
+    return _SAFE[dialect](schema, registry=jsonschema.validators.SPECIFICATIONS)
 
 
 def _plain(tool: str, parameters: dict) -> dict:
@@ -332,13 +947,94 @@ def _plain(tool: str, parameters: dict) -> dict:
 
 def _dialect(tool: str, parameters: dict) -> type:
     """The validator class of a well-formed schema."""
-    named = parameters.get("$schema")
-    dialect = jsonschema.validators.validator_for({"$schema": named if isinstance(named, str) else ""}, DIALECTS[0])
-    if dialect not in DIALECTS:
-        raise SchemaError(tool, "$.$schema", f"the dialect {named} is not supported; use draft 6 or later", "$schema")
+    named = _name(parameters.get("$schema"))
+    dialect = DIALECTS.get(named, jsonschema.Draft202012Validator)
+    if "json-schema.org/draft-03" in named:
+        raise SchemaError(
+            tool, "$.$schema", f"the dialect {parameters['$schema']} is not supported; use draft 4 or later", "$schema"
+        )
+    if _well_formed(parameters, dialect is jsonschema.Draft4Validator):
+        return dialect
     try:
         dialect.check_schema(parameters)
     except jsonschema.exceptions.SchemaError as error:
         keyword = str(error.path[-1]) if error.path else None
         raise SchemaError(tool, error.json_path, f"not a JSON Schema: {error.message}", keyword) from None
     return dialect
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _is_count(value: Any) -> bool:
+    return type(value) is int and value >= 0
+
+
+def _is_number(value: Any) -> bool:
+    return type(value) in (int, float) and math.isfinite(value)
+
+
+def _is_names(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(name, str) for name in value)
+
+
+def _is_type(value: Any) -> bool:
+    return value in TYPES if isinstance(value, str) else _is_names(value) and bool(value) and set(value) <= set(TYPES)
+
+
+_FORMS: dict[str, Callable[[Any], bool]] = {
+    **dict.fromkeys(("$ref", "$id", "$schema", "$anchor", "$comment", "title", "description", "pattern"), _is_text),
+    "format": _is_text,
+    **dict.fromkeys(("minLength", "maxLength", "minItems", "maxItems", "minProperties", "maxProperties"), _is_count),
+    **dict.fromkeys(("minContains", "maxContains"), _is_count),
+    **dict.fromkeys(("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"), _is_number),
+    "multipleOf": lambda value: _is_number(value) and value > 0,
+    "required": _is_names,
+    "type": _is_type,
+    "enum": lambda value: isinstance(value, list) and bool(value),
+    "uniqueItems": lambda value: isinstance(value, bool),
+    "dependentRequired": lambda value: isinstance(value, dict) and all(map(_is_names, value.values())),
+}
+_SCHEMA = (
+    "additionalProperties",
+    "additionalItems",
+    "items",
+    "contains",
+    "propertyNames",
+    "not",
+    "if",
+    "then",
+    "else",
+    "unevaluatedItems",
+    "unevaluatedProperties",
+)
+_SCHEMAS = ("allOf", "anyOf", "oneOf", "prefixItems", "items")
+_NAMED = ("properties", "patternProperties", "$defs", "definitions", "dependentSchemas", "dependencies")
+
+
+def _well_formed(parameters: Any, draft4: bool) -> bool:
+    """Whether it is plain that this is a JSON Schema; the meta-schema, which takes long, is asked about the rest."""
+    todo = [parameters]
+    while todo:
+        schema = todo.pop()
+        if isinstance(schema, bool):
+            continue
+        if not isinstance(schema, dict):
+            return False
+        for key, value in schema.items():
+            if key in _FORMS:
+                exclusive = draft4 and key.startswith("exclusive") and isinstance(value, bool)
+                if not exclusive and not _FORMS[key](value):
+                    return False
+            elif key in _SCHEMA and isinstance(value, (dict, bool)):
+                todo.append(value)
+            elif key in _SCHEMAS and isinstance(value, list):
+                if not value and key != "items":
+                    return False
+                todo += value
+            elif key in _NAMED and isinstance(value, dict):
+                todo += [one for one in value.values() if key != "dependencies" or not _is_names(one)]
+            elif key in _SCHEMA or key in _SCHEMAS or key in _NAMED:
+                return False
+    return True

@@ -9,7 +9,7 @@
 
 import json
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property, wraps
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -99,11 +99,27 @@ class Vocabulary:
             found = self._encoded[text] = tuple(ids)
         return found
 
+    def encode_all(self, texts: Sequence[str]) -> list[tuple[int, ...]]:
+        """[`encode`] of each text, faster for thousands of them."""
+        if len(texts) < 1000:
+            return [self.encode(text) for text in texts]
+        backend = self.tokenizer.backend_tokenizer
+        special = backend.encode_special_tokens
+        backend.encode_special_tokens = True  # special tokens in a text are text
+        try:
+            found = backend.encode_batch(list(texts), add_special_tokens=False)
+        finally:
+            backend.encode_special_tokens = special
+        return [
+            tuple(one.ids) if self.decode_bytes(one.ids) == text.encode() else self.encode(text)
+            for one, text in zip(found, texts, strict=True)
+        ]
+
     def _encode_bytewise(self, data: bytes) -> list[int]:
         """Longest match first: for the texts that the tokenizer would normalise or give a leading space."""
         ids, at = [], 0
         while at < len(data):
-            for end in range(min(len(data), at + self._longest), at, -1):
+            for end in range(min(len(data), at + self.longest), at, -1):
                 if data[at:end] in self._by_bytes:
                     ids.append(self._by_bytes[data[at:end]])
                     at = end
@@ -121,7 +137,7 @@ class Vocabulary:
 
     def tokens_at(self, data: bytes, at: int) -> Iterator[tuple[int, int]]:
         """The tokens that write what stands at a place of a text, each with the place where it ends."""
-        for end in range(at + 1, min(len(data), at + self._longest) + 1):
+        for end in range(at + 1, min(len(data), at + self.longest) + 1):
             for id in self.exactly(data[at:end]) if data[at:end] in self._by_bytes else ():
                 yield id, end
 
@@ -136,8 +152,45 @@ class Vocabulary:
         return dict(zip(reversed(written), reversed(ids), strict=True))
 
     @cached_property
-    def _longest(self) -> int:
+    def longest(self) -> int:
+        """The bytes of the longest token."""
         return max(map(len, self._by_bytes))
+
+    @cached_property
+    def single(self) -> frozenset[int]:
+        """The bytes that have a token of their own."""
+        return frozenset(written[0] for written in self._by_bytes if len(written) == 1)
+
+    @cached_property
+    def bytewise(self) -> bool:
+        """Whether characters beyond ASCII can be written byte by byte."""
+        return self.single.issuperset(range(0x80, 0xC0))
+
+    @cached_property
+    def alphabet(self) -> tuple[tuple[int, int], ...]:
+        """The characters that can be written inside JSON quotes byte by byte or alone, as ranges of code points."""
+        single = self.single
+        codes = {*range(0x20, 0x80)} & single - {ord('"'), ord("\\")}
+        escaped = [*map(chr, range(0x20)), '"', "\\"]
+        codes |= {ord(char) for char in escaped if single.issuperset(json.dumps(char)[1:-1].encode())}
+        ranges = [(code, code) for code in codes]
+        if self.bytewise:
+            for lead in single & {*range(0xC2, 0xF5)}:
+                least = b"\xa0" if lead == 0xE0 else b"\x90" if lead == 0xF0 else b"\x80"
+                most = b"\x8f" if lead == 0xF4 else b"\xbf"
+                more = 1 if lead < 0xE0 else 2 if lead < 0xF0 else 3
+                ends = [bytes([lead]) + edge + rest * (more - 1) for edge, rest in ((least, b"\x80"), (most, b"\xbf"))]
+                low, high = (ord(end.decode("utf-8", "surrogatepass")) for end in ends)
+                ranges.append((low, high))
+        else:
+            chars = {written.decode(errors="ignore") for written in self._by_bytes if 1 < len(written) <= 4}
+            ranges += [(ord(char), ord(char)) for char in chars if len(char) == 1 and char.encode() in self._by_bytes]
+        merged: list[tuple[int, int]] = []
+        for low, high in sorted(ranges):
+            if merged and low <= merged[-1][1] + 1:
+                low = merged.pop()[0]
+            merged.append((low, high))
+        return tuple(merged)
 
     @cached_property
     def _prefix_classes(self) -> dict[bytes, tuple[int, ...]]:

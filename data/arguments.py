@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..schema_lafunc import SchemaReader
+from ..schema_lafunc import Part, SchemaError, SchemaReader
 from .meanings import LONGER, NUMBERS, STRINGS, UNIT_OF_NAME, UNIT_PATTERN, UNITS
 
 
@@ -63,7 +63,7 @@ def read_arguments(tool: Mapping[str, Any]) -> list[Argument]:
     parameters = tool.get("parameters") or {"type": "object", "properties": {}}
     reader = SchemaReader(tool["name"], parameters)
     reader.left = float("inf")
-    found = _members(reader, *reader.top())
+    found = _members(reader, reader.top()[0])
     if any(re.search(r"\b(currency|unit|ingredient|food)\b", one.words) for one in found):
         for one in found:  # "$200" would contradict the currency, and "5 dollars" the unit
             one.style = "" if one.style == "money" else one.style
@@ -83,33 +83,32 @@ def _way(argument: Argument) -> Any:
     )
 
 
-def _members(reader: SchemaReader, schema: dict, place: str, refs: tuple) -> list[Argument]:
-    required = schema.get("required", ())
+def _members(reader: SchemaReader, part: Part) -> list[Argument]:
+    required = part.schema.get("required", ())
     return [
-        _read(reader, name, inner, f"{place}.{name}", refs, name in required)
-        for name, inner in reader.properties(schema, place).items()
+        _read(reader, name, inner, f"{part.place}.{name}", part.level, name in required)
+        for name, inner in reader.properties(part.schema, part.place).items()
     ]
 
 
-def _read(reader: SchemaReader, name: str, schema: Any, place: str, refs: tuple, required: bool) -> Argument:
+def _read(reader: SchemaReader, name: str, schema: Any, place: str, level: int, required: bool) -> Argument:
     outer = schema if isinstance(schema, dict) else {}
-    schema, place, refs = reader.resolve(schema, place, refs)
-    description = str(outer.get("description") or schema.get("description") or "").strip()
-    if not {"enum", "const"} & schema.keys():
-        branches = list(reader.branches(schema, place, refs) or ())
-        kinds = [branch for branch in branches if reader.types(*branch[:2]) != ("null",)] or branches
-        plain = {"string": 0, "integer": 1, "number": 2}
-        if kinds:
-            schema, place, refs = min(kinds, key=lambda branch: plain.get(reader.types(*branch[:2])[0], 3))
+    cases = reader.cases(reader.parts(schema, place, level))
+    if not cases:
+        raise SchemaError(reader.tool, place, "no value satisfies the schema")
+    described = outer.get("description") or cases[0][1].schema.get("description") or ""
+    description = str(described).strip()
+    plain = {"enum": 0, "string": 1, "integer": 2, "number": 3}
+    kind, part = min([case for case in cases if case[0] != "null"] or cases, key=lambda case: plain.get(case[0], 4))
+    schema, place, level = part
     found = Argument(name, schema, required, words_of(name), description)
     found.nouns = _nouns(found)
-    if "enum" in schema or "const" in schema:
+    if kind == "enum":
         found.kind = "enum"
-        found.examples = tuple(reader.members(schema) or ())
+        found.examples = tuple(reader.members(schema, place))
         _string(found)
         return found
-    types = reader.types(schema, place)
-    found.kind = types[0]
+    found.kind = kind
     if found.kind == "string":
         found.examples = tuple(str(one) for one in schema.get("examples", ()) if isinstance(one, str) and one)
         found.examples = found.examples or examples_in(description)
@@ -119,7 +118,7 @@ def _read(reader: SchemaReader, name: str, schema: Any, place: str, refs: tuple,
         _number(found)
     elif found.kind == "array":
         found.item = _read(
-            reader, _singular(name), schema.get("items", {"type": "string"}), f"{place}.items", refs, True
+            reader, _singular(name), schema.get("items", {"type": "string"}), f"{place}.items", level, True
         )
         if not found.item.description:
             found.item.description = description
@@ -128,13 +127,13 @@ def _read(reader: SchemaReader, name: str, schema: Any, place: str, refs: tuple,
                 _string(found.item)
         found.frames, found.source = found.item.frames, found.item.source
     elif found.kind == "object":
-        found.members = _members(reader, schema, place, refs)
+        found.members = _members(reader, part)
         if not found.members:
             extra = reader.extra(schema)
             found.kind = "map" if extra is not False else "null"
             if found.kind == "map":
                 found.item = _read(
-                    reader, "value", extra if extra is not True else {"type": "string"}, place, refs, True
+                    reader, "value", extra if extra is not True else {"type": "string"}, place, level, True
                 )
             else:
                 found.schema = {"const": {}}

@@ -137,7 +137,7 @@ def _read_schema(tool: str, parameters: str) -> tuple[Any, dict[str, Any], froze
     Remembered, because many rows share a tool and the check takes long.
     """
     reader = SchemaReader(tool, json.loads(parameters))
-    schema, place, _ = reader.top()
+    schema, place, _ = reader.top()[0]
     return reader.validator, schema, frozenset(reader.properties(schema, place))
 
 

@@ -2,7 +2,7 @@
 
 import argparse
 
-from . import ablations, accuracy, calibration, heldout, latency, overlap, report, retention
+from . import ablations, accuracy, calibration, heldout, latency, overlap, report, retention, schemas
 
 
 def add_commands(parser: argparse.ArgumentParser) -> None:
@@ -19,6 +19,7 @@ def add_commands(parser: argparse.ArgumentParser) -> None:
             "when a value counts as missing, and what a confidence is worth, on held-out rows",
         ),
         ("ablations", ablations, "what each part of the head and its training is good for, by small controlled runs"),
+        ("schemas", schemas, "schemas that people write: accepted, invalid fillings, valid values that none makes"),
         ("report", report, "all result files as one page with plots"),
     ):
         command = commands.add_parser(name, help=about, description=about)

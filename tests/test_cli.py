@@ -68,7 +68,7 @@ def test_without_tools_it_chats(checkpoint, capsys):
     [
         ('[{"name": "f",]', "line 1, column 15: not JSON"),
         ('{"name": "f"}', "must hold a list of tools, got dict"),
-        ('[{"name": "f", "parameters": {"properties": {"a": {"pattern": "x"}}}}]', "pattern"),
+        ('[{"name": "f", "parameters": {"properties": {"a": {"contains": {}}}}}]', "contains"),
         ("[]", "no tools were offered"),
     ],
 )

@@ -218,7 +218,7 @@ SCHEMAS = {
     "required is not a list": ({"required": "a"}, "$.required: not a JSON Schema: 'a' is not of type 'array'"),
     "properties are a list": ({"properties": ["a"]}, "$.properties: not a JSON Schema"),
     "broken reference": ({"properties": {"a": {"$ref": "#/$defs/b"}}}, "'#/$defs/b' does not exist in this schema"),
-    "unsupported keyword": ({"properties": {"a": {"not": {"type": "string"}}}}, "'not'"),
+    "unsupported keyword": ({"properties": {"a": {"contains": {"type": "string"}}}}, "'contains'"),
 }
 
 

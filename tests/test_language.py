@@ -234,8 +234,9 @@ def test_integers_have_no_point(vocabulary, text):
         ("5", "5", False, True, True),
         ("0", "0", True, True, False),
         ("0", "0", False, True, False),
-        ("1e20", None, False, False, False),  # no decimal of 15 digits is as large
-        ("1e-20", "1e-19", False, False, False),
+        ("1e50", None, False, False, False),  # no decimal of 40 digits is as large
+        ("1e20", None, True, False, False),  # nor one of 15
+        ("1e-50", "1e-49", False, False, False),
     ],
 )
 def test_an_empty_range_is_refused(llama, low, high, low_strict, high_strict, integer):
@@ -243,9 +244,12 @@ def test_an_empty_range_is_refused(llama, low, high, low_strict, high_strict, in
         number(llama, Decimal(low), high and Decimal(high), low_strict, high_strict, integer)
 
 
-def test_decimals_end_at_fifteen_digits_and_integers_do_not(llama):
-    assert accepts(number(llama), bytewise(llama, "0.12345678901234"))
-    assert not accepts(number(llama), bytewise(llama, "0.123456789012345"))
+def test_decimals_end_at_fifteen_digits_where_a_bound_is_excluded_and_integers_do_not(llama):
+    strict = number(llama, low=Decimal(0), low_strict=True)
+    assert accepts(strict, bytewise(llama, "0.12345678901234"))
+    assert not accepts(strict, bytewise(llama, "0.123456789012345"))
+    assert accepts(number(llama), bytewise(llama, "0." + "1" * 39))
+    assert not accepts(number(llama), bytewise(llama, "0." + "1" * 40))
     assert accepts(number(llama, integer=True), bytewise(llama, "9" * 40))
 
 

@@ -1,7 +1,9 @@
 """JSON Schema keywords: honoured by the languages, or refused by name and place."""
 
 import json
+import re
 import time
+from pathlib import Path
 
 import jsonschema
 import pytest
@@ -9,8 +11,10 @@ from conftest import make_tokenizer
 
 from lafunc.compiling_lafunc import compile_tool
 from lafunc.node_lafunc import Slot, continuations
+from lafunc.pattern_lafunc import FORMATS, Text, characters
 from lafunc.scaffolding_lafunc import Scaffold
-from lafunc.schema_lafunc import SchemaError
+from lafunc.schema_lafunc import REFUSED as NEVER
+from lafunc.schema_lafunc import SUPPORTED, SchemaError, validator
 from lafunc.vocabulary_lafunc import Vocabulary
 
 
@@ -62,6 +66,7 @@ def _ends(slot: Slot, goal: bytes, vocabulary: Vocabulary) -> set[int]:
 
 
 OBJECT = {"type": "object", "properties": {"x": {"type": "integer"}, "y": {"type": "string"}}, "required": ["x"]}
+OPEN = {**OBJECT, "properties": {**OBJECT["properties"], "z": {"type": "integer"}}}
 OBJECTS = {"type": "array", "items": OBJECT, "minItems": 1, "maxItems": 2}
 CASES = {
     "string": ({"type": "string"}, ["", "a b", 'q"\\', "é🎉", "\n"], [1, None]),
@@ -94,7 +99,9 @@ CASES = {
     "const and enum": ({"const": 2, "enum": [1, 2]}, [2], [1]),
     "array of strings": ({"type": "array", "items": {"type": "string"}}, [[], ["a"], ["a", 'b", "c']], [[1], "a"]),
     "array of arrays": (
-        {"type": "array", "items": {"type": "array", "items": {"type": "integer"}}}, [[], [[]], [[1], [2, 3]]], [[1]]
+        {"type": "array", "items": {"type": "array", "items": {"type": "integer"}}},
+        [[], [[]], [[1], [2, 3]]],
+        [[1]],
     ),
     "minItems": ({"type": "array", "items": {"type": "integer"}, "minItems": 2}, [[1, 2], [1, 2, 3]], [[], [1]]),
     "maxItems": ({"type": "array", "items": {"type": "integer"}, "maxItems": 2}, [[], [1, 2]], [[1, 2, 3]]),
@@ -105,11 +112,11 @@ CASES = {
     "array of objects": (OBJECTS, [[{"x": 1}], [{"x": 1, "y": "a"}, {"x": 2}]], [[], [{}], [{"x": 1}] * 3]),
     "required only": ({"type": "object", "required": ["k"]}, [{"k": 1}, {"k": "v"}], [{}]),
     "required from the map": (
-        {"type": "object", "required": ["k"], "additionalProperties": {"type": "null"}}, [{"k": None}], [{"k": 1}, {}]
+        {"type": "object", "required": ["k"], "additionalProperties": {"type": "null"}},
+        [{"k": None}],
+        [{"k": 1}, {}],
     ),
-    "map": (
-        {"type": "object", "additionalProperties": {"type": "integer"}}, [{}, {"a": 1, "é b": 2}], [{"a": "1"}]
-    ),
+    "map": ({"type": "object", "additionalProperties": {"type": "integer"}}, [{}, {"a": 1, "é b": 2}], [{"a": "1"}]),
     "closed map": ({"type": "object", "additionalProperties": False}, [{}], [{"a": 1}]),
     "unevaluatedProperties": ({"type": "object", "unevaluatedProperties": False}, [{}], [{"a": 1}]),
     "false property": ({**OBJECT, "properties": {"x": {}, "y": False}}, [{"x": 1}], [{"x": 1, "y": "b"}]),
@@ -118,9 +125,15 @@ CASES = {
     "anyOf beside keywords": ({"maxLength": 1, "anyOf": [{"type": "string"}, {"type": "null"}]}, ["a", None], ["ab"]),
     "anyOf with an object": ({"anyOf": [{"type": "string"}, OBJECT]}, ["s", {"x": 1}], [{}, 1]),
     "deep anyOf of arrays": (
-        {"type": "array", "items": {"type": "array", "items": {"type": "array", "items": {
-            "anyOf": [{"type": "array", "items": {"type": "integer"}}]}}}},
-        [[[[[1]]]], []], [[[[1]]]],
+        {
+            "type": "array",
+            "items": {
+                "type": "array",
+                "items": {"type": "array", "items": {"anyOf": [{"type": "array", "items": {"type": "integer"}}]}},
+            },
+        },
+        [[[[[1]]]], []],
+        [[[[1]]]],
     ),
     "oneOf": ({"oneOf": [{"type": "integer"}, {"type": "null"}]}, [1, None], ["x", 1.5]),
     "oneOf constants": ({"oneOf": [{"const": "a", "title": "A"}, {"const": "b"}]}, ["a", "b"], ["c"]),
@@ -130,9 +143,165 @@ CASES = {
     "$ref beside keywords": ({"$ref": "#/$defs/s", "minLength": 2}, ["ab"], ["a", "abc"]),
     "$ref with escapes": ({"$ref": "#/$defs/a~1b%20c"}, [1], ["a"]),
     "not, without effect": ({"type": "integer", "not": False}, [1], ["a"]),
-    "format is an annotation": ({"type": "string", "format": "date", "default": 3, "x-mine": 1}, ["soon"], [1]),
-}  # fmt: skip
+    "a format that is an annotation": ({"type": "string", "format": "colour", "x-mine": 1}, ["soon"], [1]),
+    "pattern": ({"type": "string", "pattern": "^a+$"}, ["a", "aaa"], ["", "ab", "ba"]),
+    "pattern found anywhere": ({"type": "string", "pattern": "[0-9]{2}"}, ["x12y", "12"], ["1", "1a2"]),
+    "pattern of all kinds": (
+        {"pattern": r'^(?:"|\\|\n|é|😀|[^\x00-\x7f])?$'},
+        ['"', "\\", "\n", "é", "😀", ""],
+        ["a", '""'],
+    ),
+    "pattern that looks ahead": ({"pattern": "^(?!ab)(?=.*1)[a-z0-9]+$"}, ["b1", "a1"], ["ab1", "aa"]),
+    "pattern and lengths": (
+        {"pattern": "^a*b?$", "minLength": 2, "maxLength": 3},
+        ["ab", "aaa"],
+        ["b", "aaaa", "aaab"],
+    ),
+    "patterns across allOf": (
+        {"allOf": [{"pattern": "a"}, {"pattern": "b"}], "type": "string"},
+        ["ab", "xbya"],
+        ["a", "b"],
+    ),
+    "multipleOf": ({"type": "integer", "multipleOf": 3, "minimum": -4}, [0, 3, -3, 300], [1, -6, 4]),
+    "multipleOf of a number": ({"type": "number", "multipleOf": 7}, [0, 14, -7], [1, 3.5]),
+    "multipleOf of a half": ({"type": "number", "multipleOf": 0.25, "maximum": 2}, [0.25, 1.5, 2, -1.75], [0.3, 2.25]),
+    "uniqueItems of an enum": (
+        {"type": "array", "items": {"enum": ["a", "b", "c"]}, "uniqueItems": True, "minItems": 2},
+        [["b", "a"], ["c", "a", "b"]],
+        [["a"], ["a", "a"], []],
+    ),
+    "prefixItems": (
+        {"type": "array", "prefixItems": [{"type": "string"}, {"type": "integer"}], "items": False},
+        [[], ["a"], ["a", 1]],
+        [[1], ["a", "b"], ["a", 1, 2]],
+    ),
+    "prefixItems and items": (
+        {"prefixItems": [{"type": "null"}], "items": {"type": "integer"}, "minItems": 2, "maxItems": 3},
+        [[None, 1], [None, 1, 2]],
+        [[None], [None, 1, 2, 3], [1, 2]],
+    ),
+    "unevaluatedItems": (
+        {"type": "array", "prefixItems": [{"const": 1}], "unevaluatedItems": False},
+        [[], [1]],
+        [[1, 1], [2]],
+    ),
+    "patternProperties": (
+        {
+            "type": "object",
+            "patternProperties": {"^a": {"type": "integer"}, "b$": {"maximum": 3}},
+            "additionalProperties": False,
+        },
+        [{}, {"a": 5}, {"ab": 2, "xb": 1}],
+        [{"ab": 5}, {"x": 1}, {"a": "s"}],
+    ),
+    "patternProperties beside properties": (
+        {"properties": {"a1": {"maximum": 9}}, "patternProperties": {"^a": {"type": "integer"}}},
+        [{"a1": 3, "a2": 10}, {"a2": 1}],
+        [{"a1": 10}, {"a1": "s"}, {"a2": "s"}],
+    ),
+    "additionalProperties beside properties": (
+        {"properties": {"n": {"type": "string"}}, "additionalProperties": {"type": "integer"}},
+        [{"n": "s", "m": 1}, {"m": 2}],
+        [{"n": 1}, {"m": "s"}],
+    ),
+    "propertyNames": ({"type": "object", "propertyNames": {"maxLength": 2}}, [{"ab": 1}, {}], [{"abc": 1}]),
+    "propertyNames of an enum": (
+        {"additionalProperties": {"type": "null"}, "propertyNames": {"enum": ["a", "b.c"]}},
+        [{"b.c": None}, {}],
+        [{"bxc": None}],
+    ),
+    "dependentRequired": (
+        {**OPEN, "dependentRequired": {"y": ["z"]}},
+        [{"x": 1}, {"x": 1, "y": "", "z": 2}],
+        [{"x": 1, "y": ""}],
+    ),
+    "dependentSchemas": ({**OPEN, "dependentSchemas": {"y": False}}, [{"x": 1, "z": 3}], [{"x": 1, "y": "b"}]),
+    "minProperties": ({**OBJECT, "minProperties": 2}, [{"x": 1, "y": "b"}], [{"x": 1}]),
+    "minProperties of a map": ({"type": "object", "minProperties": 1}, [{"a": 1}], [{}]),
+    "maxProperties": ({**OPEN, "maxProperties": 2}, [{"x": 1, "z": 2}], [{"x": 1, "y": "", "z": 2}]),
+    "not a value": ({"type": "string", "not": {"const": "a"}}, ["b", "aa", ""], ["a"]),
+    "not a type": ({"type": ["string", "null", "integer"], "not": {"type": "null"}}, ["b", 3], [None]),
+    "not a pattern": ({"type": "string", "not": {"pattern": "^a"}}, ["b", ""], ["a", "ab"]),
+    "not a member": ({**OPEN, "not": {"required": ["y"]}}, [{"x": 1}, {"x": 1, "z": 2}], [{"x": 1, "y": "s"}]),
+    "not so many": ({**OBJECTS, "not": {"maxItems": 1}}, [[{"x": 1}, {"x": 2}]], [[{"x": 1}]]),
+    "if": (
+        {
+            "type": "object",
+            "properties": {"k": {"enum": ["a", "b"]}, "n": {"type": "integer"}},
+            "required": ["k"],
+            "if": {"properties": {"k": {"const": "a"}}},
+            "then": {"required": ["n"]},
+            "else": {"properties": {"n": False}},
+        },
+        [{"k": "a", "n": 1}, {"k": "b"}],
+        [{"k": "a"}, {"k": "b", "n": 1}],
+    ),
+    "recursion": (
+        {"$ref": "#/$defs/tree"},
+        [{"v": 1}, {"v": 1, "kids": [{"v": 2, "kids": []}, {"v": 3}]}],
+        [{}, {"v": 1, "kids": [{}]}],
+    ),
+    "allOf of two": ({"type": "integer", "allOf": [{"minimum": 1}, {"maximum": 3}]}, [1, 3], [0, 4]),
+    "allOf of objects": (
+        {"allOf": [OBJECT, {"properties": {"z": {"type": "null"}}, "required": ["z"]}]},
+        [{"x": 1, "z": None}],
+        [{"x": 1}],
+    ),
+    "oneOf of a type": (
+        {"oneOf": [{"minLength": 3, "type": "string"}, {"type": "string", "maxLength": 4}]},
+        ["ab", "abcde"],
+        ["abc"],
+    ),
+    "oneOf of equal values": ({"oneOf": [{"const": 1}, {"enum": [1.0, 2]}]}, [2], [1]),
+    "oneOf of required members": (
+        {
+            "properties": {"a": {"type": "integer"}, "b": {"type": "integer"}},
+            "oneOf": [{"required": ["a"]}, {"required": ["b"]}],
+        },
+        [{"a": 1}, {"b": 1}],
+        [{}, {"a": 1, "b": 1}],
+    ),
+    "several objects": (
+        {"anyOf": [OBJECT, {**OBJECT, "required": ["y"]}]},
+        [{"x": 1}, {"y": "s"}, {"x": 1, "y": "s"}],
+        [{}, {"y": 1}],
+    ),
+    "object or objects": ({"anyOf": [OBJECT, OBJECTS]}, [{"x": 1}, [{"x": 1}]], [[], {}]),
+    "map of objects": ({"additionalProperties": OBJECT}, [{}, {"k": {"x": 1}}], [{"k": {}}]),
+    "closed across $ref": ({"$ref": "#/$defs/o", "unevaluatedProperties": False}, [{"x": 1}], [{}]),
+    "$anchor": ({"$ref": "#here"}, [1], ["a"]),
+    "date": ({"format": "date", "type": "string"}, ["2024-02-29", "1999-12-31"], ["2023-02-29", "soon", "2024-13-01"]),
+    "time": ({"format": "time", "type": "string"}, ["23:59:59Z", "10:00:00.5+02:00"], ["24:00:00Z", "10:00"]),
+    "date-time": (
+        {"format": "date-time", "type": "string"},
+        ["2024-02-29T10:00:00Z"],
+        ["2024-02-29", "2024-02-29 10:00:00Z"],
+    ),
+    "email": ({"format": "email", "type": "string"}, ["a.b+c@example.com"], ["a", "a@", "@b.c", "a b@c.d"]),
+    "hostname": ({"format": "hostname", "type": "string"}, ["a", "x-1.example.com"], ["-a", "a..b", "a_b"]),
+    "ipv4": (
+        {"format": "ipv4", "type": "string"},
+        ["127.0.0.1", "255.255.255.255"],
+        ["256.0.0.1", "1.2.3", "01.2.3.4"],
+    ),
+    "ipv6": ({"format": "ipv6", "type": "string"}, ["::1", "2001:db8::8a2e:370:7334", "::"], ["1", ":::", "12345::"]),
+    "uri": ({"format": "uri", "type": "string"}, ["https://a.b/c?d=e#f", "mailto:a@b.c"], ["a b", "/x", "http://a b"]),
+    "uuid": ({"format": "uuid", "type": "string"}, ["123e4567-e89b-12d3-a456-426614174000"], ["123e4567", ""]),
+}
+FORMAT_CHECKER = jsonschema.FormatChecker(formats=())
+for name in FORMATS:
+    FORMAT_CHECKER.checks(name)(lambda value, name=name: characters(Text(formats=(name,))).matches(value))
 DEFS = {"s": {"type": "string", "maxLength": 2}, "a/b c": {"type": "integer"}, "r": {"anyOf": [{"$ref": "#/$defs/r"}]}}
+DEFS |= {
+    "o": OBJECT,
+    "i": {"type": "integer", "$anchor": "here"},
+    "tree": {
+        "type": "object",
+        "properties": {"v": {"type": "integer"}, "kids": {"type": "array", "items": {"$ref": "#/$defs/tree"}}},
+        "required": ["v"],
+    },
+    "forever": {"type": "object", "properties": {"again": {"$ref": "#/$defs/forever"}}, "required": ["again"]},
+}
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -147,49 +316,19 @@ def test_valid_values_can_be_written_and_invalid_ones_cannot(case, vocabulary):
 def test_the_tables_valid_and_invalid_values_are_those_of_jsonschema(case):
     schema, valid, invalid = CASES[case]
     root = {"properties": {"a": schema}, "$defs": DEFS}
-    check = jsonschema.Draft202012Validator(root)
+    check = jsonschema.Draft202012Validator(root, format_checker=FORMAT_CHECKER)
     assert all(check.is_valid({"a": value}) for value in valid)
     closed = [value for value in invalid if value not in ({"x": 1, "z": 2},)]  # declared members only, by our choice
     assert not any(check.is_valid({"a": value}) for value in closed)
 
 
 REFUSED = {
-    "pattern": ({"type": "string", "pattern": "^a"}, "pattern", "not supported for strings; supported are enum"),
-    "multipleOf": ({"type": "number", "multipleOf": 0.5}, "multipleOf", "not supported for numbers"),
-    "uniqueItems": ({"type": "array", "uniqueItems": True}, "uniqueItems", "not supported for arrays"),
-    "prefixItems": ({"type": "array", "prefixItems": [{}]}, "prefixItems", "not supported for arrays"),
     "contains": ({"type": "array", "contains": {"const": 1}}, "contains", "not supported for arrays"),
     "contains anything": ({"type": "array", "contains": {}}, "contains", "not supported for arrays"),
     "contains nothing": ({"type": "array", "contains": False}, "contains", "not supported for arrays"),
-    "unevaluatedItems": ({"type": "array", "unevaluatedItems": False}, "unevaluatedItems", "not supported for arrays"),
-    "patternProperties": ({**OBJECT, "patternProperties": {"k": {}}}, "patternProperties", "not supported"),
-    "propertyNames": ({"type": "object", "propertyNames": {"maxLength": 1}}, "propertyNames", "not supported"),
-    "no property names": ({"type": "object", "propertyNames": False}, "propertyNames", "not supported for objects"),
-    "dependentRequired": ({**OBJECT, "dependentRequired": {"y": ["z"]}}, "dependentRequired", "not supported"),
-    "dependentSchemas": ({**OBJECT, "dependentSchemas": {"y": False}}, "dependentSchemas", "not supported"),
-    "minProperties": ({**OBJECT, "minProperties": 2}, "minProperties", "not supported for objects"),
-    "maxProperties": ({**OBJECT, "maxProperties": 1}, "maxProperties", "not supported for objects"),
-    "maxProperties of a map": ({"type": "object", "maxProperties": 0}, "maxProperties", "not supported for objects"),
-    "not": ({"type": "string", "not": {"const": "a"}}, "not", "not supported here"),
-    "not of an object": ({**OBJECT, "not": {"required": ["y"]}}, "not", "not supported here"),
-    "not of an array": ({**OBJECTS, "not": {"maxItems": 1}}, "not", "not supported here"),
-    "if": ({"if": {"const": 1}, "then": {"minimum": 3}}, "if", "not supported here"),
-    "if false": ({"type": "integer", "if": False, "else": False}, "if", "not supported here"),
     "remote $ref": ({"$ref": "other.json#/a"}, "$ref", "only local references"),
     "$ref to an anchor": ({"$ref": "#anchor"}, "$ref", "only local references"),
     "missing $ref": ({"$ref": "#/$defs/none"}, "$ref", "'#/\\$defs/none' does not exist"),
-    "recursive $ref": ({"$ref": "#/$defs/r"}, "$ref", "recursive schemas are not supported"),
-    "recursion through the root": ({"type": "array", "items": {"$ref": "#"}}, "$ref", "recursive schemas"),
-    "allOf of two": ({"allOf": [{"minimum": 1}, {"maximum": 3}]}, "allOf", "merge them into one"),
-    "conflicting allOf": ({"allOf": [{"type": "string"}], "type": "null"}, "allOf", "restricted both here"),
-    "oneOf of a type": ({"oneOf": [{"minLength": 3, "type": "string"}, {"type": "string"}]}, "oneOf", "share a type"),
-    "oneOf of numbers": ({"oneOf": [{"type": "integer"}, {"type": "number"}]}, "oneOf", "cannot be told apart"),
-    "oneOf without types": ({"oneOf": [{"minLength": 3}, {"type": "integer"}]}, "oneOf", "cannot be told apart"),
-    "oneOf equal values": ({"oneOf": [{"const": 1}, {"enum": [1.0, 2]}]}, "oneOf", "cannot be told apart"),
-    "several objects": ({"anyOf": [OBJECT, {**OBJECT, "required": ["y"]}]}, "anyOf", "between several objects"),
-    "object or objects": ({"anyOf": [OBJECT, OBJECTS]}, "anyOf", "between several objects or arrays of objects"),
-    "map of objects": ({"additionalProperties": OBJECT}, "additionalProperties", "values are objects"),
-    "closed across $ref": ({"$ref": "#/$defs/o", "additionalProperties": False}, "$ref", "does not allow 'x'"),
     "required, not declared": ({**OBJECT, "required": ["z"], "additionalProperties": False}, "required", "'z' is"),
     "minimum above maximum": ({"type": "integer", "minimum": 5, "maximum": 4}, "maximum", "no value that can"),
     "no integer between": ({"type": "integer", "minimum": 0.1, "maximum": 0.9}, "maximum", "between 1 and 0"),
@@ -198,14 +337,65 @@ REFUSED = {
     "minItems above maxItems": ({"type": "array", "minItems": 3, "maxItems": 2}, "maxItems", "exceeds"),
     "minItems beyond sense": ({"type": "array", "minItems": 10**9}, "minItems", "at most 4096"),
     "enum of none": ({"enum": ["a", "b"], "type": "integer"}, "enum", "no member satisfies"),
-}  # fmt: skip
+    "a divisor that is inexact in binary": (
+        {"type": "number", "multipleOf": 0.01},
+        "multipleOf",
+        "not exact in binary",
+    ),
+    "a large divisor": ({"type": "integer", "multipleOf": 10**7}, "multipleOf", "only divisors up to"),
+    "several different items": (
+        {"type": "array", "uniqueItems": True, "minItems": 2, "items": {"type": "string"}},
+        "uniqueItems",
+        "say minItems 1",
+    ),
+    "a tuple without equal items": ({"prefixItems": [{}, {}], "uniqueItems": True}, "uniqueItems", "of tuples"),
+    "several members of a map": ({"type": "object", "minProperties": 2}, "minProperties", "declare some"),
+    "a back-reference": ({"type": "string", "pattern": r"(a)\1"}, "pattern", "a back-reference is not supported"),
+    "looking behind": ({"type": "string", "pattern": "(?<=a)b"}, "pattern", "looking around inside is not supported"),
+    "a word boundary": ({"type": "string", "pattern": r"\bb"}, "pattern", "at boundary is not supported"),
+    "flags": ({"type": "string", "pattern": "(?i)a"}, "pattern", "flags are not supported"),
+    "not an expression": ({"type": "string", "pattern": "("}, "pattern", "not an expression that Python can read"),
+    "an expression that nothing matches": ({"type": "string", "pattern": "a^"}, "pattern", "no string satisfies it"),
+    "an expression that repeats too much": (
+        {"type": "string", "pattern": "((a{99}){99}){99}"},
+        "pattern",
+        "repeats too much",
+    ),
+    "an expression that explodes": ({"type": "string", "pattern": "(a|b)*a(a|b){30}$"}, "pattern", "too large"),
+    "keys that cannot be followed": (
+        {"type": "object", "patternProperties": {r"(a)\1": {}}},
+        "patternProperties",
+        "a back-reference",
+    ),
+    "no property names": (
+        {**OBJECT, "propertyNames": {"maxLength": 0}},
+        "propertyNames",
+        "forbids 'x', which is required",
+    ),
+    "not of items": ({**OBJECTS, "not": {"items": {"required": ["y"]}}}, "not", "'items' cannot be negated"),
+    "if about items": (
+        {"type": "array", "if": {"items": {"type": "null"}}, "then": {"minItems": 1}},
+        "if",
+        "cannot be",
+    ),
+    "too many combinations": (
+        {"allOf": [{"anyOf": [{"maxLength": n + 10 * m} for n in range(9)]} for m in range(3)]},
+        "allOf",
+        "combinations",
+    ),
+    "recursion without end": ({"$ref": "#/$defs/r"}, "$ref", "refers to itself without end"),
+    "recursion in every value": ({"$ref": "#/$defs/forever"}, "$ref", "leads back to itself in every value"),
+    "contradicting allOf": ({"allOf": [{"type": "string"}], "type": "null"}, "allOf", "no value satisfies"),
+    "oneOf that tells nothing apart": ({"oneOf": [{"type": "string"}, {"type": "string"}]}, "oneOf", "no value"),
+    "oneOf of numbers": ({"oneOf": [{"type": "integer"}, {"type": "number"}]}, "oneOf", "cannot be told apart"),
+}
 
 
 @pytest.mark.parametrize("case", REFUSED)
 def test_what_cannot_be_honoured_is_refused_by_tool_place_and_keyword(case, vocabulary):
     schema, keyword, message = REFUSED[case]
     with pytest.raises(SchemaError, match=message) as caught:
-        compile_value(schema, vocabulary, **{"$defs": {**DEFS, "o": OBJECT}})
+        compile_value(schema, vocabulary, **{"$defs": DEFS})
     assert (caught.value.tool, caught.value.keyword) == ("f", keyword)
     assert caught.value.path.startswith("$.properties.a") and caught.value.path.endswith(f".{keyword}")
     assert str(caught.value).startswith(f"tool 'f', {caught.value.path}: ")
@@ -218,10 +408,10 @@ def test_a_required_false_property_is_refused(vocabulary):
 
 
 def test_errors_inside_arrays_of_objects_come_before_any_work(vocabulary):
-    inner = {"type": "object", "properties": {"x": {"type": "string", "pattern": "a"}}}
-    with pytest.raises(SchemaError, match="pattern") as caught:
+    inner = {"type": "object", "properties": {"x": {"contains": {"const": 1}}}, "required": ["x"]}
+    with pytest.raises(SchemaError, match="contains") as caught:
         compile_value({"type": "array", "items": inner}, vocabulary)
-    assert caught.value.path == "$.properties.a.items.properties.x.pattern"
+    assert caught.value.path == "$.properties.a.items.properties.x.contains"
 
 
 MALFORMED = {
@@ -234,14 +424,9 @@ MALFORMED = {
     "no JSON value": ({"properties": {"a": {"default": {1, 2}}}}, "$", None, "cannot be written as JSON"),
     "not an object": ({"type": "string"}, "$.type", "type", "must describe an object, not string"),
     "a list": ([], "$", None, "must be a JSON Schema object, got list"),
-    "old dialect": ({"$schema": "http://json-schema.org/draft-04/schema#"}, "$.$schema", "$schema", "draft 6"),
-    "choice of objects": (
-        {"properties": {"x": {}, "y": {}}, "anyOf": [{"required": ["x"]}, {"required": ["y"]}]}, "$.anyOf", "anyOf",
-        "one object",
-    ),
-    "constant": ({"type": "object", "const": {}}, "$.const", "const", "one object"),
-    "not": ({**OBJECT, "not": {"required": ["y"]}}, "$.not", "not", "not supported here"),
-}  # fmt: skip
+    "old dialect": ({"$schema": "http://json-schema.org/draft-03/schema#"}, "$.$schema", "$schema", "draft 4"),
+    "no value": ({"type": "object", "allOf": [False]}, "$", None, "no value satisfies the schema"),
+}
 
 
 @pytest.mark.parametrize("case", MALFORMED)
@@ -291,10 +476,10 @@ def test_moderate_nesting_is_fine(wrap, vocabulary):
 @pytest.mark.parametrize("levels", [60, 200, 2000])
 @pytest.mark.parametrize("wrap", WRAPS)
 def test_deep_nesting_never_exhausts_the_stack(wrap, levels, vocabulary):
-    if wrap == "unions" and levels == 60:
+    if wrap == "unions" and levels <= 200:
         assert compile_value(nested(levels, WRAPS[wrap]), vocabulary).block().spans
         return
-    with pytest.raises(SchemaError, match="nested (too deeply|deeper)"):
+    with pytest.raises(SchemaError, match="nested (too deeply|deeper)|combinations"):
         compile_value(nested(levels, WRAPS[wrap]), vocabulary)
 
 
@@ -303,7 +488,7 @@ def test_references_that_multiply_are_refused(vocabulary):
     for at in range(1, 30):
         inner = {"$ref": f"#/$defs/d{at - 1}"}
         defs[f"d{at}"] = {"type": "object", "properties": {"a": inner, "b": inner}}
-    with pytest.raises(SchemaError, match="more than 100000 schemas"):
+    with pytest.raises(SchemaError, match="more than 30000 schemas"):
         compile_value({"$ref": "#/$defs/d29"}, vocabulary, **{"$defs": defs})
 
 
@@ -323,3 +508,79 @@ def test_large_schemas_compile_within_seconds(case, vocabulary):
     scaffold.block()
     assert sum(1 for _ in continuations(scaffold.chain)) <= 1001
     assert time.perf_counter() - start < 10
+
+
+def test_the_page_on_json_schema_says_what_is_so(vocabulary):
+    """Each keyword of the page is honoured by a case here, or refused by one; and none of ours is missing there."""
+    page = (Path(__file__).parent.parent / "docs" / "json-schema.md").read_text(encoding="utf-8")
+    told: dict[str, str] = {}
+    for line in page.split("\n"):
+        if line.startswith("| `"):
+            _, names, verdict, *_ = line.split("|")
+            told |= dict.fromkeys(re.findall(r"`([^`]+)`", names), verdict.strip())
+    known = {keyword for keywords in SUPPORTED.values() for keyword in keywords}
+    assert known - told.keys() == set() and {told[keyword] for keyword in known} == {"honoured"}
+    refused = {keyword for keywords in NEVER.values() for keyword in keywords} - {"unevaluatedItems"}
+    assert {keyword for keyword, verdict in told.items() if verdict == "refused"} == refused
+    honoured = {key for schema, _, _ in CASES.values() if isinstance(schema, dict) for key in _keys(schema)}
+    legacy = {
+        "additionalItems",
+        "dependencies",
+        "$comment",
+        "examples",
+        "$dynamicRef",
+        "$recursiveRef",
+        "contains",
+        "default",
+    }
+    assert told.keys() - honoured - legacy == set()
+    formats = next(line for line in page.split("\n") if line.startswith("| `format`"))
+    assert set(re.findall(r"`([^`]+)`", formats)) - {"format"} == set(FORMATS)
+
+
+def _keys(value) -> set[str]:
+    if isinstance(value, dict):
+        return set(value).union(*map(_keys, value.values()))
+    return set().union(*map(_keys, value)) if isinstance(value, list) else set()
+
+
+LEGACY_CASES = {
+    "draft 4": (
+        {"minimum": 1, "exclusiveMinimum": True, "type": "integer"},
+        [2],
+        [1],
+        "http://json-schema.org/draft-04/schema#",
+    ),
+    "tuple": (
+        {"items": [{"type": "null"}], "additionalItems": False},
+        [[], [None]],
+        [[1], [None, None]],
+        "http://json-schema.org/draft-07/schema#",
+    ),
+    "dependencies": (
+        {
+            "properties": {"x": {"type": "null"}, "y": {"type": "null"}},
+            "dependencies": {"x": ["y"], "y": {"required": ["x"]}},
+        },
+        [{}, {"x": None, "y": None}],
+        [{"x": None}, {"y": None}],
+        "http://json-schema.org/draft-07/schema#",
+    ),
+    "$ref alone counts": (
+        {"$ref": "#/definitions/s", "maxLength": 1},
+        ["abc"],
+        [1],
+        "http://json-schema.org/draft-07/schema#",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", LEGACY_CASES)
+def test_earlier_drafts(case, vocabulary):
+    schema, valid, invalid, dialect = LEGACY_CASES[case]
+    root = {"$schema": dialect, "definitions": {"s": {"type": "string"}}}
+    scaffold = compile_value(schema, vocabulary, **root)
+    check = validator({**root, "properties": {"a": schema}})
+    assert all(check.is_valid({"a": value}) for value in valid) and not any(check.is_valid({"a": v}) for v in invalid)
+    assert [value for value in valid if not scaffold.accepts([{"a": value}])] == []
+    assert [value for value in invalid if scaffold.accepts([{"a": value}])] == []

@@ -223,7 +223,7 @@ def test_command_without_tools(tmp_path):
     assert {row["source"] for row in read_rows(out)} == {"synthesis-invented"}
 
 
-REFUSED = {"name": "f", "parameters": {"properties": {"a": {"type": "string", "pattern": "x"}}}}
+REFUSED = {"name": "f", "parameters": {"properties": {"a": {"type": "array", "contains": {"const": 1}}}}}
 
 
 @pytest.mark.parametrize(
@@ -232,7 +232,7 @@ REFUSED = {"name": "f", "parameters": {"properties": {"a": {"type": "string", "p
         ('[{"name": 1,]', "line 1, column 13: not JSON"),
         ("{}", "must hold a list of tools, got dict"),
         ("[]", "the list is empty; it must hold at least one tool"),
-        (json.dumps([REFUSED]), "keyword 'pattern' is not supported"),
+        (json.dumps([REFUSED]), "keyword 'contains' is not supported"),
         (json.dumps([REFUSED]), "none of the 1 tools can be used"),
         ("[3]", "a tool must be a dict"),
     ],
@@ -274,7 +274,7 @@ def test_refused_tools_are_left_out(tmp_path, capsys):
     tools, out = tmp_path / "tools.json", tmp_path / "rows.jsonl"
     tools.write_text(json.dumps([REFUSED, WEATHER]))
     assert main(["data", "synthesize", "--tools", str(tools), "--out", str(out), "--rows", "3"]) == 0
-    assert "left out: tool 'f', $.properties.a.pattern" in capsys.readouterr().err
+    assert "left out: tool 'f', $.properties.a.contains" in capsys.readouterr().err
 
 
 # ------------------------------------------------------------------------------------------------ the teacher
