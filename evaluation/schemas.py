@@ -145,7 +145,8 @@ def peer_compilers(processor: LaFuncProcessor) -> tuple[dict[str, Callable[[str]
         tokenizer = llguidance.hf.from_tokenizer(processor.tokenizer)
 
         def compile_llguidance(schema: str) -> None:
-            grammar = llguidance.LLMatcher.grammar_from_json_schema(schema, overrides=LLGuidance.options)  # type: ignore[arg-type]
+            options: Any = LLGuidance.options
+            grammar = llguidance.LLMatcher.grammar_from_json_schema(schema, overrides=options)
             matcher = llguidance.LLMatcher(tokenizer, grammar)
             if matcher.is_error():
                 raise ValueError(matcher.get_error())
