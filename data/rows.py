@@ -19,6 +19,7 @@ from typing import Any
 
 import jsonschema
 
+from ..pattern_lafunc import PatternError
 from ..request_lafunc import MODES
 from ..schema_lafunc import SchemaError, SchemaReader
 
@@ -128,6 +129,8 @@ def check_row(row: Mapping[str, Any]) -> None:
             validator.evolve(schema={**schema, "required": required}).validate(arguments)
         except jsonschema.ValidationError as error:
             raise RowError("arguments violate the schema", f"{name}{error.json_path[1:]}: {error.message}") from None
+        except PatternError as error:
+            raise RowError("a tool's schema is refused", f"tool {name!r}: a pattern: {error}") from None
 
 
 @lru_cache(maxsize=10_000)

@@ -75,9 +75,8 @@ def _write(path: Path, data: Mapping[str, Any]) -> None:
     config = json.loads(path.read_text(encoding="utf-8"))
     config["needs_threshold"] = data["needs"]["threshold"]
     sure = data["confidence"]
-    better = (
-        sure["after"]["values"] and sure["after"]["ece"] < sure["before"]["ece"]
-    )  # on the half that was not fitted
+    # On the half that was not fitted.
+    better = sure["after"]["values"] and sure["after"]["ece"] < sure["before"]["ece"]
     config["confidence_slope"], config["confidence_offset"] = (sure["slope"], sure["offset"]) if better else (1.0, 0.0)
     path.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 

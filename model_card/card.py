@@ -109,7 +109,8 @@ class Card:
         self.files: dict[str, Document] = {
             name: document
             for name, document in files.items()
-            if document["settings"].get("checkpoint", {}).get("base") == self.config["base"]
+            if isinstance(about := document["settings"].get("checkpoint"), dict)
+            and about["base"] == self.config["base"]
         }
         self.mine = {name: document for name, document in self.files.items() if self._is_mine(document)}
         self.accuracy = {n: d for n, d in of_kind(self.mine, "bfcl").items() if not d["settings"]["gold_plan"]}

@@ -43,7 +43,7 @@ def root(tmp_path, monkeypatch) -> Path:
     bad = {
         "name": "bad",
         "description": "",
-        "parameters": {"type": "object", "properties": {"a": {"type": "string", "pattern": "^a+$"}}},
+        "parameters": {"type": "object", "properties": {"a": {"type": "string", "pattern": "(a)\\1"}}},
     }
     raws = [
         {
@@ -167,9 +167,11 @@ def test_what_is_made_of_rows_is_looked_at_again(root, monkeypatch):
 def test_long_rows_and_refused_schemas_are_left_out(checker):
     with pytest.raises(RowError, match="the conversation is too long"):
         checker.row(Draft(hub.user("long " * 2000), mode="chat"), "x")
-    refused = tool_of("f", "", {"type": "object", "properties": {"a": {"type": "string", "pattern": "^a$"}}})
+    refused = tool_of("f", "", {"type": "object", "properties": {"a": {"type": "string", "pattern": "(a)\\1"}}})
     fine = tool_of("g", "", {})
-    with pytest.raises(RowError, match=r"a tool's schema is refused: tool 'f', \$\.properties\.a"):
+    with pytest.raises(
+        RowError, match=r"a tool's schema is refused: tool 'f': a pattern: a back-reference is not supported"
+    ):
         checker.row(Draft(hub.user("x"), [refused], [("f", {"a": "a"})]), "x")
     assert checker.row(Draft(hub.user("x"), [refused, fine], [("g", {})]), "x")["tools"] == [fine]
     broken = {**fine, "parameters": {"type": "object", "required": "a"}}

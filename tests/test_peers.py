@@ -329,7 +329,7 @@ def test_a_race_goes_on_where_it_stood(slow, clock):
 
 
 def test_lafunc_errors_are_listed_too(slow, clock):
-    refused = {"name": "f", "parameters": {"properties": {"a": {"type": "string", "pattern": "x"}}}}
+    refused = {"name": "f", "parameters": {"properties": {"a": {"type": "string", "pattern": "(x)\\1"}}}}
     row = SimpleNamespace(id="refused", category="lamps", messages=HELLO, tools=[refused])
     found = race(slow.model, slow.processor, {"a": Fake(clock, 1.0)}, [row], right)
     assert found["systems"][LAFUNC]["raised"] == 1

@@ -209,8 +209,13 @@ def test_text_is_shown_as_it_comes(pair):
 
 
 def test_refused_requests_say_why(pair):
-    with pytest.raises(ValueError, match="tool 'f'.*'not' is not supported"):
-        drawn(pair, "hello", [{"name": "f", "parameters": {"properties": {"a": {"not": {}}}}}], "verified")
+    with pytest.raises(ValueError, match="tool 'f'.*a back-reference is not supported"):
+        drawn(
+            pair,
+            "hello",
+            [{"name": "f", "parameters": {"properties": {"a": {"type": "string", "pattern": "(x)\\1"}}}}],
+            "verified",
+        )
 
 
 def test_a_request_that_fails_does_not_block_the_next(pair):
