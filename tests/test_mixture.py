@@ -169,9 +169,7 @@ def test_long_rows_and_refused_schemas_are_left_out(checker):
         checker.row(Draft(hub.user("long " * 2000), mode="chat"), "x")
     refused = tool_of("f", "", {"type": "object", "properties": {"a": {"type": "string", "pattern": "(a)\\1"}}})
     fine = tool_of("g", "", {})
-    with pytest.raises(
-        RowError, match="schema is refused: tool 'f': a pattern: a back-reference is not supported"
-    ):
+    with pytest.raises(RowError, match="schema is refused: tool 'f': a pattern: a back-reference is not supported"):
         checker.row(Draft(hub.user("x"), [refused], [("f", {"a": "a"})]), "x")
     assert checker.row(Draft(hub.user("x"), [refused, fine], [("g", {})]), "x")["tools"] == [fine]
     broken = {**fine, "parameters": {"type": "object", "required": "a"}}
