@@ -110,7 +110,7 @@ def test_an_example_brings_its_tools_and_request(page):
     [
         ('[\n  {"name" "f"}\n]', "line 2, column 11"),
         ('{"name": "f"}', "must be a JSON list"),
-        ('[{"name": "f", "parameters": {"properties": {"a": {"not": {}}}}}]', "$.properties.a.not"),
+        ('[{"name": "f", "parameters": {"properties": {"a": {"pattern": "("}}}}]', "$.properties.a.pattern"),
     ],
 )
 def test_bad_tools_are_refused_by_place_and_the_page_goes_on(page, tools, message):
