@@ -28,7 +28,6 @@ class LaFuncConfig(PreTrainedConfig):
         num_steps: denoising steps, likewise.
         keep_share: what `conservative` keeps of the previous prediction at each step.
         entropy_bound: sum of entropies, in nats, up to which `entropy_bound` commits at each step.
-        verify_rounds: drafts that the verified filler checks before it goes on from left to right.
         needs_threshold: a required value is reported missing when its probability of being absent reaches this.
         confidence_slope, confidence_offset: a value's confidence is σ(slope · logit(p) + offset), p the geometric mean
             of its tokens' probabilities (Platt 1999); `lafunc eval calibration` finds them, and the threshold.
@@ -54,7 +53,6 @@ class LaFuncConfig(PreTrainedConfig):
     num_steps: int = 2
     keep_share: float = 0.7
     entropy_bound: float = 1.0
-    verify_rounds: int = 3
     needs_threshold: float = 0.5
     confidence_slope: float = 1.0
     confidence_offset: float = 0.0

@@ -27,7 +27,7 @@ from .diffusion_lafunc import (
     best_strings,
     commit,
 )
-from .filling_lafunc import Cursor, Reader, Tell
+from .filling_lafunc import Reader, Tell
 from .node_lafunc import Path, json_path
 from .scaffolding_lafunc import Block, Capacity, Scaffold, Span
 from .vocabulary_lafunc import Vocabulary
@@ -116,22 +116,14 @@ class Denoiser:
         ] = {}  # row -> what was read, and the states there, [R + 1, H]
         self._sources: Sources | None = None
 
-    def fill(self, cursors: Sequence[Cursor] | None = None) -> list[dict[Path, list[int]]]:
+    def fill(self, draft: bool = False) -> list[dict[Path, list[int]]]:
         """All slots, then again with more room for those that ran out of it: nothing is cut while there is room.
 
-        With `cursors` it drafts: what they have decided is kept, rows that are done are left, and a slot that runs out
-        of room is left as it is, since the base will go on from there.
+        A `draft` leaves those as they are, since the base will go on from there.
         """
         if not self.canvases:
             self.canvases = [Canvas(scaffold, scaffold.block(), {}) for scaffold in self.scaffolds]
         rows = list(range(len(self.scaffolds)))
-        if cursors is not None:
-            rows = [row for row in rows if not cursors[row].done]
-            for row in rows:
-                self.capacities[row] = self.scaffolds[row].room_for(cursors[row].values, self.capacities[row])
-                block = self.scaffolds[row].block(self.capacities[row])
-                absent = self.canvases[row].absent
-                self._lay_out(row, Canvas(self.scaffolds[row], block, _decided(cursors[row], block), absent=absent))
         while rows:
             self._denoise(rows)
             crowded = []
@@ -140,7 +132,7 @@ class Denoiser:
                 larger = scaffold.crowded(
                     canvas.values, canvas.block, self.capacities[row], self.config.max_slot_tokens
                 )
-                if larger is None or cursors is not None:
+                if larger is None or draft:
                     continue
                 grown = {
                     path for path, budget in larger.budgets.items() if budget != self.capacities[row].budgets.get(path)
@@ -405,21 +397,3 @@ def embed(base: PreTrainedModel, head: DiffusionHead, ids: Tensor) -> Tensor:
     embeddings = torch.where((ids == MASK)[..., None], symbols[0], embeddings)
     return torch.where((ids == NULL)[..., None], symbols[1], embeddings)
 
-
-def _decided(cursor: Cursor, block: Block) -> dict[Path, tuple[list[int], bool]]:
-    """What a cursor has settled in a block: those that it passed are whole or absent, its own has begun."""
-    settled: dict[Path, tuple[list[int], bool]] = {}
-    current = cursor.expected()
-    last = max((n for n, span in enumerate(block.spans) if span.slot.path in cursor.values), default=-1)
-    for n, span in enumerate(block.spans):
-        path = span.slot.path
-        if path == current:
-            written = cursor.values.get(path, [])
-            # What the language forces says nothing of a required value: the head may still find it absent.
-            if span.slot.optional or len(written) > len(span.slot.language.forced):
-                settled[path] = (written, False)
-            return settled
-        if current is None and n > last:
-            return settled
-        settled[path] = (cursor.values.get(path, []), True)
-    return settled

@@ -3,18 +3,18 @@
 [`Reader`] is the frozen base over a batch of rows. [`Cursor`] walks a scaffold from left to right and takes every
 decision (the next token of a value, its end, which optional member follows) from the logits that it is shown. The
 autoregressive filler shows it one position after another; the verified filler shows it all positions of a draft at
-once and stops where the cursor disagrees. Both therefore take the same decisions.
+once, up to where the cursor disagrees, and goes on from there. Both therefore take the same decisions.
 
     draft      get_weather("Tokio", unit=celsius)
-    base pass  ✓ ✓ ✓ ✗                              cursor: "Tok" → "yo"
-    draft again from  get_weather("Tokyo…           at most `rounds` times, then left to right
+    base pass               "Tok✗                   cursor: "yo"
+    base pass               "Tokyo", unit=celsius)  what the prompt says after "Tokyo", or else the draft
 """
 
 import copy
 import math
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from weakref import WeakKeyDictionary
 
@@ -28,6 +28,8 @@ from .output_lafunc import Stats
 from .scaffolding_lafunc import Scaffold
 from .vocabulary_lafunc import TokenClass, Vocabulary, remembered
 
+AT_ONCE = 8  # positions whose logits are computed together
+LOOKED_UP, LOOKAHEAD = 3, 8  # tokens of a value that are looked up, and that are taken from where it was found
 Tell = Callable[[dict], None]  # receives what the demo shows, step by step
 
 
@@ -111,6 +113,14 @@ class Reader:
         if self.mask.shape[1] > columns:
             self.cache.crop(columns - self.mask.shape[1])
             self.mask, self.lengths = self.mask[:, :columns], list(lengths)
+
+    def forget(self, counts: Sequence[int]) -> None:
+        """Forget the last tokens of each row, so many."""
+        for b, count in enumerate(counts):
+            if count:
+                self.mask[b, self.mask[b].nonzero()[-count:, 0]] = 0
+                self.lengths[b] -= count
+        self.rewind((int(self.mask.any(dim=0).nonzero().max()) + 1, self.lengths))  # columns that no row needs
 
     def select(self, rows: list[int]) -> None:
         """Keep only these rows."""
@@ -363,37 +373,65 @@ def verify(
     reader: Reader,
     cursors: Sequence[Cursor],
     scaffolds: Sequence[Scaffold],
-    draft: Callable[[Sequence[Cursor]], list[dict[Path, list[int]]]],
-    rounds: int,
+    drafts: Sequence[Mapping[Path, list[int]]],
     tells: Sequence[Tell] | None = None,
 ) -> None:
-    """Verified filler (speculative decoding, Leviathan et al. 2023, with greedy acceptance and a parallel drafter).
+    """Verified filler: speculative decoding (Leviathan et al. 2023), greedy, with drafts that were made in parallel.
+
+    Each pass reads what is written and what is guessed to follow; the cursors take of it what they would write. A guess
+    is the draft as far as it goes with what is written. Where it does not, the value is guessed to go on as prompt and
+    calls do where they say the same (prompt lookup decoding, Saxena 2023).
 
     Args:
-        draft: fills the scaffolds, keeping what the cursors have decided.
-        rounds: drafts to check before the rest is written left to right.
-        tells: per row what receives the dicts of each round, if given.
+        drafts: per row the values of its slots.
+        tells: per row what receives the dicts of each pass, if given.
     """
-    mark = reader.mark()
-    for round in range(rounds):
-        if all(cursor.done for cursor in cursors):
-            return
-        rows = []
-        for cursor, scaffold, values in zip(cursors, scaffolds, draft(cursors), strict=True):
-            row = [] if cursor.done else scaffold.tokens(values)
-            rows.append(row if row[: len(cursor.tokens)] == cursor.tokens else list(cursor.tokens))
-        hidden = reader.read(rows)
+    read = [0] * len(cursors)  # tokens that the reader has read, and that stand
+    while not all(cursor.done for cursor in cursors):
+        rows = [
+            [] if cursor.done else _guess(cursor, scaffold, draft, prompt)
+            for cursor, scaffold, draft, prompt in zip(cursors, scaffolds, drafts, reader.prompts, strict=True)
+        ]
+        hidden = reader.read([row[n:] for row, n in zip(rows, read, strict=True)])
         reader.stats.rounds += 1
-        for b, cursor in enumerate(cursors):
-            while (
-                not cursor.done
-                and len(cursor.tokens) <= len(rows[b])
-                and cursor.tokens == rows[b][: len(cursor.tokens)]
-            ):
-                cursor.choose(reader.logits(hidden[b, len(cursor.tokens) - 1]))
-            if tells is not None and rows[b]:
-                stands = len(os.path.commonprefix([cursor.tokens, rows[b]]))
-                tells[b]({"stage": "verify", "round": round + 1, "accepted": stands, "drafted": len(rows[b])})
+        wrong = [0] * len(cursors)
+        for b, (cursor, row) in enumerate(zip(cursors, rows, strict=True)):
+            if cursor.done:
+                continue
+            logits: dict[int, Tensor] = {}  # of a few positions at a time
+            while not cursor.done and cursor.tokens == row[: len(cursor.tokens)]:
+                part, at = divmod(len(cursor.tokens) - 1 - read[b], AT_ONCE)
+                if part not in logits:
+                    logits[part] = reader.logits(hidden[b, part * AT_ONCE : (part + 1) * AT_ONCE])
+                cursor.choose(logits[part][at])
+            stand = len(os.path.commonprefix([cursor.tokens, row]))
+            if tells is not None:
+                tells[b]({"stage": "verify", "round": reader.stats.rounds, "accepted": stand, "drafted": len(row)})
                 tells[b](cursor.picture())
-        reader.rewind(mark)
-    write(reader, cursors, tells)
+            read[b], wrong[b] = stand, len(row) - stand
+        reader.forget(wrong)
+
+
+def _guess(cursor: Cursor, scaffold: Scaffold, draft: Mapping[Path, list[int]], prompt: Sequence[int]) -> list[int]:
+    """What a cursor has written, and what may follow."""
+    slot, written = cursor.slot, cursor.values
+    if slot is not None and draft.get(slot.path, [])[: len(written[slot.path])] != written[slot.path]:
+        return [*cursor.tokens, *_followed(written[slot.path], [*prompt, *cursor.tokens])]
+    if slot is not None and slot.path in draft:
+        written = {**written, slot.path: draft[slot.path]}
+    order = list(draft)
+    passed = max((n for n, path in enumerate(order, 1) if path in written), default=0)
+    for at in range(passed, len(order) + 1):  # where the draft does not go on from what is written, further on it may
+        row = scaffold.tokens({path: draft[path] for path in order[at:]} | written)[: scaffold.limit]
+        if row[: len(cursor.tokens)] == cursor.tokens:
+            return row
+    return list(cursor.tokens)
+
+
+def _followed(value: Sequence[int], text: list[int]) -> list[int]:
+    """What followed when the text, which ends with the value, last said the same, or the end of the same."""
+    for length in range(min(len(value), LOOKED_UP), 0, -1):
+        for end in reversed(range(length, len(text))):
+            if text[end - length : end] == value[-length:]:
+                return text[end : end + LOOKAHEAD]
+    return []

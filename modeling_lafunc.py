@@ -461,7 +461,7 @@ class LaFuncModel(PreTrainedModel):
                 ]
                 drafts_fit = all(len(s.block().tokens) <= s.limit for s in scaffolds)
                 if filler == "verified" and drafts_fit:
-                    verify(reader, cursors, scaffolds, denoiser.fill, self.config.verify_rounds, tells)
+                    verify(reader, cursors, scaffolds, denoiser.fill(draft=True), tells)
                 else:
                     write(reader, cursors, tells)
                 values = [cursor.values for cursor in cursors]

@@ -23,7 +23,7 @@ class Stats:
         base_passes / head_passes: evaluations of the base model / of the diffusion head.
         base_tokens: tokens that the base read, prompts included, padding not.
         prompt_tokens: of these, the prompt's.
-        rounds: drafts that the verified filler checked.
+        rounds: passes in which the verified filler checked what was guessed.
         seconds: wall-clock time by stage.
         settle: called where a stage begins and ends. Does nothing, unless somebody who times on a GPU has it wait.
     """

@@ -18,7 +18,7 @@ import json
 import sys
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 from .language_lafunc import Automaton, accepts
 from .node_lafunc import Chain, Items, Node, Object, Path, Slot, Tool, distinct, json_path
@@ -184,8 +184,7 @@ class Scaffold:
         if node.bracket == "":
             pieces += [node, node.close]
         elif not self.opened(node, values):
-            assert node.alternative is not None, f"{node.path} is absent but was asked for"
-            pieces.append(node.alternative)
+            pieces.append(node.alternative or cast(Slot, node.opener))
         elif node.bracket == "{":
             pieces.append(node.lead + "{")
             first = True
@@ -217,7 +216,8 @@ class Scaffold:
         return slot is None or slot.path in values
 
     def tokens(self, values: Values) -> list[int]:
-        """The text's tokens: fixed text tokenized between slots, as [`continuations`] readers do it."""
+        """The text's tokens, up to the first value that is due and not there: fixed text tokenized between slots, as
+        [`continuations`] readers do it."""
         ids: list[int] = list(self.opening)
         text = ""
         for piece in self.write(values):
@@ -225,6 +225,8 @@ class Scaffold:
                 text += piece
             else:
                 ids += self.vocabulary.encode(text)
+                if piece.path not in values:
+                    return ids
                 ids += values[piece.path]
                 text = ""
         return ids + list(self.vocabulary.encode(text))

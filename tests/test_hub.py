@@ -211,7 +211,7 @@ def test_config_round_trip(heads):
     assert type(loaded.base_config) is type(pair.model.base.config)
 
 
-@pytest.mark.parametrize("field", ["filler", "schedule", "num_steps", "needs_threshold", "max_calls", "verify_rounds"])
+@pytest.mark.parametrize("field", ["filler", "schedule", "num_steps", "needs_threshold", "max_calls"])
 def test_defaults_of_requests_are_kept(tmp_path, field):
     value = {"filler": "verified", "schedule": "entropy_bound", "needs_threshold": 0.25}.get(field, 7)
     LaFuncConfig(base_config=make_base("llama", 50).config, **{field: value}).save_pretrained(tmp_path)

@@ -11,7 +11,9 @@ import torch
 from conftest import HELLO, LAMP, TOOLS, WEATHER, Pair, facts, head_config, make_pair, tool_of
 
 from lafunc import LaFuncModel, Need, ToolCall, ToolCallOutput
+from lafunc.denoising_lafunc import Denoiser
 from lafunc.request_lafunc import FILLERS, MODES
+from lafunc.scaffolding_lafunc import Scaffold
 
 
 @contextmanager
@@ -234,10 +236,19 @@ def test_autoregressive_takes_no_head_pass(pair):
     assert stats.head_passes == 0 and stats.base_passes > 2
 
 
-def test_verified_checks_at_most_verify_rounds_drafts():
-    pair = make_pair("llama", verify_rounds=2)
-    stats = pair.call(HELLO, TOOLS, filler="verified").stats
-    assert 1 <= stats.rounds <= 2
+def test_verified_takes_one_pass_where_the_draft_is_what_the_base_writes(pair, monkeypatch):
+    """And never more than left to right takes, whatever the draft."""
+    written = pair.call(HELLO, [LAMP], filler="autoregressive", parallel_tool_calls=False)
+    drafted = pair.call(HELLO, [LAMP], filler="verified", parallel_tool_calls=False)
+    assert drafted.stats.rounds <= written.stats.base_passes - 1  # the prompt's
+    prompt = pair.processor.prompt(HELLO, [LAMP])
+    tools = pair.processor.compile_tools([LAMP])
+    values = Scaffold(tools, pair.processor.vocabulary, pair.processor.opening(prompt)).read(
+        [call.arguments for call in written.tool_calls]
+    )
+    monkeypatch.setattr(Denoiser, "fill", lambda self, draft: [values])
+    again = pair.call(HELLO, [LAMP], filler="verified", parallel_tool_calls=False)
+    assert again.tool_calls == written.tool_calls and again.stats.rounds == 1
 
 
 def test_seconds_by_stage(pair):
