@@ -18,6 +18,8 @@ class LaFuncConfig(PreTrainedConfig):
         base_revision: branch, tag or commit of a base on the Hub.
         base_included: the checkpoint holds the base's weights itself.
         trained: which heads have been trained, of `router` and `diffusion`.
+        router_layer: of the base, whose state at the prompt's end the router reads; None: at 0.7 of the depth.
+        router_hidden_size: of its hidden layer.
         head_hidden_size, head_layers, head_attention_heads: the diffusion head.
         adapter_rank: of the adapters by which the base reads plans and scaffolds; 0: none.
         noise_levels: T of training; a step at inference is given the nearest level.
@@ -41,6 +43,8 @@ class LaFuncConfig(PreTrainedConfig):
     base_revision: str | None = None
     base_included: bool = False
     trained: list[str] = field(default_factory=list)
+    router_layer: int | None = None
+    router_hidden_size: int = 128
     head_hidden_size: int = 256
     head_layers: int = 3
     head_attention_heads: int = 4

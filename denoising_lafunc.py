@@ -396,4 +396,3 @@ def embed(base: PreTrainedModel, head: DiffusionHead, ids: Tensor) -> Tensor:
     symbols = head.symbols.to(embeddings)
     embeddings = torch.where((ids == MASK)[..., None], symbols[0], embeddings)
     return torch.where((ids == NULL)[..., None], symbols[1], embeddings)
-

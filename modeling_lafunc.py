@@ -2,7 +2,7 @@
 
     messages + tools
       └ base prefill ──► hidden states, key-value cache             1 base pass
-          ├ router ──► chat | think | tool                          linear, on the prompt's last position
+          ├ router ──► chat | think | tool                          on a layer's state at the prompt's end
           ├ chat, think ──► base.generate                           the base as it always was
           └ tool ──► plan: the names, constrained to those offered  few base passes
                └ scaffold ──► filler ──► arguments ──► validated    see diffusion_lafunc.py, filling_lafunc.py
@@ -26,7 +26,7 @@ from typing import Any
 import torch
 from huggingface_hub import CommitInfo
 from safetensors import SafetensorError
-from torch import nn
+from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, DynamicCache, GenerationConfig, PreTrainedModel
 from transformers.utils import cached_file
 
@@ -43,6 +43,7 @@ from .planning_lafunc import plan
 from .processing_lafunc import LaFuncProcessor, RequestError
 from .publishing_lafunc import MODEL_FILES, publish
 from .request_lafunc import MODES, Request, check_options, read_request, split_batch
+from .routing_lafunc import DEPTH, Router, listening
 from .scaffolding_lafunc import Scaffold
 
 # Arguments of `from_pretrained` that hold for a base which lies elsewhere, too.
@@ -63,6 +64,7 @@ class LaFuncModel(PreTrainedModel):
     config_class = LaFuncConfig
     base: Any
     main_input_name = "input_ids"
+    _keep_in_fp32_modules_strict = {"router"}
     _supports_sdpa = True
     _supports_flash_attn = True
     _supports_flex_attn = True
@@ -74,9 +76,10 @@ class LaFuncModel(PreTrainedModel):
             raise ValueError(
                 "LaFuncConfig.base_config is missing; LaFuncModel.from_base(base) makes a model for a base"
             )
-        hidden_size = config.get_text_config().hidden_size
-        self.router = nn.Linear(hidden_size, len(MODES))
-        self.head = DiffusionHead(config, hidden_size)
+        hidden_size, layers = config.get_text_config().hidden_size, config.get_text_config().num_hidden_layers
+        layer = round(DEPTH * layers) if config.router_layer is None else config.router_layer
+        self.head = DiffusionHead(config, hidden_size)  # first: its dtype is the model's
+        self.router = Router(hidden_size, config.router_hidden_size, layer)
         self.base = AutoModelForCausalLM.from_config(config.base_config) if config.base_included else None
         self.post_init()
 
@@ -139,7 +142,7 @@ class LaFuncModel(PreTrainedModel):
     def attach_base(self, base: PreTrainedModel) -> None:
         """Put the base in place, frozen, with adapters if the config has them.
 
-        The heads follow its dtype and its output layer's device.
+        The heads follow its dtype, but for the router's, and its output layer's device.
 
         Raises:
             CheckpointError: the heads were made for a base of another shape, or the base is of a kind that cannot be
@@ -162,7 +165,8 @@ class LaFuncModel(PreTrainedModel):
         if self.config.adapter_rank:
             attach_adapters(base, self.config.adapter_rank)
         where = base.get_output_embeddings().weight
-        self.router.to(where.device, base.dtype)
+        self.router.to(where.device)
+        self.router.attach(base)
         self.head.to(where.device, base.dtype)
 
     @classmethod
@@ -395,10 +399,11 @@ class LaFuncModel(PreTrainedModel):
     ) -> tuple[list[Request], Reader]:
         """Decide the mode of each row; plan those in tool mode. Returns these, and the base after their prompts."""
         with stats.stage("prefill"):
-            reader = Reader(self.base, [row.prompt for row in rows], stats, beginning)
+            with listening() as heard:
+                reader = Reader(self.base, [row.prompt for row in rows], stats, beginning)
         with stats.stage("router"):
             if "router" in self.config.trained:
-                self._route(rows, reader)
+                self._route(rows, heard[self.router.source(self.base)])
         chosen = [at for at, row in enumerate(rows) if row.mode == "tool"]
         if chosen and len(chosen) < len(rows):
             reader.select(chosen)
@@ -477,9 +482,9 @@ class LaFuncModel(PreTrainedModel):
                 assemble(row.output, scaffolds[b], values[b], sure, missing, row.texts)
                 row.output.clipped = [json_path(path) for path in clipped[b] + scaffolds[b].capped(values[b])]
 
-    def _route(self, rows: list[Request], reader: Reader) -> None:
-        """The router's probabilities, and the mode of the rows that left it open."""
-        probabilities = self.router(reader.prompt[:, -1]).float().softmax(dim=-1)  # [B, 3]
+    def _route(self, rows: list[Request], states: Tensor) -> None:
+        """The router's probabilities, and the mode of the rows that left it open. states: [B, H]"""
+        probabilities = self.router(states).float().softmax(dim=-1)  # [B, 3]
         for row, p in zip(rows, probabilities.tolist(), strict=True):
             row.output.mode_probabilities = dict(zip(MODES, p, strict=True))
             if row.mode == "auto":

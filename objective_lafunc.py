@@ -29,6 +29,7 @@ from .node_lafunc import Tool, continuations
 from .output_lafunc import Stats
 from .planning_lafunc import LAST, ways_on
 from .request_lafunc import MODES
+from .routing_lafunc import Router, listening
 from .scaffolding_lafunc import Capacity, Scaffold
 
 TAIL = 0.1  # weight of a `<NULL>` after a value's first: all of them say the same
@@ -301,7 +302,7 @@ def decision_loss(logits: Tensor, modes: Tensor) -> Sums:
 
 def objective(
     base: PreTrainedModel,
-    router: nn.Linear,
+    router: Router,
     head: DiffusionHead,
     prompts: Sequence[Sequence[int]],
     modes: Tensor,
@@ -319,9 +320,9 @@ def objective(
         prompts, modes, targets: one per row; a row that is not in tool mode has no target.
         samples: how often each target is masked.
     """
-    with torch.no_grad():
+    with torch.no_grad(), listening() as heard:
         reader = Reader(base, prompts or [[0]], Stats())
-    found = decision_loss(router(reader.prompt[: len(prompts), -1].to(router.weight.dtype)), modes)
+    found = decision_loss(router(heard[router.source(base)][: len(prompts)]), modes)
     # From here on only the adapters and the head have gradients.
     known = [target for target in targets if target is not None]
     reader.select([b for b, target in enumerate(targets) if target is not None] or [0])

@@ -12,6 +12,7 @@ with adapters, through the base at the positions of plan and scaffold. Rows have
 cannot be used are skipped, counted and reported.
 """
 
+import hashlib
 import json
 import random
 import shutil
@@ -24,9 +25,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from accelerate.utils import gather_object
 from datasets import Dataset, Features, Json, Value, load_dataset
 from huggingface_hub import CommitInfo
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor
 from torch.utils.data import Sampler
+from tqdm import tqdm
 from transformers import TrainerCallback
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 from trl import SFTConfig, SFTTrainer, TrlParser
@@ -36,11 +42,14 @@ from lafunc.adapters_lafunc import FILE, FOLDER, adapter_weights, load_adapters
 from lafunc.base_lafunc import CheckpointError
 from lafunc.data.rows import calls_of, prompt_of
 from lafunc.evaluation import results
+from lafunc.filling_lafunc import Reader
 from lafunc.model_card.push import push
 from lafunc.objective_lafunc import Target, target, texts
+from lafunc.output_lafunc import Stats
 from lafunc.processing_lafunc import RequestError
 from lafunc.publishing_lafunc import PublishError
 from lafunc.request_lafunc import MODES
+from lafunc.routing_lafunc import listening
 from lafunc.scaffolding_lafunc import Scaffold
 
 # As memory-mapped text: rows of one set have tools and arguments of all shapes.
@@ -56,6 +65,8 @@ PARTS = {
 
 SHAPE = (
     "base",
+    "router_layer",
+    "router_hidden_size",
     "head_hidden_size",
     "head_layers",
     "head_attention_heads",
@@ -83,6 +94,8 @@ class LaFuncTrainingConfig(SFTConfig):
         head: fields of [`LaFuncConfig`] for new heads, such as `head_hidden_size`.
         decision_weight, diffusion_weight, constraint_weight: of the three parts of the loss.
         noise_samples: how often each scaffold is masked anew once its prompt has been read.
+        router_rows: before training, the router is fitted to so many rows, as many with a call as without; 0: it is
+            trained with the rest only. With num_train_epochs 0 nothing else is trained.
         max_prompt_tokens, max_block_tokens: rows with a longer prompt, or more slot positions, are skipped.
     """
 
@@ -95,6 +108,7 @@ class LaFuncTrainingConfig(SFTConfig):
     diffusion_weight: float = 2.0
     constraint_weight: float = 0.5
     noise_samples: int = 2
+    router_rows: int = 0
     max_prompt_tokens: int = 1024
     max_block_tokens: int = 512
 
@@ -229,7 +243,6 @@ class LaFuncTrainer(SFTTrainer):
         **kwargs,
     ):
         model.head.float()  # the optimizer's steps are too small for bfloat16
-        model.router.float()
         for weight in adapter_weights(model.base):
             weight.data = weight.data.float()
             weight.requires_grad_(True)
@@ -255,6 +268,7 @@ class LaFuncTrainer(SFTTrainer):
             **kwargs,
         )
         self.model_accepts_loss_kwargs = False  # each batch's loss is a mean
+        self.router_fit: dict[str, int] | None = None  # what was found when the router was fitted
         self._before: list[dict[str, Any]] = []  # what was logged before the run was resumed
         self._begun = time.perf_counter()
         self.add_callback(_Announcement(self))
@@ -263,6 +277,59 @@ class LaFuncTrainer(SFTTrainer):
         rows: Any = self.train_dataset if train_dataset is None else train_dataset
         batch = self.args.train_batch_size * self.args.world_size
         return SimilarLengths(rows["length"], batch, self.args.seed)
+
+    def fit_router(self) -> None:
+        """Fit the router to what the frozen base makes of `router_rows` prompts; see [`Router.fit`].
+
+        Each process reads its share. What was read is kept in `output_dir`, so that a killed run goes on from there.
+        """
+        args, rows = self.args, self.train_dataset
+        modes = [MODES.index(mode) for mode in rows["mode"]]
+        kinds = [
+            [n for n, mode in enumerate(modes) if (mode == MODES.index("tool")) == call] for call in (True, False)
+        ]
+        chance = random.Random(args.seed)
+        chosen = [n for kind in kinds for n in chance.sample(kind, min(len(kind), args.router_rows // 2))]
+        chosen.sort(key=rows["length"].__getitem__)  # little padding; each process has long and short ones
+        mine = chosen[args.process_index :: args.world_size]
+        states = self._states(
+            rows.select(mine), Path(str(args.output_dir)) / f"router-{args.process_index}.safetensors"
+        )
+        shares = gather_object([(mine, states)])  # of all processes
+        known = torch.tensor([modes[n] for part, _ in shares for n in part])
+        found = self.model.router.fit(torch.cat([part for _, part in shares]).float(), known, args.seed)
+        self.router_fit = {"rows": len(known), **found}
+        if self.is_world_process_zero():
+            print(
+                f"router    fitted to {len(known):,} rows; right on {found['right']:,} of the {found['held_out']:,} kept out"
+            )
+
+    @torch.no_grad()
+    def _states(self, rows: Dataset, file: Path) -> Tensor:
+        """The state that the router reads, of each row: [N, H]. Kept in a file while it is long."""
+        router, base, batch = self.model.router, self.model.base, self.args.per_device_train_batch_size
+        content = hashlib.sha256(json.dumps([rows["messages"], rows["tools"]]).encode())
+        about = {"rows": content.hexdigest(), "layer": str(router.layer), "base": str(self.model.config.base)}
+        known: list[Tensor] = []
+        if file.is_file():
+            with safe_open(file, "pt") as stored:
+                known = [stored.get_tensor("states")] if stored.metadata() == about else []
+        done = sum(map(len, known))
+        progress = tqdm(total=len(rows), initial=done, desc="reading for the router", unit="row", disable=None)
+        while done < len(rows):
+            part = rows.select(range(done, min(done + batch, len(rows))))
+            prompts = [self.processing_class.prompt(prompt_of(row), row["tools"]) for row in part]
+            with listening() as heard:
+                Reader(base, prompts, Stats())
+            known.append(heard[router.source(base)].cpu())
+            done += len(part)
+            progress.update(len(part))
+            if done // batch % 50 == 0 or done == len(rows):
+                known = [torch.cat(known)]
+                file.parent.mkdir(parents=True, exist_ok=True)
+                save_file({"states": known[0]}, file, about)
+        progress.close()
+        return torch.cat(known)
 
     def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
         args = self.args
@@ -495,10 +562,12 @@ def train(config: LaFuncTrainingConfig, arguments: Sequence[str] = ()) -> LaFunc
         resume = str(folders[-1]) if folders else None
     if resume:
         check_resume(model, resume)
-    trainer.train(resume_from_checkpoint=resume)
+    if config.router_rows and not resume:
+        trainer.fit_router()
+    if config.num_train_epochs:
+        trainer.train(resume_from_checkpoint=resume)
     model.config.trained = ["router", "diffusion"]
     model.head.to(model.base.dtype)
-    model.router.to(model.base.dtype)
     for weight in adapter_weights(model.base):
         weight.data = weight.data.to(model.base.dtype)
     trainer.save_model()
@@ -535,6 +604,7 @@ def record(trainer: LaFuncTrainer) -> dict[str, Any]:
         "rows": dict(Counter(rows["mode"])),
         "sources": dict(sorted(Counter(rows["source"]).items())),
         "skipped": dict(trainer.data_collator.skipped.most_common()),
+        "router": trainer.router_fit,
         "history": trainer.state.log_history,
     }
 
