@@ -300,9 +300,8 @@ class LaFuncTrainer(SFTTrainer):
         found = self.model.router.fit(torch.cat([part for _, part in shares]).float(), known, args.seed)
         self.router_fit = {"rows": len(known), **found}
         if self.is_world_process_zero():
-            print(
-                f"router    fitted to {len(known):,} rows; right on {found['right']:,} of the {found['held_out']:,} kept out"
-            )
+            right = f"{found['right']:,} of the {found['held_out']:,} that were kept out"
+            print(f"router    fitted to {len(known):,} rows; right on {right}")
 
     @torch.no_grad()
     def _states(self, rows: Dataset, file: Path) -> Tensor:
