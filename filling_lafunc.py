@@ -378,9 +378,9 @@ def verify(
 ) -> None:
     """Verified filler: speculative decoding (Leviathan et al. 2023), greedy, with drafts that were made in parallel.
 
-    Each pass reads what is written and what is guessed to follow; the cursors take of it what they would write. A guess
-    is the draft as far as it goes with what is written. Where it does not, the value is guessed to go on as prompt and
-    calls do where they say the same (prompt lookup decoding, Saxena 2023).
+    Each pass reads what is written and what is guessed to follow; the cursors take of it what they would write. The
+    guess is the draft as far as it goes with what is written. Where it does not, the value is guessed to go on as
+    prompt and calls do where they say the same (prompt lookup decoding, Saxena 2023).
 
     Args:
         drafts: per row the values of its slots.

@@ -307,7 +307,7 @@ class LaFuncTrainer(SFTTrainer):
     def _states(self, rows: Dataset, file: Path) -> Tensor:
         """The state that the router reads, of each row: [N, H]. Kept in a file while it is long."""
         router, base, batch = self.model.router, self.model.base, self.args.per_device_train_batch_size
-        content = hashlib.sha256(json.dumps([rows["messages"], rows["tools"]]).encode())
+        content = hashlib.sha256(json.dumps([rows["messages"][:], rows["tools"][:]]).encode())
         about = {"rows": content.hexdigest(), "layer": str(router.layer), "base": str(self.model.config.base)}
         known: list[Tensor] = []
         if file.is_file():
