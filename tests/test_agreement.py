@@ -54,14 +54,14 @@ def test_one_list_of_tools_serves_a_batch(pair):
 def test_mixed_modes_in_one_batch(any_pair):
     """A router that sends each of three prompts elsewhere."""
     states = []
-    handle = any_pair.model.router.register_forward_pre_hook(lambda module, args: states.append(args[0]))
+    handle = any_pair.model.router.out.register_forward_pre_hook(lambda module, args: states.append(args[0]))
     conversations, tools = zip(*REQUESTS, strict=True)
     any_pair.call(list(conversations), list(tools), max_new_tokens=4)
     handle.remove()
-    states = torch.cat(states)  # [3, H]
+    states = torch.cat(states)  # [3, 128]
     before = copy.deepcopy(any_pair.model.router.state_dict())
-    any_pair.model.router.weight.data.copy_(20 * torch.linalg.pinv(states).T)
-    torch.nn.init.zeros_(any_pair.model.router.bias)
+    any_pair.model.router.out.weight.data.copy_(20 * torch.linalg.pinv(states).T)
+    torch.nn.init.zeros_(any_pair.model.router.out.bias)
     batch = any_pair.call(list(conversations), list(tools), mode="auto", max_new_tokens=4)
     alone = [any_pair.call(*request, mode="auto", max_new_tokens=4) for request in REQUESTS]
     any_pair.model.router.load_state_dict(before)

@@ -334,9 +334,9 @@ def test_weights_that_lack_some(folder):
     from safetensors.torch import load_file, save_file
 
     weights = load_file(folder / "model.safetensors")
-    weights.pop("router.bias")
+    weights.pop("router.out.bias")
     save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
-    with pytest.raises(CheckpointError, match=r"heads lacks the weights router\.bias; save it again"):
+    with pytest.raises(CheckpointError, match=r"heads lacks the weights router\.out\.bias; save it again"):
         LaFuncModel.from_pretrained(folder)
 
 

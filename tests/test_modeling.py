@@ -21,8 +21,8 @@ def routed(pair: Pair, mode: str):
     """The router always chooses `mode`."""
     router = pair.model.router
     before = copy.deepcopy(router.state_dict())
-    torch.nn.init.zeros_(router.weight)
-    router.bias.data.copy_(torch.tensor([5.0 * (name == mode) for name in MODES]))
+    torch.nn.init.zeros_(router.out.weight)
+    router.out.bias.data.copy_(torch.tensor([5.0 * (name == mode) for name in MODES]))
     try:
         yield
     finally:
@@ -61,7 +61,9 @@ def test_tool_mode_gives_calls_of_offered_tools_that_validate(any_pair, filler):
 def test_bfloat16(any_pair, filler):
     base = copy.deepcopy(any_pair.model.base).to(torch.bfloat16)
     half = Pair(LaFuncModel.from_base(base, **head_config(any_pair.model)).eval(), any_pair.processor)
-    assert {parameter.dtype for parameter in half.model.parameters()} == {torch.bfloat16}
+    dtypes = {name.split(".")[0]: parameter.dtype for name, parameter in half.model.named_parameters()}
+    assert dtypes == {"head": torch.bfloat16, "base": torch.bfloat16, "router": torch.float32}
+    assert half.model.dtype == torch.bfloat16
     for call in half.call(HELLO, TOOLS, filler=filler).tool_calls:
         jsonschema.validate(call.arguments, {tool["name"]: tool["parameters"] for tool in TOOLS}[call.name])
 
@@ -139,7 +141,7 @@ def test_mode_by_router(any_pair, mode):
 @pytest.mark.parametrize("mode", MODES[:2])
 def test_router_without_tools_never_calls(pair, mode):
     with routed(pair, "tool"):
-        pair.model.router.bias.data[MODES.index(mode)] = 1
+        pair.model.router.out.bias.data[MODES.index(mode)] = 1
         assert pair.call("hello", None, mode="auto", max_new_tokens=4).mode == mode
 
 

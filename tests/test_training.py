@@ -505,7 +505,7 @@ def test_a_batch_without_a_usable_row_moves_nothing(fresh, file, tmp_path):
 
 def test_a_loss_that_is_no_number_stops_the_run_and_saves_the_batch(fresh, file, tmp_path):
     trainer = LaFuncTrainer(fresh.model, config_for(tmp_path), load_rows(str(file)), None, fresh.processor)
-    fresh.model.router.weight.data.fill_(math.nan)
+    fresh.model.router.out.weight.data.fill_(math.nan)
     with pytest.raises(TrainingError, match="the loss is nan at step 0.*lower learning_rate"):
         trainer.train()
     (saved,) = (tmp_path / "run").glob("batch-at-step-*.json")
