@@ -32,14 +32,12 @@ class Router(nn.Module):
         layer: the states are those after so many layers of the base.
     """
 
-    mean: Tensor
-    scale: Tensor
-
     def __init__(self, width: int, hidden_size: int, layer: int):
         super().__init__()
         self.layer = layer
-        self.register_buffer("mean", torch.zeros(width))
-        self.register_buffer("scale", torch.ones(width))
+        # Not buffers: accelerate cannot shard a model that has some.
+        self.mean = nn.Parameter(torch.zeros(width), requires_grad=False)
+        self.scale = nn.Parameter(torch.ones(width), requires_grad=False)
         self.hidden = nn.Linear(width, hidden_size)
         self.out = nn.Linear(hidden_size, len(MODES))
 

@@ -284,13 +284,13 @@ class LaFuncTrainer(SFTTrainer):
         Each process reads its share. What was read is kept in `output_dir`, so that a killed run goes on from there.
         """
         args, rows = self.args, self.train_dataset
-        modes = [MODES.index(mode) for mode in rows["mode"]]
-        kinds = [
-            [n for n, mode in enumerate(modes) if (mode == MODES.index("tool")) == call] for call in (True, False)
-        ]
+        modes, called = [MODES.index(mode) for mode in rows["mode"]], MODES.index("tool")
+        lengths = rows["length"][:]
+        usable = [n for n, length in enumerate(lengths) if length]  # 0: the prompt cannot be made
+        kinds = [[n for n in usable if (modes[n] == called) == call] for call in (True, False)]
         chance = random.Random(args.seed)
         chosen = [n for kind in kinds for n in chance.sample(kind, min(len(kind), args.router_rows // 2))]
-        chosen.sort(key=rows["length"].__getitem__)  # little padding; each process has long and short ones
+        chosen.sort(key=lengths.__getitem__)  # little padding; each process has long and short ones
         mine = chosen[args.process_index :: args.world_size]
         states = self._states(
             rows.select(mine), Path(str(args.output_dir)) / f"router-{args.process_index}.safetensors"
@@ -317,7 +317,7 @@ class LaFuncTrainer(SFTTrainer):
         progress = tqdm(total=len(rows), initial=done, desc="reading for the router", unit="row", disable=None)
         while done < len(rows):
             part = rows.select(range(done, min(done + batch, len(rows))))
-            prompts = [self.processing_class.prompt(prompt_of(row), row["tools"]) for row in part]
+            prompts = [self.data_collator.processor.prompt(prompt_of(row), row["tools"]) for row in part]
             with listening() as heard:
                 Reader(base, prompts, Stats())
             known.append(heard[router.source(base)].cpu())

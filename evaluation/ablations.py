@@ -29,9 +29,10 @@ from ..diffusion_lafunc import MASK, NEVER, SCHEDULES, DiffusionHead, Prediction
 from ..filling_lafunc import Cursor, Reader, write
 from ..node_lafunc import Path as SlotPath
 from ..node_lafunc import continuations
-from ..objective_lafunc import Target, corrupt, decision_loss, diffusion_loss, target
+from ..objective_lafunc import Target, corrupt, diffusion_loss, target
 from ..output_lafunc import Stats
 from ..request_lafunc import MODES
+from ..routing_lafunc import Router, listening
 from ..scaffolding_lafunc import Scaffold
 from . import results
 from .bfcl import EvaluationError
@@ -42,7 +43,6 @@ LEARNING_RATE = 1e-3
 LONGEST = 360  # tokens of a prompt
 LARGEST = 96  # slot positions of a row
 STEPS = 2  # denoising steps, where nothing else is said
-MODE_STEPS = 300  # of the router, over all rows at once
 
 
 @dataclass(frozen=True)
@@ -138,6 +138,7 @@ class Example:
     """A row that the base has read.
 
     Attributes:
+        routing: [H], the state that the router reads.
         prompt: [P, H], its states.
         states: [R + 1, H], its states over the scaffold, the one before it first.
         mode: index into MODES; the rest is of rows in tool mode.
@@ -145,6 +146,7 @@ class Example:
 
     mode: int
     last: Tensor
+    routing: Tensor
     offered: bool
     prompt: Tensor | None = None
     sources: Sources | None = None
@@ -158,6 +160,7 @@ class HeldOut:
     """A row to fill: right are the values' texts."""
 
     reader: Remembered
+    routing: Tensor
     scaffold: Scaffold
     right: dict[SlotPath, str]
 
@@ -222,7 +225,7 @@ class Bench:
         # As many rows without a call as are in the file beside those with one.
         self.others = list(self._others(options.train, options.count))
         self.modes = list(self._others(options.rows, options.held_out)) + [
-            Example(MODES.index("tool"), found.reader.prompt[0, -1], True) for found in self.held_out
+            Example(MODES.index("tool"), found.reader.prompt[0, -1], found.routing, True) for found in self.held_out
         ]
 
     # ------------------------------------------------------------------------------------------------ reading
@@ -256,7 +259,7 @@ class Bench:
     def _examples(self, path: Path, count: int, distilled: int) -> Iterator[Example]:
         rows = islice(self._laid_out(path), count)
         for n, (prompt, scaffold, _, found) in enumerate(tqdm(rows, "reading", count, unit="row", file=sys.stderr)):
-            reader = Remembered(self.base, [prompt], Stats())
+            reader, routing = self._reader(prompt)
             tokens = found.canvas.skeleton()
             states = torch.cat([reader.prompt[0, -1:], reader.read([tokens])[0, : len(tokens)]])
             copies = sources(reader, self.processor.vocabulary)
@@ -264,7 +267,7 @@ class Bench:
             if own is not None and own.canvas.skeleton() != tokens:
                 own = None  # another number of elements
             yield Example(
-                MODES.index("tool"), reader.prompt[0, -1], True, reader.prompt[0], copies, states, found, own
+                MODES.index("tool"), reader.prompt[0, -1], routing, True, reader.prompt[0], copies, states, found, own
             )
 
     def _own(self, prompt: Sequence[int], scaffold: Scaffold) -> Target | None:
@@ -283,14 +286,20 @@ class Bench:
     def _held_out(self, path: Path, count: int) -> Iterator[HeldOut]:
         rows = islice(self._laid_out(path), count)
         for prompt, scaffold, given, _ in tqdm(rows, "held out", count, unit="row", file=sys.stderr):
-            yield HeldOut(Remembered(self.base, [prompt], Stats()), scaffold, self._texts(scaffold.read(given)))
+            yield HeldOut(*self._reader(prompt), scaffold, self._texts(scaffold.read(given)))
 
     @torch.no_grad()
     def _others(self, path: Path, count: int) -> Iterator[Example]:
         rows = islice(self._usable(path, tool=False), count)
         for row, prompt in tqdm(rows, "chat and think", count, unit="row", file=sys.stderr):
-            last = Reader(self.base, [prompt], Stats()).prompt[0, -1]
-            yield Example(MODES.index(row["mode"]), last, bool(row["tools"]))
+            reader, routing = self._reader(prompt)
+            yield Example(MODES.index(row["mode"]), reader.prompt[0, -1], routing, bool(row["tools"]))
+
+    def _reader(self, prompt: list[int]) -> tuple[Remembered, Tensor]:
+        """The base after a prompt, and the state that the router reads."""
+        with listening() as heard:
+            reader = Remembered(self.base, [prompt], Stats())
+        return reader, heard[self.model.router.source(self.base)][0]
 
     def _texts(self, values: Mapping[SlotPath, list[int]]) -> dict[SlotPath, str]:
         return {path: self.processor.vocabulary.decode(tokens) for path, tokens in values.items() if tokens}
@@ -409,30 +418,21 @@ class Bench:
     # ------------------------------------------------------------------------------------------------ the decision
 
     def decide(self) -> dict[str, Any]:
-        """The router with and without negatives: requests that are offered tools, and need none."""
+        """The router with and without negatives (requests that are offered tools, and need none), and on the last
+        layer's states."""
         found = {}
         plain = [example for example in self.others if not example.offered]
-        for name, others, hidden in (
-            ("with negatives", self.others, 0),
-            ("without negatives", plain, 0),
-            ("with negatives, a hidden layer", self.others, WIDTH),
+        for name, others, part in (
+            ("with negatives", self.others, "routing"),
+            ("without negatives", plain, "routing"),
+            ("with negatives, the last layer", self.others, "last"),
         ):
-            torch.manual_seed(self.options.seed)
             rows = [*self.train, *others]
-            states, modes = torch.stack([row.last for row in rows]).float(), torch.tensor([row.mode for row in rows])
-            width = states.shape[1]
-            router: nn.Module = nn.Linear(width, len(MODES))
-            if hidden:
-                router = nn.Sequential(nn.Linear(width, hidden), nn.GELU(), nn.Linear(hidden, len(MODES)))
-            optimizer = torch.optim.AdamW(router.parameters(), lr=1e-2 if not hidden else 1e-3, weight_decay=0.01)
-            for _ in range(MODE_STEPS):
-                parts = decision_loss(router(states), modes)
-                loss = torch.stack([parts[part][0] / parts[part][1] for part in ("modes", "call")]).sum()
-                optimizer.zero_grad()
-                loss.backward()
-                optimizer.step()
+            states = torch.stack([getattr(row, part) for row in rows])
+            router = Router(states.shape[1], self.model.config.router_hidden_size, self.model.router.layer)
+            router.fit(states, torch.tensor([row.mode for row in rows]), self.options.seed)
             with torch.no_grad():
-                chosen = router(torch.stack([row.last for row in self.modes]).float()).argmax(dim=-1).tolist()
+                chosen = router(torch.stack([getattr(row, part) for row in self.modes])).argmax(dim=-1).tolist()
             called = MODES.index("tool")
             pairs = [(row, mode) for row, mode in zip(self.modes, chosen, strict=True)]
             asked = [(row, mode) for row, mode in pairs if row.mode == called]

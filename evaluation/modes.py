@@ -1,6 +1,6 @@
 """Latency by mode: what a request costs before and after the router has decided.
 
-    router    prefill of the prompt, and one linear layer on its last hidden state
+    router    prefill of the prompt, and a small network on a state at its end
     chat      first token, then each further one          60 % of requests
     think     the same, with thinking asked for           15 %
     tool      plan, scaffold, fill, assemble              25 %

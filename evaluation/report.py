@@ -292,10 +292,20 @@ def _training(document: Document) -> Iterable[str]:
         modes = ", ".join(f"{number(count, 0)} {mode}" for mode, count in data["rows"].items())
         skipped = "; ".join(f"{number(count, 0)} skipped: {reason}" for reason, count in data["skipped"].items())
         yield ""
+        told = [f"{modes} rows on offer"]
+        if fitted := data.get("router"):
+            told.append(
+                f"router fitted to {number(fitted['rows'], 0)} rows, right on {number(fitted['right'], 0)} of the "
+                f"{number(fitted['held_out'], 0)} of them that were kept out"
+            )
+        if steps:
+            minutes = number(data["history"][-1]["seconds"] / 60, 0)
+            told.append(
+                f"{number(data['parameters'], 0)} trained parameters, {steps[-1]['step']} steps in {minutes} minutes"
+            )
         yield (
             f"{f'Stage {at + 1}, commit ' + stage['commit'] + ': ' if len(found) > 1 else ''}"
-            f"{number(data['parameters'], 0)} trained parameters; {modes} rows on offer; {steps[-1]['step']} steps in "
-            f"{number(data['history'][-1]['seconds'] / 60, 0)} minutes on {data['processes']} processes. {skipped}"
+            f"{'; '.join(told)}; on {data['processes']} processes. {skipped}"
         )
         yield ""
         yield "Recipe (what differs from the defaults):"
@@ -556,7 +566,7 @@ def _draw_training(histories: Sequence[Sequence[Mapping[str, Any]]], path: Path)
 
     steps: list[Mapping[str, Any]] = []
     ends: list[int] = []
-    for history in histories:
+    for history in filter(None, histories):  # some trainings fit the router only
         start = ends[-1] if ends else 0
         steps += [{**entry, "step": start + entry["step"]} for entry in history if "loss" in entry]
         ends.append(steps[-1]["step"])

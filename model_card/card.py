@@ -444,7 +444,8 @@ class Card:
             modes = ", ".join(f"{number(count, 0)} {mode}" for mode, count in data["rows"].items())
             steps = max((entry["step"] for entry in data["history"] if "step" in entry), default=0)
             made = f"`{stage['command']}`, commit {stage['commit']}"
-            yield f"Training {at}: {steps} steps on rows drawn of {modes} ({made})."
+            did = f"{steps} steps" if steps else f"the router, fitted to {number(data['router']['rows'], 0)} rows,"
+            yield f"Training {at}: {did} on rows drawn of {modes} ({made})."
             yield ""
         for document in self.overlap.values():
             totals = document["data"]["totals"]

@@ -250,23 +250,28 @@ def test_whole_folder_of_every_family_has_the_same_logits(tmp_path, family):
     assert torch.equal(LaFuncModel.from_pretrained(tmp_path)(ids).logits, pair.model(ids).logits)
 
 
+def assert_bfloat16(model: LaFuncModel) -> None:
+    """All but the router, which reads large numbers."""
+    for name, weight in model.named_parameters():
+        assert weight.dtype == (torch.float32 if name.startswith("router.") else torch.bfloat16), name
+
+
 @pytest.mark.parametrize("include_base", [False, True])
 def test_bfloat16_stays_bfloat16(tmp_path, include_base):
     base = make_base("llama", 500).to(torch.bfloat16)
     base.save_pretrained(tmp_path / "base")
     model = LaFuncModel.from_base(str(tmp_path / "base"), dtype="auto", head_hidden_size=32, head_layers=1)
     model.save_pretrained(tmp_path / "checkpoint", include_base=include_base)
-    assert {weight.dtype for weight in weights(tmp_path / "checkpoint").values()} == {torch.bfloat16}
-    loaded = LaFuncModel.from_pretrained(tmp_path / "checkpoint")
-    assert {parameter.dtype for parameter in loaded.parameters()} == {torch.bfloat16}
+    for name, weight in weights(tmp_path / "checkpoint").items():
+        assert weight.dtype == (torch.float32 if name.startswith("router.") else torch.bfloat16)
+    assert_bfloat16(LaFuncModel.from_pretrained(tmp_path / "checkpoint"))
 
 
 @pytest.mark.parametrize("include_base", [False, True])
 def test_dtype_can_be_asked_for(tmp_path, include_base):
     pair = on_disk(tmp_path)
     pair.model.save_pretrained(tmp_path / "checkpoint", include_base=include_base)
-    loaded = LaFuncModel.from_pretrained(tmp_path / "checkpoint", dtype=torch.bfloat16)
-    assert {parameter.dtype for parameter in loaded.parameters()} == {torch.bfloat16}
+    assert_bfloat16(LaFuncModel.from_pretrained(tmp_path / "checkpoint", dtype=torch.bfloat16))
 
 
 @pytest.mark.parametrize("include_base", [False, True])

@@ -12,8 +12,9 @@ import pytest
 import torch
 import yaml
 from conftest import ORDER, WEATHER, Pair, make_pair, tool_of
+from safetensors.torch import load_file
 
-from lafunc import LaFuncModel, LaFuncProcessor
+from lafunc import LaFuncModel, LaFuncProcessor, train_trl
 from lafunc.base_lafunc import CheckpointError
 from lafunc.compiling_lafunc import compile_tool
 from lafunc.data.rows import make_row
@@ -287,7 +288,8 @@ def test_only_heads_and_adapters_move_and_all_of_them_do(which, request, file, t
     trainer.train()
     for name, weight in fresh.model.named_parameters():
         moved = not torch.equal(weight, before[name])
-        assert moved == (not name.startswith("base.") or ".lora_" in name), name
+        fixed = name.startswith("base.") and ".lora_" not in name or name in ("router.mean", "router.scale")
+        assert moved != fixed, name
 
 
 def test_adapters_learn_and_the_base_stays_the_base(adapted_pair, file, tmp_path):
@@ -411,6 +413,33 @@ def recipe(pair, file, tmp_path) -> Path:
     }
     path.write_text(yaml.safe_dump(settings))
     return path
+
+
+def test_the_router_alone_can_be_fitted(recipe, tmp_path, capsys, monkeypatch):
+    settings = yaml.safe_load(recipe.read_text()) | {"router_rows": 10, "num_train_epochs": 0, "max_steps": -1}
+    recipe.write_text(yaml.safe_dump(settings))
+    assert main(["--config", str(recipe)]) == 0
+    said = capsys.readouterr().out
+    assert "router    fitted to 8 rows; right on " in said and " of the 1 that were kept out" in said
+    made = results.read(tmp_path / "run" / "training.json", "training")
+    assert made["data"]["router"]["rows"] == 8 and "loss" not in json.dumps(made["data"]["history"])  # 5 calls, 3 not
+    first = load_file(tmp_path / "run" / "model.safetensors")
+    # What was read is not read again, unless the rows are others.
+    monkeypatch.setattr(train_trl, "Reader", None)
+    assert main(["--config", str(recipe)]) == 0
+    second = load_file(tmp_path / "run" / "model.safetensors")
+    assert first.keys() == second.keys()
+    assert all(torch.equal(first[name], second[name]) for name in first if name.startswith("router."))
+    recipe.write_text(yaml.safe_dump(settings | {"router_rows": 4}))
+    with pytest.raises(TypeError, match="not callable"):
+        main(["--config", str(recipe)])
+
+
+def test_a_router_that_was_fitted_goes_on_learning(recipe, tmp_path):
+    recipe.write_text(yaml.safe_dump(yaml.safe_load(recipe.read_text()) | {"router_rows": 10}))
+    assert main(["--config", str(recipe)]) == 0
+    made = results.read(tmp_path / "run" / "training.json", "training")["data"]
+    assert made["router"]["rows"] == 8 and made["history"][0]["modes"] > 0
 
 
 def test_a_recipe_makes_a_checkpoint_that_answers(recipe, tmp_path, capsys):
