@@ -45,7 +45,6 @@ def folder(tmp_path_factory) -> Path:
 @pytest.fixture
 def options(folder, tmp_path, monkeypatch) -> Namespace:
     monkeypatch.setattr(ablations, "LONGEST", 4000)
-    monkeypatch.setattr(ablations, "MODE_STEPS", 5)
     parser = ArgumentParser()
     ablations.add_arguments(parser)
     asked = [
@@ -79,7 +78,6 @@ def test_every_variant_is_measured_once(options, monkeypatch, capsys):
     monkeypatch.undo()
     monkeypatch.setattr(ablations, "VARIANTS", chosen)
     monkeypatch.setattr(ablations, "LONGEST", 4000)
-    monkeypatch.setattr(ablations, "MODE_STEPS", 5)
     monkeypatch.setattr(Bench, "trained", None)  # nothing is trained again
     assert ablations.run(options) == 0
     found = results.read(options.out, "ablations")["data"]
