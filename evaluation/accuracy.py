@@ -5,11 +5,14 @@ Every row's record is written as soon as it is made, so a run that was killed go
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+import torch
 from tqdm.auto import tqdm
 
 from .. import LaFuncModel, LaFuncProcessor
@@ -21,6 +24,8 @@ from .breakdown import examine, summarise
 from .checkpoint import add_checkpoint, load_checkpoint, untrained_allowed
 from .markdown import number, table
 from .systems import RAW, Answer, Beginnings, System, answers, systems
+
+_PROCESS: dict[str, Any] = {}  # what each of several processes has loaded
 
 
 def add_systems(parser: argparse.ArgumentParser) -> None:
@@ -51,6 +56,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="for --limit; default: 0")
     parser.add_argument("--gold-plan", action="store_true", help="give the right tools, and measure filling alone")
     parser.add_argument("--max-slot-tokens", type=int, metavar="N", help="longest value; default: the checkpoint's")
+    parser.add_argument(
+        "--processes", type=int, default=1, metavar="N", help="that share the rows and the cores; default: 1"
+    )
     parser.add_argument("--out", type=Path, metavar="FILE", help="default: results/bfcl-FILLER.json")
 
 
@@ -77,7 +85,11 @@ def run(options: argparse.Namespace) -> int:
         "bfcl_eval": bfcl.version(),
     }
     journal = results.Journal(out, settings)
-    measure(model, processor, rows, chosen, journal, options.gold_plan)
+    if options.processes > 1:
+        del model, processor  # each process loads its own
+        measure_apart(options, rows, chosen, journal)
+    else:
+        measure(model, processor, rows, chosen, journal, options.gold_plan)
     data = count(chosen, journal)
     results.write(out, "bfcl", settings, data, options.arguments)
     journal.pack()
@@ -95,22 +107,68 @@ def measure(
     examine: Callable[[Any, Answer], dict[str, Any]] = examine,
 ) -> None:
     """Every system's answer to every row that the journal does not hold yet, as `examine` sees it."""
+    beginnings = Beginnings(model, processor)
+    with untrained_allowed(model), _progress(rows, journal) as bar:
+        for row, left in _left(rows, systems, journal):
+            for system, answer in answers(model, processor, row, left, gold_plan, beginnings):
+                journal.add({"system": system.name, **examine(row, answer)})
+            _advance(bar, journal)
+
+
+def measure_apart(
+    options: argparse.Namespace, rows: Sequence[Any], systems: Sequence[System], journal: results.Journal
+) -> None:
+    """[`measure`] by several processes. Rows with the same tools go to the same one; the journal's order is theirs."""
+    with _progress(rows, journal) as bar:
+        groups: dict[str, list[tuple[Any, list[System]]]] = {}
+        for row, left in _left(rows, systems, journal):
+            groups.setdefault(json.dumps(row.tools), []).append((row, left))
+        threads = max(1, (os.cpu_count() or 1) // options.processes)
+        settings = (options.checkpoint, options.max_slot_tokens, options.gold_plan, threads)
+        with get_context("spawn").Pool(options.processes, _begin, settings) as pool:
+            for records in pool.imap(_records, groups.values()):
+                for record in records:
+                    journal.add(record)
+                    _advance(bar, journal)
+
+
+def _begin(checkpoint: Path, max_slot_tokens: int | None, gold_plan: bool, threads: int) -> None:
+    """A process gets its own model."""
+    torch.set_num_threads(threads)
+    model, processor, _ = load_checkpoint(checkpoint)
+    if max_slot_tokens:
+        model.config.max_slot_tokens = max_slot_tokens
+    _PROCESS.update(model=model, processor=processor, gold_plan=gold_plan)
+
+
+def _records(group: Sequence[tuple[Any, list[System]]]) -> list[dict[str, Any]]:
+    """What a process finds of rows with the same tools."""
+    model, beginnings = _PROCESS["model"], Beginnings(_PROCESS["model"], _PROCESS["processor"])
+    with untrained_allowed(model):
+        return [
+            {"system": system.name, **examine(row, answer)}
+            for row, left in group
+            for system, answer in answers(model, _PROCESS["processor"], row, left, _PROCESS["gold_plan"], beginnings)
+        ]
+
+
+def _left(rows: Sequence[Any], systems: Sequence[System], journal: results.Journal) -> list[tuple[Any, list[System]]]:
+    """The rows with systems that the journal does not hold yet; those with the same tools stand together."""
     done = {(record["id"], record["system"]) for record in journal.rows}
-    # Rows with the same tools stand together, so that their tools are read once.
     offers: dict[str, int] = {}
     rows = sorted(rows, key=lambda row: offers.setdefault(json.dumps(row.tools), len(offers)))
-    beginnings = Beginnings(model, processor)
-    right = sum(record["right"] for record in journal.rows)
-    with (
-        untrained_allowed(model),
-        tqdm(rows, desc=journal.path.name.split(".")[0], unit="row", file=sys.stderr) as bar,
-    ):
-        for row in bar:
-            left = [system for system in systems if (row.id, system.name) not in done]
-            for system, answer in answers(model, processor, row, left, gold_plan, beginnings) if left else ():
-                journal.add({"system": system.name, **examine(row, answer)})
-                right += journal.rows[-1]["right"]
-            bar.set_postfix_str(f"{right}/{len(journal.rows)} right")
+    pairs = [(row, [system for system in systems if (row.id, system.name) not in done]) for row in rows]
+    return [(row, left) for row, left in pairs if left]
+
+
+def _progress(rows: Sequence[Any], journal: results.Journal) -> tqdm:
+    known = len({record["id"] for record in journal.rows})
+    return tqdm(total=len(rows), initial=known, desc=journal.path.name.split(".")[0], unit="row", file=sys.stderr)
+
+
+def _advance(bar: tqdm, journal: results.Journal) -> None:
+    bar.n = len({record["id"] for record in journal.rows})
+    bar.set_postfix_str(f"{sum(record['right'] for record in journal.rows)}/{len(journal.rows)} right")
 
 
 def count(systems: Sequence[System], journal: results.Journal) -> dict[str, Any]:

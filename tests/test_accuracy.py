@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from conftest import bfcl_row
+from conftest import bfcl_row, make_pair
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -128,6 +128,27 @@ def without_time(data):
     if isinstance(data, dict):
         return {key: without_time(value) for key, value in data.items() if key not in ("milliseconds", "seconds")}
     return [without_time(value) for value in data] if isinstance(data, list) else data
+
+
+def test_several_processes_find_what_one_finds_and_go_on_where_they_stood(tmp_path):
+    made = make_pair("llama")
+    made.model.save_pretrained(tmp_path / "checkpoint", include_base=True)
+    made.processor.save_pretrained(tmp_path / "checkpoint")
+    asked = ["eval", "bfcl", "--checkpoint", str(tmp_path / "checkpoint"), "--filler", "autoregressive", "diffusion"]
+    asked += ["--categories", "simple_python", "irrelevance", "--limit", "2", "--max-slot-tokens", "4"]
+    assert main([*asked, "--out", str(tmp_path / "one.json")]) == 0
+    assert main([*asked, "--out", str(tmp_path / "two.json"), "--processes", "2"]) == 0
+    one, two = (results.read(tmp_path / f"{name}.json")["data"] for name in ("one", "two"))
+    assert without_time(one) == without_time(two)
+    rows = list(results.read_rows(tmp_path / "two.json"))
+    assert [row["id"] for row in rows] == [row["id"] for row in results.read_rows(tmp_path / "one.json")]
+    (tmp_path / "two.rows.jsonl.gz").unlink()
+    header = json.dumps({"format": results.FORMAT, "settings": results.read(tmp_path / "two.json")["settings"]})
+    (tmp_path / "two.rows.jsonl").write_text("".join(f"{line}\n" for line in (header, *map(json.dumps, rows[:3]))))
+    assert main([*asked, "--out", str(tmp_path / "two.json"), "--processes", "2"]) == 0
+    assert without_time(results.read(tmp_path / "two.json")["data"]) == without_time(one)
+    kept = [row["seconds"] for row in results.read_rows(tmp_path / "two.json")][:3]
+    assert kept == [row["seconds"] for row in rows[:3]]  # they were not made again
 
 
 def test_a_run_that_was_killed_goes_on_where_it_stood(pair, tmp_path):
