@@ -529,13 +529,21 @@ def check_resume(model: LaFuncModel, folder: str | Path) -> None:
             )
 
 
-def check_sharding(model: LaFuncModel) -> None:
-    """Raises TrainingError if FSDP cannot shard the base: its input embeddings would be gathered at each use, and how
-    often they are used depends on a process's rows."""
+def check_sharding(model: LaFuncModel, router_rows: int = 0) -> None:
+    """Raises TrainingError for what FSDP cannot do.
+
+    It cannot shard a base whose input embeddings are its own: they would be gathered at each use, and how often they
+    are used depends on a process's rows. And before it trains there is no base that could be read.
+    """
     if not model.config.get_text_config().tie_word_embeddings:
         raise TrainingError(
             "FSDP needs a base whose output shares the weights of its embeddings, as SmolLM's do; train this one "
             "without FSDP (accelerate launch --multi_gpu)"
+        )
+    if router_rows:
+        raise TrainingError(
+            "router_rows is for runs without FSDP; fit the router in a run of its own (num_train_epochs: 0), and go on "
+            "from its checkpoint"
         )
 
 
@@ -553,7 +561,7 @@ def train(config: LaFuncTrainingConfig, arguments: Sequence[str] = ()) -> LaFunc
     model, processor = load_heads(config)
     trainer = LaFuncTrainer(model, config, rows, held_out, processor)
     if trainer.is_fsdp_enabled:
-        check_sharding(model)
+        check_sharding(model, config.router_rows)
     resume = config.resume_from_checkpoint
     if resume in (True, "true", "True", "auto"):
         folders = list(Path(str(config.output_dir)).glob(f"{PREFIX_CHECKPOINT_DIR}-*"))

@@ -686,3 +686,5 @@ def test_fsdp_shards_the_layers_of_the_base(recipe, tmp_path):
     check_sharding(model)
     with pytest.raises(TrainingError, match="FSDP needs a base whose output shares the weights"):
         check_sharding(make_pair("llama").model)
+    with pytest.raises(TrainingError, match="router_rows is for runs without FSDP.*num_train_epochs: 0"):
+        check_sharding(model, router_rows=10)
