@@ -542,8 +542,8 @@ def check_sharding(model: LaFuncModel, router_rows: int = 0) -> None:
         )
     if router_rows:
         raise TrainingError(
-            "router_rows is for runs without FSDP; fit the router in a run of its own (num_train_epochs: 0), and go on "
-            "from its checkpoint"
+            "router_rows is for runs without FSDP; fit the router in a run of its own (num_train_epochs: 0), and go "
+            "on from its checkpoint"
         )
 
 
