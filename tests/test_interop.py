@@ -56,9 +56,10 @@ def test_ways_of_loading_give_the_same_model(pair, saved, kind, arguments):
 @pytest.mark.parametrize("kind", ["whole", "heads"])
 @pytest.mark.parametrize("name", ["dtype", "torch_dtype"])
 @pytest.mark.parametrize("dtype", [torch.bfloat16, "bfloat16"], ids=str)
-def test_the_dtype_that_is_asked_for_is_that_of_heads_and_base(saved, kind, name, dtype):
+def test_the_dtype_that_is_asked_for_is_that_of_head_and_base(saved, kind, name, dtype):
     loaded = LaFuncModel.from_pretrained(saved[kind], **{name: dtype})
-    assert {weight.dtype for weight in loaded.parameters()} == {torch.bfloat16}
+    for part, found in (("head", torch.bfloat16), ("base", torch.bfloat16), ("router", torch.float32)):
+        assert {weight.dtype for weight in getattr(loaded, part).parameters()} == {found}
 
 
 # ------------------------------------------------------------------------------------------------------------- writing
