@@ -6,13 +6,14 @@ DEMO   ?= call --tools examples/tools.json "What's the weather in Tokyo?"
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input install --constraint constraints.txt
 
-.PHONY: help demo space picture test check report docs checkpoint clean
+.PHONY: help demo space picture test fuzz check report docs checkpoint clean
 .NOTPARALLEL:
 
 help:
 	@echo 'make demo         answer one request with a tool call (the first run downloads the model)'
 	@echo 'make space        the demo in a browser: watch the scaffold fill'
 	@echo 'make test         run the test suite; the demo is tested where there is a Chromium'
+	@echo 'make fuzz         the properties of schemas and fillings, with $(EXAMPLES) other examples each (minutes)'
 	@echo 'make check        lint, formatting and types'
 	@echo 'make report       render the result files: docs/results.md, its plots, the summary in README.md, the model card'
 	@echo 'make docs         run the Python blocks of README.md and docs/, and write what they print'
@@ -34,6 +35,11 @@ picture: .venv/base.stamp .venv/test.stamp
 
 test: .venv/base.stamp .venv/bfcl.stamp .venv/test.stamp
 	@$(BIN)/python -m pytest
+
+EXAMPLES ?= 2000
+fuzz: .venv/base.stamp .venv/test.stamp
+	@LAFUNC_FUZZ=$(EXAMPLES) $(BIN)/python -m pytest tests/test_valid_by_construction.py tests/test_hostile.py \
+	    tests/test_language.py tests/test_decoding.py tests/test_limits.py
 
 check: .venv/dev.stamp
 	@echo '== ruff: lint'

@@ -6,7 +6,7 @@ from .modeling_lafunc import LaFuncModel
 from .output_lafunc import Need, ToolCall, ToolCallOutput
 from .processing_lafunc import LaFuncProcessor, RequestError
 from .publishing_lafunc import PublishError
-from .schema_lafunc import SchemaError
+from .validation_lafunc import SchemaError
 
 __all__ = [
     "EMBEDDED_BASE",

@@ -22,7 +22,8 @@ from .language_lafunc import Automaton, arrangements, concat, deferred, literal,
 from .literals_lafunc import number, string
 from .node_lafunc import MAX_ITEMS, Items, Member, Node, Object, Path, Slot, Tool, distinct, opener, plain_texts
 from .pattern_lafunc import PatternError, Text, characters, text
-from .schema_lafunc import COMBINING, NoValue, Part, SchemaError, SchemaReader, same, text_of
+from .schema_lafunc import COMBINING, NoValue, Part, SchemaReader, same, text_of
+from .validation_lafunc import SchemaError
 from .vocabulary_lafunc import Vocabulary
 
 ANY_DEPTH = 1  # arrays and maps nested in a value of any type

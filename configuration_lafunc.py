@@ -17,22 +17,25 @@ class LaFuncConfig(PreTrainedConfig):
             GGUF file, or `package://NAME/FILE.gguf` for one inside an installed Python package.
         base_revision: branch, tag or commit of a base on the Hub.
         base_included: the checkpoint holds the base's weights itself.
-        trained: which heads have been trained, of `router` and `diffusion`.
+        trained: what has been trained, of `router`, `diffusion` and `calls`: the adapters' word, when calls are
+            written, on whether these are all.
         router_layer: of the base, whose state at the prompt's end the router reads; None: at 0.7 of the depth.
         router_hidden_size: of its hidden layer.
         head_hidden_size, head_layers, head_attention_heads: the diffusion head.
         adapter_rank: of the adapters by which the base reads plans and scaffolds; 0: none.
         noise_levels: T of training; a step at inference is given the nearest level.
         max_slot_tokens: no value is longer than this many tokens.
-        max_calls: at most so many calls are planned for one request.
+        max_calls: at most so many calls answer one request.
         filler: `autoregressive`, `diffusion` or `verified`, when the request does not say.
         schedule: `conservative`, `confidence` or `entropy_bound`, likewise.
         num_steps: denoising steps, likewise.
         keep_share: what `conservative` keeps of the previous prediction at each step.
         entropy_bound: sum of entropies, in nats, up to which `entropy_bound` commits at each step.
+        presence_weight: what the diffusion head's word on whether an optional value is given counts beside the
+            base's, in the verified filler; 0: nothing, and it answers as the autoregressive one does.
         needs_threshold: a required value is reported missing when its probability of being absent reaches this.
         confidence_slope, confidence_offset: a value's confidence is σ(slope · logit(p) + offset), p the geometric mean
-            of its tokens' probabilities (Platt 1999); `lafunc eval calibration` finds them, and the threshold.
+            of its tokens' probabilities (Platt 1999); `lafunc eval calibration` finds them, threshold and weight.
     """
 
     model_type = "lafunc"
@@ -57,6 +60,7 @@ class LaFuncConfig(PreTrainedConfig):
     num_steps: int = 2
     keep_share: float = 0.7
     entropy_bound: float = 1.0
+    presence_weight: float = 0.0
     needs_threshold: float = 0.5
     confidence_slope: float = 1.0
     confidence_offset: float = 0.0

@@ -32,6 +32,7 @@ from .node_lafunc import Path, json_path
 from .scaffolding_lafunc import Block, Capacity, Scaffold, Span
 from .vocabulary_lafunc import Vocabulary
 
+SURE = 1e-6  # no slot is given or absent for sure
 COPY_LENGTH = 32  # tokens of a copy; what goes on longer is generated
 
 
@@ -40,7 +41,7 @@ class Canvas:
     """One row's block while it is filled.
 
     Attributes:
-        kept: what was decided elsewhere: path -> (tokens, whether they are the whole value; none and whole: absent).
+        kept: values that stand, from when other slots had less room: path -> tokens; none: absent.
         tokens: what stands at each position of the block; MASK or NULL at slots.
         values: the strings of the present slots.
         confidence: of each value, the geometric mean of its tokens' probabilities.
@@ -49,7 +50,7 @@ class Canvas:
 
     scaffold: Scaffold
     block: Block
-    kept: Mapping[Path, tuple[list[int], bool]]
+    kept: Mapping[Path, list[int]] = field(default_factory=dict)
     tokens: list[int] = field(default_factory=list)
     values: dict[Path, list[int]] = field(default_factory=dict)
     confidence: dict[Path, float] = field(default_factory=dict)
@@ -58,14 +59,13 @@ class Canvas:
     def __post_init__(self) -> None:
         self.tokens = list(self.block.tokens)
         for span in self.block.spans:
-            decided, whole = self.kept.get(span.slot.path, ([], False))
-            room = span.budget - len(decided)
-            self.tokens[span.start : span.start + span.budget] = [*decided, *[NULL if whole else MASK] * room]
+            if (value := self.kept.get(span.slot.path)) is None:
+                value = [MASK] * span.budget
+            self.tokens[span.start : span.start + span.budget] = [*value, *[NULL] * (span.budget - len(value))]
 
     def known(self, span: Span) -> list[int]:
         """What is sure to stand at the beginning of a slot."""
-        decided, whole = self.kept.get(span.slot.path, ([], False))
-        return decided if whole or len(decided) > len(span.slot.language.forced) else span.slot.language.forced
+        return self.kept.get(span.slot.path, span.slot.language.forced)
 
     def skeleton(self) -> list[int]:
         """What the base reads: the block with each slot cut down to what is known of it."""
@@ -74,6 +74,14 @@ class Canvas:
             tokens += self.block.tokens[at : span.start] + self.known(span)
             at = span.start + span.budget
         return tokens + self.block.tokens[at:]
+
+    def present(self, weight: float) -> dict[Path, float]:
+        """Of each optional slot the log-odds that it is given, `weight` times."""
+        if not weight:
+            return {}
+        optional = (span.slot.path for span in self.block.spans if span.slot.optional)
+        bounded = {path: min(max(self.absent[path], SURE), 1 - SURE) for path in optional if path in self.absent}
+        return {path: weight * (math.log1p(-p) - math.log(p)) for path, p in bounded.items()}
 
     @property
     def open(self) -> list[int]:
@@ -108,7 +116,7 @@ class Denoiser:
         self.head, self.reader, self.config = head, reader, config
         self.schedule, self.num_steps, self.tells = schedule, num_steps, tells
         self.scaffolds = list(scaffolds)
-        self.capacities = [Capacity() for _ in scaffolds]
+        self.capacities = [s.room_for(s.kept, Capacity()) if s.written else Capacity() for s in scaffolds]
         self.canvases: list[Canvas] = []
         self.device = reader.device
         self._hidden: dict[
@@ -117,12 +125,16 @@ class Denoiser:
         self._sources: Sources | None = None
 
     def fill(self, draft: bool = False) -> list[dict[Path, list[int]]]:
-        """All slots, then again with more room for those that ran out of it: nothing is cut while there is room.
+        """All slots of what is not written, then again with more room for those that ran out of it: nothing is cut
+        while there is room.
 
         A `draft` leaves those as they are, since the base will go on from there.
         """
-        if not self.canvases:
-            self.canvases = [Canvas(scaffold, scaffold.block(), {}) for scaffold in self.scaffolds]
+        self.canvases = []
+        for scaffold, capacity in zip(self.scaffolds, self.capacities, strict=True):
+            block = scaffold.block(capacity)
+            written = [span.slot.path for span in block.spans if span.slot.path[0] < scaffold.written]
+            self.canvases.append(Canvas(scaffold, block, {path: scaffold.kept.get(path, []) for path in written}))
         rows = list(range(len(self.scaffolds)))
         while rows:
             self._denoise(rows)
@@ -138,11 +150,9 @@ class Denoiser:
                     path for path, budget in larger.budgets.items() if budget != self.capacities[row].budgets.get(path)
                 }
                 kept = {
-                    span.slot.path: canvas.kept[span.slot.path]
-                    if span.slot.path in grown and span.slot.path in canvas.kept
-                    else (canvas.values.get(span.slot.path, []), True)
+                    span.slot.path: canvas.values.get(span.slot.path, [])
                     for span in canvas.block.spans
-                    if span.slot.path not in grown or span.slot.path in canvas.kept
+                    if span.slot.path not in grown
                 }
                 self.capacities[row] = larger
                 following = Canvas(scaffold, scaffold.block(larger), kept)
@@ -236,9 +246,7 @@ class Denoiser:
             canvas.tokens[position] = proposal[n] if committed[n] else MASK
         n = 0
         for span in canvas.block.spans:
-            decided, whole = canvas.kept.get(span.slot.path, ([], False))
-            canvas.tokens[span.start : span.start + len(decided)] = decided  # a schedule may not revise what is kept
-            if whole:
+            if span.slot.path in canvas.kept:  # a schedule may not revise it
                 canvas.tokens[span.start : span.start + span.budget] = proposal[n : n + span.budget]
             else:
                 written = [
@@ -258,10 +266,7 @@ class Denoiser:
             log_probs = log_probs.index_select(0, torch.tensor(masked, device=log_probs.device))  # [M, V + 1]
         standing = {span.start: [canvas.tokens[at] for at in span.positions] for span in canvas.block.spans}
         spans = [span for span in canvas.block.spans if MASK in standing[span.start]]
-        blanks = [
-            Blank(span.slot.language, standing[span.start], span.slot.optional and span.slot.path not in canvas.kept)
-            for span in spans
-        ]
+        blanks = [Blank(span.slot.language, standing[span.start], span.slot.optional) for span in spans]
         for span, best in zip(spans, best_strings(blanks, log_probs), strict=True):
             assert best is not None, (
                 f"no string of {span.slot.path}'s language fits {span.budget} positions after {standing[span.start]}"

@@ -28,7 +28,7 @@ from .output_lafunc import Stats
 from .scaffolding_lafunc import Scaffold
 from .vocabulary_lafunc import TokenClass, Vocabulary, remembered
 
-AT_ONCE = 8  # positions whose logits are computed together
+AT_ONCE = 8  # places whose logits are computed together
 LOOKED_UP, LOOKAHEAD = 3, 8  # tokens of a value that are looked up, and that are taken from where it was found
 Tell = Callable[[dict], None]  # receives what the demo shows, step by step
 
@@ -122,12 +122,25 @@ class Reader:
                 self.lengths[b] -= count
         self.rewind((int(self.mask.any(dim=0).nonzero().max()) + 1, self.lengths))  # columns that no row needs
 
+    def branch(self) -> "Reader":
+        """A reader that goes on from here while this one stays; the same one where it can be rewound instead."""
+        if not slides(self.cache):
+            return self
+        other = copy.copy(self)  # a sliding window forgets at each rewind what an earlier point would need
+        other.cache, other.lengths = copy.deepcopy(self.cache), list(self.lengths)
+        return other
+
     def select(self, rows: list[int]) -> None:
         """Keep only these rows."""
         index = torch.tensor(rows, device=self.device)
         self.cache.batch_select_indices(index)
         self.mask, self.prompt, self.prompt_mask = self.mask[index], self.prompt[index], self.prompt_mask[index]
         self.lengths, self.prompts = [self.lengths[row] for row in rows], [self.prompts[row] for row in rows]
+
+
+def slides(cache: DynamicCache) -> bool:
+    """Whether some layer attends to a window only."""
+    return any(getattr(layer, "is_sliding", None) is not False for layer in cache.layers)
 
 
 _INDEX: WeakKeyDictionary[TokenClass, dict[tuple[torch.device, bool], Tensor]] = WeakKeyDictionary()
@@ -153,6 +166,8 @@ class Cursor:
         opening: tokens to begin with.
         max_slot_tokens: a value longer than this is ended as soon as its language allows, and noted in `clipped`.
         limit: once so much is written, everything is ended as soon as the languages allow, and noted in `clipped`.
+        present: by path the log-odds that an optional value is there, beside what the logits say of it.
+        values: those that `opening` holds.
     """
 
     def __init__(
@@ -162,10 +177,13 @@ class Cursor:
         opening: Sequence[int] = (),
         max_slot_tokens: int = 256,
         limit: int = sys.maxsize,
+        present: Mapping[Path, float] | None = None,
+        values: Mapping[Path, Sequence[int]] | None = None,
     ):
         self.vocabulary, self.max_slot_tokens, self.limit = vocabulary, max_slot_tokens, limit
+        self.present = present or {}
         self.tokens: list[int] = list(opening)
-        self.values: dict[Path, list[int]] = {}
+        self.values: dict[Path, list[int]] = {path: list(value) for path, value in (values or {}).items()}
         self.probabilities: dict[Path, list[float]] = {}
         self.clipped: list[Path] = []
         self.done: Continuation | None = None  # the last continuation taken, once it has ended
@@ -178,8 +196,14 @@ class Cursor:
     # ------------------------------------------------------------------------------------------------ state
 
     def _begin(self, ways: Sequence[Continuation]) -> None:
-        """Stand before fixed text that may go on in several ways."""
-        self._ways = [(self.vocabulary.encode(way.text), way) for way in ways]
+        """Stand before fixed text that may go on in several ways, in the schema's order."""
+        self._ways: list[tuple[tuple[int, ...], Continuation, float]] = []  # with its log-probability by `present`
+        passed = 0.0  # of what stands before being absent
+        for way in ways:
+            path = way.opened[0][0] if way.opened else way.slot.path if way.slot is not None else ()
+            odds = self.present.get(path, 0.0)
+            self._ways.append((tuple(self.vocabulary.encode(way.text)), way, passed + min(0.0, odds)))
+            passed += min(0.0, -odds)
         self._depth = 0
         self.slot = None
 
@@ -203,7 +227,7 @@ class Cursor:
         self.tokens.append(token)
         if self.slot is None:
             self._depth += 1
-            self._ways = [(ids, way) for ids, way in self._ways if ids[self._depth - 1 : self._depth] == (token,)]
+            self._ways = [way for way in self._ways if way[0][self._depth - 1 : self._depth] == (token,)]
             return
         self.values[self.slot.path].append(token)
         self.probabilities[self.slot.path].append(probability)
@@ -219,8 +243,8 @@ class Cursor:
 
     def _branches(self) -> tuple[list[int], Continuation | None]:
         """In fixed text: the tokens that may follow, and the continuation that ends here, if any."""
-        tokens = list(dict.fromkeys(ids[self._depth] for ids, _ in self._ways if len(ids) > self._depth))
-        return tokens, next((way for ids, way in self._ways if len(ids) == self._depth), None)
+        tokens = list(dict.fromkeys(ids[self._depth] for ids, _, _ in self._ways if len(ids) > self._depth))
+        return tokens, next((way for ids, way, _ in self._ways if len(ids) == self._depth), None)
 
     def _advance(self) -> None:
         """Write what has no alternative."""
@@ -269,11 +293,16 @@ class Cursor:
             tokens, ended = self._branches()
             if len(tokens) + (ended is not None) == 1:
                 return True
-            scores = [_best(logits, group, device) for group in siblings(self.vocabulary, tuple(tokens))]
+            odds: dict[int | None, float] = {}  # of the best way behind each token; None: of the one that ends here
+            for way, _, log_probability in self._ways:
+                token = way[self._depth] if len(way) > self._depth else None
+                odds[token] = max(odds.get(token, -torch.inf), log_probability)
+            classes = siblings(self.vocabulary, tuple(tokens))
+            scores = [_best(logits, group, device) + odds[token] for group, token in zip(classes, tokens, strict=True)]
             start = -torch.inf
             if ended is not None and ended.slot is not None:
                 language = ended.slot.language
-                start = max(_best(logits, group, device) for group, _ in language.edges(language.start))
+                start = max(_best(logits, group, device) for group, _ in language.edges(language.start)) + odds[None]
             if ended is not None and start >= max(scores):
                 self._enter(ended)
                 return False
@@ -310,13 +339,6 @@ class Cursor:
                 tokens = [text([token]).decode(errors="replace") for token in self.values[path][shown:]]
                 slots.append({"path": json_path(path), "tokens": tokens, "probabilities": probabilities[shown:]})
         return {"stage": "write", "slots": slots}
-
-    def expected(self) -> Path | None:
-        """The slot being written, or the one that must come next."""
-        if self.slot is not None:
-            return self.slot.path
-        targets = {way.slot.path if way.slot else None for _, way in self._ways}
-        return targets.pop() if len(targets) == 1 else None
 
 
 def _best(logits: Tensor, group: TokenClass, device: torch.device) -> float:
@@ -388,22 +410,24 @@ def verify(
     """
     read = [0] * len(cursors)  # tokens that the reader has read, and that stand
     while not all(cursor.done for cursor in cursors):
-        rows = [
-            [] if cursor.done else _guess(cursor, scaffold, draft, prompt)
+        guesses = [
+            ([], []) if cursor.done else _guess(cursor, scaffold, draft, prompt)
             for cursor, scaffold, draft, prompt in zip(cursors, scaffolds, drafts, reader.prompts, strict=True)
         ]
+        rows = [row for row, _ in guesses]
         hidden = reader.read([row[n:] for row, n in zip(rows, read, strict=True)])
         reader.stats.rounds += 1
         wrong = [0] * len(cursors)
-        for b, (cursor, row) in enumerate(zip(cursors, rows, strict=True)):
+        for b, (cursor, (row, places)) in enumerate(zip(cursors, guesses, strict=True)):
             if cursor.done:
                 continue
-            logits: dict[int, Tensor] = {}  # of a few positions at a time
-            while not cursor.done and cursor.tokens == row[: len(cursor.tokens)]:
-                part, at = divmod(len(cursor.tokens) - 1 - read[b], AT_ONCE)
-                if part not in logits:
-                    logits[part] = reader.logits(hidden[b, part * AT_ONCE : (part + 1) * AT_ONCE])
-                cursor.choose(logits[part][at])
+            logits: dict[int, Tensor] = {}  # for the token at a place, of a few places at a time
+            while not cursor.done and cursor.tokens == row[: (here := len(cursor.tokens))]:
+                if here not in logits:
+                    ahead = [here, *(place for place in places if place > here)][:AT_ONCE]
+                    said = reader.logits(hidden[b, [place - 1 - read[b] for place in ahead]])
+                    logits = dict(zip(ahead, said, strict=True))
+                cursor.choose(logits[here])
             stand = len(os.path.commonprefix([cursor.tokens, row]))
             if tells is not None:
                 tells[b]({"stage": "verify", "round": reader.stats.rounds, "accepted": stand, "drafted": len(row)})
@@ -412,20 +436,24 @@ def verify(
         reader.forget(wrong)
 
 
-def _guess(cursor: Cursor, scaffold: Scaffold, draft: Mapping[Path, list[int]], prompt: Sequence[int]) -> list[int]:
-    """What a cursor has written, and what may follow."""
+def _guess(
+    cursor: Cursor, scaffold: Scaffold, draft: Mapping[Path, list[int]], prompt: Sequence[int]
+) -> tuple[list[int], list[int]]:
+    """What a cursor has written and what may follow, and the places where it will have a choice if it does."""
     slot, written = cursor.slot, cursor.values
     if slot is not None and draft.get(slot.path, [])[: len(written[slot.path])] != written[slot.path]:
-        return [*cursor.tokens, *_followed(written[slot.path], [*prompt, *cursor.tokens])]
+        row = [*cursor.tokens, *_followed(written[slot.path], [*prompt, *cursor.tokens])]
+        return row, list(range(len(cursor.tokens), len(row) + 1))
     if slot is not None and slot.path in draft:
         written = {**written, slot.path: draft[slot.path]}
     order = list(draft)
     passed = max((n for n, path in enumerate(order, 1) if path in written), default=0)
     for at in range(passed, len(order) + 1):  # where the draft does not go on from what is written, further on it may
-        row = scaffold.tokens({path: draft[path] for path in order[at:]} | written)[: scaffold.limit]
+        row, places = scaffold.spelled({path: draft[path] for path in order[at:]} | written)
+        row = row[: scaffold.limit]
         if row[: len(cursor.tokens)] == cursor.tokens:
-            return row
-    return list(cursor.tokens)
+            return row, [place for place in places if place <= len(row)]
+    return list(cursor.tokens), []
 
 
 def _followed(value: Sequence[int], text: list[int]) -> list[int]:

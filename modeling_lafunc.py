@@ -5,7 +5,7 @@
           ├ router ──► chat | think | tool                          on a layer's state at the prompt's end
           ├ chat, think ──► base.generate                           the base as it always was
           └ tool ──► plan: the names, constrained to those offered  few base passes
-               └ scaffold ──► filler ──► arguments ──► validated    see diffusion_lafunc.py, filling_lafunc.py
+               └ scaffold ──► filler ──► arguments ──► validated    see calling_lafunc.py
 
 ```python
 >>> model = AutoModel.from_pretrained(repo, trust_remote_code=True)
@@ -32,15 +32,15 @@ from transformers.utils import cached_file
 
 from .adapters_lafunc import FILE, FOLDER, adapter_weights, attach_adapters, bare, load_adapters, save_adapters
 from .base_lafunc import CheckpointError, check_shareable, load_base
+from .calling_lafunc import Calls, fill
 from .configuration_lafunc import LaFuncConfig
-from .denoising_lafunc import Denoiser
 from .diffusion_lafunc import DiffusionHead
-from .filling_lafunc import Cursor, Reader, Tell, verify, write
-from .node_lafunc import continuations, json_path
+from .filling_lafunc import Reader, Tell, slides
+from .node_lafunc import json_path
 from .objective_lafunc import objective
 from .output_lafunc import Stats, ToolCallOutput, assemble, calibrated
-from .planning_lafunc import plan
-from .processing_lafunc import LaFuncProcessor, RequestError
+from .planning_lafunc import another, plan, review
+from .processing_lafunc import LaFuncProcessor
 from .publishing_lafunc import MODEL_FILES, publish
 from .request_lafunc import MODES, Request, check_options, read_request, split_batch
 from .routing_lafunc import DEPTH, Router, listening
@@ -278,7 +278,8 @@ class LaFuncModel(PreTrainedModel):
     @property
     def trainable(self) -> list[nn.Parameter]:
         """What training moves: the heads, and the adapters if there are any."""
-        return [*self.router.parameters(), *self.head.parameters(), *adapter_weights(self.base)]
+        router = [weight for weight in self.router.parameters() if weight.requires_grad]  # not its standardization
+        return [*router, *self.head.parameters(), *adapter_weights(self.base)]
 
     def train(self, mode: bool = True) -> "LaFuncModel":
         """The base stays in evaluation mode: it is frozen."""
@@ -362,8 +363,7 @@ class LaFuncModel(PreTrainedModel):
                 row.tell = _teller(index, row.output.trace, on_step)
         stats = Stats()
         # The columns that a batch pads would be counted by a sliding window, so such bases read one row at a time.
-        layers = DynamicCache(config=self.base.config).layers
-        sliding = any(getattr(layer, "is_sliding", None) is not False for layer in layers)
+        sliding = slides(DynamicCache(config=self.base.config))
         asked = [row for row in rows if row.mode in ("auto", "tool")]
         for group in [[row] for row in asked] if sliding else [asked] if asked else []:
             planned, reader = self._plan_calls(group, processor, parallel_tool_calls, stats)
@@ -412,6 +412,8 @@ class LaFuncModel(PreTrainedModel):
             _tell_mode(row)
         if rows:
             with stats.stage("plan"):
+                for row in rows:
+                    row.settled |= not parallel or bool(row.plan) or processor.vocabulary.end is None
                 most = [self.config.max_calls if parallel else 1] * len(rows)
                 plan(reader, processor.vocabulary, rows, most)
         return rows, reader
@@ -426,61 +428,54 @@ class LaFuncModel(PreTrainedModel):
         num_steps: int,
         stats: Stats,
     ) -> None:
-        """Fill the planned calls of each row."""
-        tells = [row.tell for row in rows if row.tell is not None] or None  # all rows are told of, or none
+        """Fill the planned calls of each row, and those that turn out to be due when these can be read."""
         vocabulary = processor.vocabulary
         with stats.stage("scaffold"):
-            scaffolds, limits = [], []
-            for row in rows:
-                scaffold = Scaffold(row.plan, vocabulary, row.opening, row.room)
-                block = scaffold.block()
-                # Left to right, absent members are not written. Without any room, a cursor writes the least there is.
-                least = Cursor(vocabulary, list(continuations(scaffold.chain)), row.opening, limit=0).tokens
-                needed = len(block.tokens if filler == "diffusion" else least)
-                if needed > row.room:
-                    raise RequestError(
-                        f"the planned calls need {needed} tokens and the base can read {row.room} more after the "
-                        "prompt; shorten the conversation, offer fewer or smaller tools, or allow one call only"
-                    )
-                limits.append(row.room - len(least))
-                row.output.plan = [tool.name for tool in row.plan]
-                row.output.scaffold = block.text(vocabulary)
-                if row.tell is not None:
-                    row.tell({"stage": "plan", "names": row.output.plan})
-                    row.tell(block.picture(vocabulary))
-                scaffolds.append(scaffold)
-        with stats.stage("fill"):
-            denoiser = Denoiser(self.head, reader, scaffolds, self.config, schedule, num_steps, tells)
-            if filler == "diffusion":
-                values = denoiser.fill()
-                confidence = [canvas.confidence for canvas in denoiser.canvases]
-                clipped = [
-                    [span.slot.path for span in scaffold.full(canvas.values, canvas.block)]
-                    for scaffold, canvas in zip(scaffolds, denoiser.canvases, strict=True)
-                ]
-            else:
-                longest = self.config.max_slot_tokens
-                cursors = [
-                    Cursor(vocabulary, list(continuations(scaffold.chain)), scaffold.opening, longest, limit)
-                    for scaffold, limit in zip(scaffolds, limits, strict=True)
-                ]
-                drafts_fit = all(len(s.block().tokens) <= s.limit for s in scaffolds)
-                if filler == "verified" and drafts_fit:
-                    verify(reader, cursors, scaffolds, denoiser.fill(draft=True), tells)
-                else:
-                    write(reader, cursors, tells)
-                values = [cursor.values for cursor in cursors]
-                confidence = [cursor.confidence for cursor in cursors]
-                clipped = [cursor.clipped for cursor in cursors]
+            written = [Calls(Scaffold(row.plan, vocabulary, row.opening, row.room)) for row in rows]
+            for row, one in zip(rows, written, strict=True):
+                one.tell(row.tell)
+        now = list(range(len(rows)))  # the rows that the reader holds
+        while now:
+            mark = reader.mark()
+            with stats.stage("fill"):
+                tells = [tell for b in now if (tell := rows[b].tell) is not None] or None  # all are told of, or none
+                calls = [written[b] for b in now]
+                fill(calls, self.head, reader.branch(), self.config, filler, schedule, num_steps, tells)
+            with stats.stage("plan"):
+                reader.rewind(mark)
+                now = self._review(rows, written, now, reader, filler) if "calls" in self.config.trained else []
         with stats.stage("assemble"):
-            for b, row in enumerate(rows):
-                absent = denoiser.canvases[b].absent if denoiser.canvases else {}
-                row.output.absent = {json_path(path): p for path, p in absent.items()}
-                missing = {path for path, p in absent.items() if p >= self.config.needs_threshold}
+            for row, one in zip(rows, written, strict=True):
+                row.output.plan = [tool.name for tool in one.scaffold.tools]
+                row.output.scaffold = one.scaffold.block().text(vocabulary)
+                row.output.absent = {json_path(path): p for path, p in one.absent.items()}
+                missing = {path for path, p in one.absent.items() if p >= self.config.needs_threshold}
                 slope, offset = self.config.confidence_slope, self.config.confidence_offset
-                sure = {path: calibrated(p, slope, offset) for path, p in confidence[b].items()}
-                assemble(row.output, scaffolds[b], values[b], sure, missing, row.texts)
-                row.output.clipped = [json_path(path) for path in clipped[b] + scaffolds[b].capped(values[b])]
+                sure = {path: calibrated(p, slope, offset) for path, p in one.confidence.items()}
+                assemble(row.output, one.scaffold, one.values, sure, missing, row.texts)
+                ended = one.clipped + one.scaffold.capped(one.values)
+                row.output.clipped = [json_path(path) for path in ended]
+
+    def _review(
+        self, rows: list[Request], written: list[Calls], now: list[int], reader: Reader, filler: str
+    ) -> list[int]:
+        """Drop the calls that are not due, and name one more where one is; these rows are left in the reader."""
+        now = _narrowed(now, [not rows[b].settled for b in now], reader)
+        if not now:
+            return []
+        due = review(reader, [written[b] for b in now], self.config.max_calls)
+        for b, count in zip(now, due, strict=True):
+            if count < len(written[b].scaffold.tools):
+                written[b].cut(count)
+                written[b].tell(rows[b].tell)
+        more = [count > len(written[b].scaffold.tools) for b, count in zip(now, due, strict=True)]
+        now = _narrowed(now, more, reader)
+        if not now:
+            return []
+        now = _narrowed(now, another(reader, [written[b] for b in now], [rows[b].tools for b in now], filler), reader)
+        for b in now:
+            written[b].tell(rows[b].tell)
+        return now
 
     def _route(self, rows: list[Request], states: Tensor) -> None:
         """The router's probabilities, and the mode of the rows that left it open. states: [B, H]"""
@@ -502,6 +497,13 @@ def _teller(index: int, trace: list[dict] | None, on_step: Callable[[int, dict],
             on_step(index, entry)
 
     return tell
+
+
+def _narrowed(rows: list[int], kept: list[bool], reader: Reader) -> list[int]:
+    """Those that are kept, in the reader as well, unless none is."""
+    if any(kept) and not all(kept):
+        reader.select([at for at, keep in enumerate(kept) if keep])
+    return [row for row, keep in zip(rows, kept, strict=True) if keep]
 
 
 def _tell_mode(row: Request) -> None:

@@ -3,7 +3,7 @@
 loss = 1.0 · decision + 2.0 · diffusion + 0.5 · constraint
 
 decision     the router's choice: cross-entropy of the three modes, and of a call against none; with adapters, the
-             names in the plan, and whether another call follows
+             names in the plan, and whether another call follows, there and after each call as it is written
 diffusion    cross-entropy of the masked positions, and of where copied values begin; with adapters, of the same values
              from left to right, which verify the drafts
 constraint   −log of the probability that the slot language allows, at the masked positions
@@ -84,7 +84,7 @@ def target(
         ValueError: an argument is not one that the schema allows.
     """
     values = scaffold.read(arguments, set(needs))
-    canvas = Canvas(scaffold, scaffold.block(scaffold.room_for(values, Capacity())), {})
+    canvas = Canvas(scaffold, scaffold.block(scaffold.room_for(values, Capacity())))
     found = Target(canvas, [], [], [], [])
     for span in canvas.block.spans:
         value = values.get(span.slot.path, [])
@@ -123,12 +123,15 @@ def texts(scaffold: Scaffold, arguments: Sequence[Mapping[str, Any]], offered: S
         *naming, ending = decisions(cursor, tokens)
         names += naming
         ends.append(ending)
-    whole = scaffold.tokens(scaffold.read(arguments))
+    values = scaffold.read(arguments)
+    whole = scaffold.tokens(values)
+    stops = scaffold.ends(values)
     cursor = Cursor(vocabulary, list(continuations(scaffold.chain)), scaffold.opening, max_slot_tokens=len(whole))
-    return {
-        "plan": Written(tokens, {"plan": names, "more": ends}),
-        "values": Written(whole, {"values": decisions(cursor, whole)}),
-    }
+    asked = {"values": decisions(cursor, whole)}
+    if (over := stops[-1].over) is not None:
+        asked["another"] = [len(stop.tokens) for stop in stops]
+        whole = [*stops[-1].tokens, over]
+    return {"plan": Written(tokens, {"plan": names, "more": ends}), "values": Written(whole, asked)}
 
 
 def decisions(cursor: Cursor, tokens: Sequence[int]) -> list[int]:

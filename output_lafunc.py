@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 from .node_lafunc import Path, Slot, json_path
 from .pattern_lafunc import PatternError
 from .scaffolding_lafunc import Scaffold, Values
-from .schema_lafunc import SchemaError, validator
+from .validation_lafunc import SchemaError, validator
 
 
 @dataclass

@@ -5,16 +5,20 @@
 
 The name that is followed by arguments is the last one. The base is asked only where the offered names differ, and
 after each name. The plan is a side branch: the scaffold is read on the prompt, not on the plan.
+
+How many calls are due is easier to say when their arguments can be read. So a base whose adapters have learned it is
+asked again once the calls are written: of each whether it was the last, and after the last whether another follows.
 """
 
 import json
 from collections.abc import Sequence
 
+from .calling_lafunc import Calls
 from .filling_lafunc import Cursor, Reader, write
 from .node_lafunc import Continuation, Tool
 from .processing_lafunc import RequestError
 from .request_lafunc import Request
-from .scaffolding_lafunc import CALL_OPEN
+from .scaffolding_lafunc import CALL_OPEN, call_open
 from .vocabulary_lafunc import Vocabulary
 
 LAST = '", "arguments":'
@@ -76,3 +80,44 @@ def plan(reader: Reader, vocabulary: Vocabulary, rows: Sequence[Request], max_ca
                 rows[n].plan.append(ways[cursor.done])
                 written[n], ended[n] = cursor.tokens, cursor.done.text.endswith(LAST)
     reader.rewind(mark)
+
+
+def review(reader: Reader, rows: Sequence[Calls], max_calls: int) -> list[int]:
+    """Of each row how many of its calls are due, now that they are written, or one more than there are.
+
+    The reader, which stands after the prompts, is left there.
+    """
+    stops = [calls.scaffold.ends(calls.values) for calls in rows]
+    mark = reader.mark()
+    hidden = reader.read([ends[-1].tokens for ends in stops])  # [B, S, H]; each text begins with those before it
+    reader.rewind(mark)
+    due = []
+    for b, ends in enumerate(stops):
+        logits = reader.logits(hidden[b, [len(end.tokens) - 1 for end in ends]])  # [N, V]
+        more = [bool(said[end.more] > said[end.over]) for said, end in zip(logits, ends, strict=True)]
+        due.append(min([*more, False].index(False) + 1, max(max_calls, len(ends))))
+    return due
+
+
+def another(reader: Reader, rows: Sequence[Calls], offered: Sequence[Sequence[Tool]], filler: str) -> list[bool]:
+    """Name one more call for each row that has room for it, and say which have. The reader is left where it stood."""
+    stops = [calls.scaffold.ends(calls.values)[-1] for calls in rows]
+    cursors, ways = [], []
+    for calls, stop, tools in zip(rows, stops, offered, strict=True):
+        vocabulary, before = calls.scaffold.vocabulary, stop.tokens[: stop.start]
+        texts = {Continuation(f"{stop.text}\n{call_open(tool)}"): tool for tool in tools}
+        if len(before) + max(len(vocabulary.encode(way.text)) for way in texts) > calls.scaffold.limit:
+            texts = {}
+        ways.append(texts)
+        cursors.append(Cursor(vocabulary, list(texts) or [NOTHING], before))
+    mark = reader.mark()
+    write(reader, cursors)
+    reader.rewind(mark)
+    fits = []
+    for calls, cursor, texts in zip(rows, cursors, ways, strict=True):
+        tool = texts.get(cursor.done or NOTHING)
+        longer = Calls(calls.scaffold.followed_by(tool, calls.values)) if tool is not None else None
+        fits.append(longer is not None and longer.needed(filler) <= longer.scaffold.limit)
+        if longer is not None and fits[-1]:
+            calls.scaffold = longer.scaffold
+    return fits

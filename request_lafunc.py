@@ -26,6 +26,7 @@ class Request:
         mode: `auto` until the router has decided.
         tools: what may be called.
         plan: the calls to make, as far as they are settled.
+        settled: it is not asked, once they are written, whether these are all.
         output: what has been found out so far.
         texts: of each message.
         tell: receives one dict per stage and step as it comes about, if anybody wants to know.
@@ -39,6 +40,7 @@ class Request:
     plan: list[Tool]
     output: ToolCallOutput
     texts: list[str] = field(default_factory=list)
+    settled: bool = False
     tell: Callable[[dict[str, Any]], None] | None = None
 
 

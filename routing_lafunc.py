@@ -63,7 +63,9 @@ class Router(nn.Module):
         return layers[0][self.layer - 1]
 
     def attach(self, base: PreTrainedModel) -> None:
-        """Have that layer heard by threads that are [`listening`]."""
+        """Have that layer heard by threads that are [`listening`], and fix what only `fit` sets: loading frees it."""
+        for weight in (self.mean, self.scale):
+            weight.requires_grad_(False)
         source = self.source(base)
         if _hear not in source._forward_hooks.values():
             source.register_forward_hook(_hear)

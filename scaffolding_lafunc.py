@@ -15,6 +15,7 @@ yield values by path; [`Scaffold.write`] turns values into the text and [`Scaffo
 """
 
 import json
+import os
 import sys
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -95,8 +96,32 @@ class Capacity:
     elements: dict[Path, int] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class End:
+    """Where a call is written and another may follow.
+
+    Attributes:
+        tokens: up to where the base says whether one does.
+        start: how many of them stand before the fixed text after the call's last value.
+        text: this fixed text.
+        over: the token by which the base says that this was the last call; None: the tokenizer has none.
+        more: the token by which it goes on.
+    """
+
+    tokens: list[int]
+    start: int
+    text: str
+    over: int | None
+    more: int
+
+
 CALL_OPEN = '<tool_call>\n{"name": '
 CALL_CLOSE = "}\n</tool_call>"
+
+
+def call_open(tool: Tool) -> str:
+    """The text of a call before its arguments."""
+    return f'{CALL_OPEN}{json.dumps(tool.name, ensure_ascii=False)}, "arguments":'
 
 
 class Scaffold:
@@ -106,6 +131,10 @@ class Scaffold:
         tools: the planned tools, one entry per call.
         opening: tokens that stand before the calls, such as an empty thought.
         limit: tokens that the base can read after the prompt; values end where it is reached.
+
+    Attributes:
+        beginning: tokens that are written, and after which `chain` goes on.
+        kept: the values in them, of the first `written` calls.
     """
 
     def __init__(
@@ -115,13 +144,23 @@ class Scaffold:
         self.tools = list(tools)
         self.vocabulary = vocabulary
         self.roots = [tool.arguments(call) for call, tool in enumerate(tools)]
+        self.beginning, self.kept, self.written = self.opening, dict[Path, list[int]](), 0
         self.chain: Chain = None
         for call in reversed(range(len(self.tools))):
             tail = CALL_CLOSE + ("\n" if call + 1 < len(self.tools) else "")
-            self.chain = (self._head(call), (self.roots[call], (tail, self.chain)))
+            self.chain = (call_open(self.tools[call]), (self.roots[call], (tail, self.chain)))
 
-    def _head(self, call: int) -> str:
-        return f'{CALL_OPEN}{json.dumps(self.tools[call].name, ensure_ascii=False)}, "arguments":'
+    def followed_by(self, tool: Tool, values: Values) -> "Scaffold":
+        """The scaffold of these calls, written with these values, and of another that is to be written."""
+        longer = Scaffold([*self.tools, tool], self.vocabulary, self.opening, self.limit)
+        stop, call = self.ends(values)[-1], len(self.tools)
+        longer.beginning, longer.kept, longer.written = (
+            stop.tokens[: stop.start],
+            {path: list(value) for path, value in values.items()},
+            call,
+        )
+        longer.chain = (stop.text + "\n" + call_open(tool), (longer.roots[call], (CALL_CLOSE, None)))
+        return longer
 
     # ------------------------------------------------------------------------------------------------ layout
 
@@ -144,7 +183,7 @@ class Scaffold:
 
     def _pieces(self, capacity: Capacity) -> Iterator[str | Slot]:
         for call, root in enumerate(self.roots):
-            yield ("\n" if call else "") + self._head(call)
+            yield ("\n" if call else "") + call_open(self.tools[call])
             yield from self._layout(root, capacity)
             yield CALL_CLOSE
 
@@ -175,7 +214,7 @@ class Scaffold:
         """The pieces of the text that these values make: fixed text, and the slots that are present, in order."""
         pieces: list[str | Slot] = []
         for call, root in enumerate(self.roots):
-            pieces.append(("\n" if call else "") + self._head(call))
+            pieces.append(("\n" if call else "") + call_open(self.tools[call]))
             self._write(root, values, pieces)
             pieces.append(CALL_CLOSE)
         return pieces
@@ -218,18 +257,40 @@ class Scaffold:
     def tokens(self, values: Values) -> list[int]:
         """The text's tokens, up to the first value that is due and not there: fixed text tokenized between slots, as
         [`continuations`] readers do it."""
+        return self.spelled(values)[0]
+
+    def spelled(self, values: Values) -> tuple[list[int], list[int]]:
+        """[`tokens`], and the places among them of values and of what follows each: there is a choice."""
         ids: list[int] = list(self.opening)
+        places: list[int] = []
         text = ""
         for piece in self.write(values):
             if isinstance(piece, str):
                 text += piece
-            else:
-                ids += self.vocabulary.encode(text)
-                if piece.path not in values:
-                    return ids
-                ids += values[piece.path]
+                continue
+            ids += self.vocabulary.encode(text)
+            if piece.path not in values:
+                return ids, places
+            places += range(len(ids), len(ids) + len(values[piece.path]) + 1)
+            ids += values[piece.path]
+            text = ""
+        return ids + list(self.vocabulary.encode(text)), places
+
+    def ends(self, values: Values) -> list[End]:
+        """The end of each call."""
+        found, ids, text = [], list(self.opening), ""
+        for piece in self.write(values):
+            if not isinstance(piece, str):
+                ids += [*self.vocabulary.encode(text), *values[piece.path]]
                 text = ""
-        return ids + list(self.vocabulary.encode(text))
+                continue
+            text += piece
+            if piece == CALL_CLOSE:
+                ended, more = self.vocabulary.encode(text), self.vocabulary.encode(text + "\n" + CALL_OPEN)
+                same = len(os.path.commonprefix([ended, more]))
+                over = ended[same] if same < len(ended) else self.vocabulary.end
+                found.append(End([*ids, *ended[:same]], len(ids), text, over, more[same]))
+        return found
 
     def arguments(self, values: Values) -> list[dict[str, Any]]:
         """Each call's arguments as Python values.

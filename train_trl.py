@@ -57,7 +57,7 @@ COLUMNS = Features(
     {"messages": Json(), "tools": Json(), "mode": Value("string"), "source": Value("string"), "needs": Json()}
 )
 PARTS = {
-    "decision": ("modes", "call", "plan", "more"),
+    "decision": ("modes", "call", "plan", "more", "another"),
     "diffusion": ("tokens", "starts", "values"),
     "constraint": ("constraint",),
 }
@@ -75,6 +75,7 @@ SHAPE = (
     "max_slot_tokens",
 )
 RECORD = "training.json"
+LEAST = 3  # rows of a kind, or a router cannot be fitted
 TOO_LONG = "the prompt is too long"
 SPECIAL = ("bos_token_id", "eos_token_id", "pad_token_id")
 
@@ -282,12 +283,22 @@ class LaFuncTrainer(SFTTrainer):
         """Fit the router to what the frozen base makes of `router_rows` prompts; see [`Router.fit`].
 
         Each process reads its share. What was read is kept in `output_dir`, so that a killed run goes on from there.
+
+        Raises:
+            TrainingError: there are too few rows of a kind.
         """
         args, rows = self.args, self.train_dataset
         modes, called = [MODES.index(mode) for mode in rows["mode"]], MODES.index("tool")
         lengths = rows["length"][:]
         usable = [n for n, length in enumerate(lengths) if length]  # 0: the prompt cannot be made
         kinds = [[n for n in usable if (modes[n] == called) == call] for call in (True, False)]
+        least = min(args.router_rows // 2, *map(len, kinds))
+        if least < LEAST:
+            raise TrainingError(
+                f"router_rows is {args.router_rows}, and the rows have {len(kinds[0])} with a call and "
+                f"{len(kinds[1])} without; the router is fitted to no fewer than {LEAST} of each: raise router_rows, "
+                "or add such rows (`lafunc data synthesize` writes both kinds)"
+            )
         chance = random.Random(args.seed)
         chosen = [n for kind in kinds for n in chance.sample(kind, min(len(kind), args.router_rows // 2))]
         chosen.sort(key=lengths.__getitem__)  # little padding; each process has long and short ones
@@ -573,7 +584,9 @@ def train(config: LaFuncTrainingConfig, arguments: Sequence[str] = ()) -> LaFunc
         trainer.fit_router()
     if config.num_train_epochs:
         trainer.train(resume_from_checkpoint=resume)
-    model.config.trained = ["router", "diffusion"]
+    adapted = config.num_train_epochs and model.config.adapter_rank and processor.vocabulary.end is not None
+    calls = ["calls"] if adapted or "calls" in model.config.trained else []
+    model.config.trained = ["router", "diffusion", *calls]
     model.head.to(model.base.dtype)
     for weight in adapter_weights(model.base):
         weight.data = weight.data.to(model.base.dtype)

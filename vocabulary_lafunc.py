@@ -83,6 +83,11 @@ class Vocabulary:
     def __len__(self) -> int:
         return len(self.bytes)
 
+    @property
+    def end(self) -> int | None:
+        """The token by which an answer ends, if the tokenizer has one."""
+        return self.tokenizer.eos_token_id
+
     def encode(self, text: str) -> tuple[int, ...]:
         """The tokens of a text in the middle of a document (no special tokens, no invented leading space).
 

@@ -18,11 +18,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..schema_lafunc import Part, SchemaError, SchemaReader
+from ..schema_lafunc import Part, SchemaReader
+from ..validation_lafunc import SchemaError
 from .meanings import LONGER, NUMBERS, STRINGS, UNIT_OF_NAME, UNIT_PATTERN, UNITS
 
 
-@dataclass
+@dataclass(eq=False)
 class Argument:
     """One property of a schema, read for its meaning.
 

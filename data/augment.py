@@ -35,6 +35,7 @@ CONNECTIVES = (
     "in at for from to on of by with named called titled about is are as the a an my using into around near within "
     "between under since until per like than over"
 )
+CLOSE = 20  # of so many other tools, the closest is offered
 LEAD = rf"(?:\b(?:{'|'.join(CONNECTIVES.split())})\s+){{0,2}}"
 
 
@@ -60,22 +61,25 @@ def trim_tools(row: Row, chance: random.Random, most: int, characters: int) -> R
     return {**row, "tools": sorted(kept, key=lambda tool: order[tool["name"]])}
 
 
-def add_distractors(row: Row, pool: Sequence[Tool], count: int, chance: random.Random) -> Row:
-    """Offer up to so many tools of other rows that do something else than any tool that is offered, at random places.
+def add_distractors(
+    row: Row, pool: Sequence[Tool], count: int, chance: random.Random, called: Sequence[Tool] = ()
+) -> Row:
+    """Offer up to so many tools of other rows that do something else than those `called`, at random places.
 
-    In chat and think mode none of them may seem to help.
+    Half of them have parameters of the same names, if there are such. In chat and think mode none may seem to help.
     """
     tools = list(row["tools"])
     names = {tool["name"] for tool in tools}
-    called = [tool for tool in tools if tool["name"] in {name for name, _ in calls_of(row)}]
+    called = called or [tool for tool in tools if tool["name"] in {name for name, _ in calls_of(row)}]
+    wanted = {name for tool in called for name in _parameters(tool)}
     asked = stems(words(prompt_of(row)[-1]["content"]))
     for _ in range(8 * count):
         if count <= 0 or not pool:
             break
-        tool = chance.choice(pool)
+        tool = max(chance.choices(pool, k=chance.choice((1, CLOSE))), key=lambda one: len(wanted & _parameters(one)))
         if tool["name"] in names or any(alike(tool, other) for other in called):
             continue
-        if not called and (BROAD & topic(tool) or stems(topic(tool)) & asked):
+        if row["mode"] != "tool" and (BROAD & topic(tool) or stems(topic(tool)) & asked):
             continue
         tools.insert(chance.randint(0, len(tools)), tool)
         names.add(tool["name"])
@@ -93,36 +97,38 @@ def remove_called(row: Row, pool: Sequence[Tool], chance: random.Random) -> Row 
     ]
     asked = stems(words(prompt_of(row)[-1]["content"]))
     tools = [tool for tool in tools if not BROAD & topic(tool) and not stems(topic(tool)) & asked]
-    pool = [tool for tool in chance.sample(pool, min(len(pool), 40)) if not any(alike(tool, one) for one in called)]
     negative = {**row, "messages": prompt_of(row), "tools": tools, "mode": "chat", "needs": []}
-    negative = add_distractors(negative, pool, chance.randint(0 if tools else 1, 3), chance)
+    negative = add_distractors(negative, pool, chance.randint(0 if tools else 1, 3), chance, called)
     return negative if negative["tools"] else None
 
 
 def join(row: Row, other: Row, chance: random.Random) -> Row | None:
     """One request for what two ask: the calls of both, in their order.
 
-    None unless both are one message that is answered by one call with nothing missing, both calls differ, and the
-    called tools are the same one, or unlike each other and all that the other row offers.
+    None unless both are one message that is answered by calls with nothing missing, all calls differ, and the called
+    tools are the same one, or unlike each other and all that the other row offers.
     """
-    if any(len(one["messages"]) != 2 or len(calls_of(one)) != 1 or one["needs"] for one in (row, other)):
+    if any(len(one["messages"]) != 2 or not calls_of(one) or one["needs"] for one in (row, other)):
         return None
-    (first, second) = (calls_of(one)[0] for one in (row, other))
+    first, second = ({name for name, _ in calls_of(one)} for one in (row, other))
     tools = {tool["name"]: tool for tool in row["tools"]}
     for tool in other["tools"]:
         if tools.setdefault(tool["name"], tool) != tool:
             return None
-    if first == second or (first[0] != second[0] and alike(tools[first[0]], tools[second[0]])):
+    if any(call in calls_of(row) for call in calls_of(other)):
+        return None
+    if any(one != two and alike(tools[one], tools[two]) for one in first for two in second):
         return None
     if any(
-        tool["name"] != name and alike(tool, tools[name], 0.5)
-        for (name, _), one in ((first, other), (second, row))
+        alike(tool, tools[name], 0.5)
+        for names, one in ((first, other), (second, row))
+        for name in names
         for tool in one["tools"]
-        if tool["name"] not in (first[0], second[0])
+        if tool["name"] not in first | second
     ):
         return None
     texts = [prompt_of(one)[0]["content"].strip() for one in (row, other)]
-    if sum(map(len, texts)) > 600 or "\n" in "".join(texts):
+    if sum(map(len, texts)) > 800 or "\n" in "".join(texts):
         return None
     if texts[0][-1] in ".?!":
         links = (" ", " Also, ", " Then ", " After that, ", " And ")
@@ -132,6 +138,10 @@ def join(row: Row, other: Row, chance: random.Random) -> Row | None:
     calls = row["messages"][1]["tool_calls"] + other["messages"][1]["tool_calls"]
     messages = [{"role": "user", "content": text}, {**row["messages"][1], "tool_calls": calls}]
     return {**row, "messages": messages, "tools": list(tools.values())}
+
+
+def _parameters(tool: Tool) -> set[str]:
+    return set(tool["parameters"].get("properties", {}))
 
 
 def topic(tool: Tool) -> set[str]:

@@ -9,7 +9,7 @@ from typing import Any
 from ..evaluation import overlap
 from ..processing_lafunc import LaFuncProcessor
 from ..request_lafunc import RequestError
-from ..schema_lafunc import SchemaError
+from ..validation_lafunc import SchemaError
 from .hub import Draft
 from .recipe import Recipe
 from .rows import Row, RowError, calls_of, make_row, prompt_of

@@ -106,11 +106,15 @@ def mix(recipe: Recipe, rows: Sequence[Row], counted: Counter[str]) -> tuple[lis
         by_tool[calls_of(row)[0][0]].append(row)
 
     def joined(row: Row) -> Row | None:
+        """A row of two to five calls."""
+        calls, made = chance.randint(2, 5), row
         others = by_tool[calls_of(row)[0][0]] if chance.random() < 0.5 else asked
-        other = chance.choice(others)
-        return augment.join(row, other, chance) if held(row) == held(other) else None
+        for other in chance.choices(others, k=2 * calls):
+            if len(calls_of(made)) + len(calls_of(other)) <= calls and held(row) == held(other):
+                made = augment.join(made, other, chance) or made
+        return made if len(calls_of(made)) > len(calls_of(row)) else None
 
-    derive(recipe.joined, "two rows joined", joined)
+    derive(recipe.joined, "rows joined", joined)
     train: list[Row] = []
     dev: list[Row] = []
     for row, origin in made:

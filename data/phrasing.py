@@ -493,11 +493,20 @@ def _decorate(text: str, rng: random.Random) -> str:
     return text
 
 
-def vary(target: Target, shared: Pairs, varied: Argument, values: Sequence[Said], rng: random.Random) -> str:
-    """One request for several calls that differ in one argument: `for Paris, London and Rome`."""
-    texts = [quote(varied, said, rng) for said in values]
-    both = Said(tuple(said.value for said in values), join(texts, rng, rng.choice((" and ", " and ", ", and "))), True)
-    text = frame(target, [*shared, (varied, both)], rng)
+def vary(target: Target, shared: Pairs, varied: Mapping[Argument, Sequence[Said]], rng: random.Random) -> str:
+    """One request for several calls that differ in some arguments, each with a value per call.
+
+    `for Paris, London and Rome`; `for Paris and Rome with a limit of 5 and 8, respectively`.
+    """
+    link = rng.choice((" and ", " and ", ", and "))
+    together = []
+    for argument, values in varied.items():
+        texts = [quote(argument, said, rng) for said in values]
+        together.append((argument, Said(tuple(said.value for said in values), join(texts, rng, link), True)))
+    text = frame(target, [*shared, *together], rng)
+    if len(varied) > 1 and rng.random() < 0.8:
+        end = text[len(_bare_end(text)) :]
+        text = _bare_end(text) + rng.choice((" respectively", ", respectively", ", in that order")) + end
     return (
         text
         if rng.random() < 0.8

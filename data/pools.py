@@ -17,7 +17,7 @@ from transformers import PreTrainedTokenizerFast
 
 from ..compiling_lafunc import compile_tool
 from ..processing_lafunc import RequestError, normalize_tools
-from ..schema_lafunc import SchemaError
+from ..validation_lafunc import SchemaError
 from ..vocabulary_lafunc import Vocabulary
 from .rows import RowError
 from .shared import Raw, Read, each

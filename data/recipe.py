@@ -33,7 +33,7 @@ class Recipe:
         irrelevant: chat and think rows that are offered tools, which do not fit.
         negatives: rows made by removing the called tool.
         needs: rows made by deleting a required value.
-        joined: rows with several calls made of two rows with one each.
+        joined: rows of two to five calls made of others.
         remove_overlap: leave out rows that meet an evaluation row, and the tools of the evaluation.
         base: whose tokenizer the schemas are compiled for.
     """

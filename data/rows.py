@@ -21,7 +21,8 @@ import jsonschema
 
 from ..pattern_lafunc import PatternError
 from ..request_lafunc import MODES
-from ..schema_lafunc import SchemaError, SchemaReader
+from ..schema_lafunc import SchemaReader
+from ..validation_lafunc import SchemaError
 
 Row = dict[str, Any]
 COLUMNS = ("messages", "tools", "mode", "source", "needs")

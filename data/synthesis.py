@@ -32,6 +32,7 @@ _COMMON = frozenset(
     "get find calculate compute calc search create add list show check api information detail by a of the".split()
 )
 ATTEMPTS = 1000
+CLOSE = 12  # of so many other tools, the closest is offered
 CATALOGUE = 6000  # invented tools at most; new ones come along as rows are drawn
 
 
@@ -82,7 +83,7 @@ class Synthesizer:
         rng = self.rng
         own = rng.random() >= self.invented
         target = rng.choice(self.own) if own else self._invent()
-        kind = rng.choices(("one", "same", "several", "missing", "answer", "negative"), (46, 16, 11, 8, 4, 15))[0]
+        kind = rng.choices(("one", "same", "several", "missing", "answer", "negative"), (37, 22, 14, 8, 4, 15))[0]
         source = "synthesis" if own else "synthesis-invented"
         if kind == "negative":
             text = frame(target, self._values(target), rng)
@@ -109,7 +110,7 @@ class Synthesizer:
         elif kind == "same" and (varied := self._varied(target, pairs)):
             text, calls = varied
         elif kind == "several":
-            called += self._others([target], rng.choices((1, 2, 3), (65, 25, 10))[0], own)
+            called += self._others([target], rng.choices((1, 2, 3, 4), (34, 30, 22, 14))[0], own)
             parts = [self._values(one) for one in called]
             text = sequence([frame(one, part, rng, bare=True) for one, part in zip(called, parts, strict=True)], rng)
             calls = [(one.name, _call(part)) for one, part in zip(called, parts, strict=True)]
@@ -136,44 +137,54 @@ class Synthesizer:
     def _varied(
         self, target: Target, pairs: list[tuple[Argument, Said]]
     ) -> tuple[str, list[tuple[str, dict[str, Any]]]] | None:
-        """A request for two to four calls of one tool with different values, and the calls."""
+        """A request for two to five calls of one tool with different values, and the calls."""
         rng = self.rng
         able = [argument for argument, _ in pairs if argument.kind in ("string", "integer", "number", "enum", "date")]
         if not able:
             return None
-        argument = rng.choice(able)
-        count = rng.choices((2, 3, 4), (55, 33, 12))[0]
-        values: list[Said] = []
-        for _ in range(3 * count):
-            said = draw(argument, rng)
-            if all(said.value != other.value for other in values) and "," not in said.text:
-                values.append(said)
-        values = values[:count]
-        if len(values) < 2:
+        count = rng.choices((2, 3, 4, 5), (30, 30, 24, 16))[0]
+        varied = {
+            argument: self._different(argument, count)
+            for argument in rng.sample(able, 2 if len(able) > 1 and rng.random() < 0.35 else 1)
+        }
+        count = min(map(len, varied.values()))
+        if count < 2:
             return None
-        shared = [(other, said) for other, said in pairs if other is not argument]
+        varied = {argument: values[:count] for argument, values in varied.items()}
+        shared = [(argument, said) for argument, said in pairs if argument not in varied]
         calls = [
-            (target.name, _call([(other, value if other is argument else said) for other, said in pairs]))
-            for value in values
+            (target.name, _call([(one, varied[one][n] if one in varied else said) for one, said in pairs]))
+            for n in range(count)
         ]
         if rng.random() < 0.6 or len(pairs) == 1:
-            return vary(target, shared, argument, values, rng), calls
+            return vary(target, shared, varied, rng), calls
         # All values differ: a request each.
-        sets = [self._values(target) for _ in values]
+        sets = [self._values(target) for _ in range(count)]
         return sequence([frame(target, one, rng, bare=True) for one in sets], rng), [
             (target.name, _call(one)) for one in sets
         ]
 
+    def _different(self, argument: Argument, count: int) -> list[Said]:
+        """So many values, none twice; fewer if there are not enough."""
+        values: list[Said] = []
+        for _ in range(3 * count):
+            said = draw(argument, self.rng)
+            if all(said.value != other.value for other in values) and "," not in said.text:
+                values.append(said)
+        return values[:count]
+
     def _others(self, called: Sequence[Target], count: int, own: bool) -> list[Target]:
-        """Other tools, none of which is named like those that are called."""
+        """Other tools, none of which is named like those that are called; half of them take what these take."""
         rng = self.rng
         found: list[Target] = []
         taken = [_stems(target.name) for target in called]
+        wanted = {argument.name for target in called for argument in target.arguments}
         for _ in range(20 * count):
             if len(found) == count:
                 break
             mine = self.own and rng.random() < (0.8 if own and len(self.own) > 3 else 0.4)
-            other = rng.choice(self.own) if mine else self._invent()
+            some = [rng.choice(self.own) if mine else self._invent() for _ in range(rng.choice((1, CLOSE)))]
+            other = max(some, key=lambda one: len(wanted & {argument.name for argument in one.arguments}))
             stems = _stems(other.name)
             if any(len(stems & known) * 2 >= min(len(stems), len(known)) for known in taken):
                 continue

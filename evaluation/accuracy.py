@@ -64,6 +64,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Measure and write the result file; prints what is in it."""
+    if options.processes < 1:
+        raise ValueError(f"--processes must be at least 1, got {options.processes}")
     categories = _categories(options.categories, options.gold_plan)
     rows = bfcl.load(categories, options.limit, options.seed)
     model, processor, about = load_checkpoint(options.checkpoint)

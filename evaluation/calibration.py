@@ -1,7 +1,9 @@
-"""`lafunc eval calibration`: from when on a value counts as missing, and what a confidence is worth.
+"""`lafunc eval calibration`: what the head's word on presence and on absence is worth, and what a confidence is.
 
-On held-out rows, the right tools given. The threshold is the one with the best F1 over all required values; the
-confidences are mapped by a logistic function (Platt 1999) that is fitted on one half of the rows and judged on the
+On held-out rows, the right tools given. The weight of presence (verified filler only) is the one with the fewest
+arguments missing or too many; with it, the threshold for missing values is the one with the best F0.5 over all
+required values: precision counts twice, because values are missing less often among real requests than in these rows.
+The confidences are mapped by a logistic function (Platt 1999) that is fitted on one half of the rows and judged on the
 other by the expected calibration error (Naeini et al. 2015).
 """
 
@@ -9,7 +11,9 @@ import argparse
 import hashlib
 import json
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +25,11 @@ from . import results
 from .accuracy import add_systems, asked_systems, measure
 from .bfcl import EvaluationError
 from .checkpoint import add_checkpoint, load_checkpoint
-from .heldout import HeldOut, load
+from .heldout import HeldOut, arguments_of, calls_due, load
 from .markdown import number, table
 from .systems import Answer
 
+WEIGHTS = (0.0, 0.5, 1.0, 2.0)  # of presence
 THRESHOLDS = [round(0.05 * n, 2) for n in range(1, 20)]
 BINS = 10
 NEVER_ASK = 2.0  # no probability reaches it
@@ -52,16 +57,24 @@ def run(options: argparse.Namespace) -> int:
     # What is measured is what the head says, whatever the checkpoint was calibrated to before.
     model.config.needs_threshold = NEVER_ASK
     model.config.confidence_slope, model.config.confidence_offset = 1.0, 0.0
+    (system,) = chosen
+    weights = WEIGHTS if system.filler == "verified" else (0.0,)
+    asked = {weight: replace(system, setting=f"presence {weight}") for weight in weights}
     settings = {
         "checkpoint": about,
-        "systems": [system.name for system in chosen],
+        "systems": [one.name for one in asked.values()],
         "rows": {"name": options.rows.name, "sha256": hashlib.sha256(options.rows.read_bytes()).hexdigest()[:16]},
         "limit": options.limit,
         "seed": options.seed,
     }
     journal = results.Journal(options.out, settings)
-    measure(model, processor, rows, chosen, journal, True, examine)
-    data = {"needs": needs(journal.rows), "confidence": confidence(journal.rows)}
+    for weight, one in asked.items():
+        model.config.presence_weight = weight
+        measure(model, processor, rows, [one], journal, True, examine)
+    records = {weight: [r for r in journal.rows if r["system"] == one.name] for weight, one in asked.items()}
+    found = presence(records)
+    best = records[found["weight"]]
+    data = {"presence": found, "needs": needs(best), "confidence": confidence(best)}
     results.write(options.out, "calibration", settings, data, options.arguments)
     journal.pack()
     if options.write:
@@ -73,6 +86,7 @@ def run(options: argparse.Namespace) -> int:
 def _write(path: Path, data: Mapping[str, Any]) -> None:
     """What was found, into a checkpoint's config; the map of confidences only if it made them better."""
     config = json.loads(path.read_text(encoding="utf-8"))
+    config["presence_weight"] = data["presence"]["weight"]
     config["needs_threshold"] = data["needs"]["threshold"]
     sure = data["confidence"]
     # On the half that was not fitted.
@@ -99,18 +113,29 @@ def examine(row: HeldOut, answer: Answer) -> dict[str, Any]:
                 if argument in calls[n][1] and path in answer.confidence[n]:
                     right = calls[n][1][argument] == value
                     given.append({"confidence": answer.confidence[n][path], "right": right})
+    faults = Counter(found["fault"] for found in arguments_of(row, calls_due(row), answer.calls))
     return {
         "id": row.id,
         "right": not answer.error,
         "error": answer.error,
+        "arguments": {"missing": faults["missing"], "extra": faults["extra"], "all": faults.total()},
         "required": required,
         "given": given,
         "seconds": answer.seconds,
     }
 
 
+def presence(records: Mapping[float, Sequence[Mapping[str, Any]]]) -> dict[str, Any]:
+    """By weight, how many arguments are missing and too many; and the weight with the fewest, the least of them."""
+    curve = [
+        {"weight": weight, **{key: sum(one["arguments"][key] for one in found) for key in ("missing", "extra", "all")}}
+        for weight, found in records.items()
+    ]
+    return {"weight": min(curve, key=lambda point: point["missing"] + point["extra"])["weight"], "curve": curve}
+
+
 def needs(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Precision and recall of missing values by threshold, and the threshold with the best F1."""
+    """Precision and recall of missing values by threshold, and the threshold with the best F0.5 (van Rijsbergen)."""
     values = [value for record in records for value in record["required"]]
     due = sum(value["due"] for value in values)
     curve: list[dict[str, Any]] = []
@@ -118,9 +143,9 @@ def needs(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         said = [value["due"] for value in values if value["absent"] >= threshold]
         precision = sum(said) / len(said) if said else None
         recall = sum(said) / due if due else None
-        f1 = 2 * sum(said) / (len(said) + due) if said or due else 0.0
-        curve.append({"threshold": threshold, "precision": precision, "recall": recall, "f1": f1, "said": len(said)})
-    best = max(curve, key=lambda point: point["f1"])
+        f = 1.25 * sum(said) / (len(said) + 0.25 * due) if said or due else 0.0
+        curve.append({"threshold": threshold, "precision": precision, "recall": recall, "f": f, "said": len(said)})
+    best = max(curve, key=lambda point: point["f"])
     return {"values": len(values), "due": due, "threshold": best["threshold"], "curve": curve}
 
 
@@ -178,8 +203,18 @@ def reliability(values: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 def calibration_tables(data: Mapping[str, Any]) -> list[str]:
     """Missing values by threshold; the errors of the confidences."""
     found, sure = data["needs"], data["confidence"]
-    lines = [
-        f"{found['due']} of {found['values']} required values are missing; the threshold with the best F1 is "
+    lines = ["Arguments by the weight of what the head says of their presence:", ""]
+    lines += table(
+        ["weight", "missing", "too many", "all"],
+        [
+            [f"{p['weight']}{' (taken)' if p['weight'] == data['presence']['weight'] else ''}"]
+            + [str(p[key]) for key in ("missing", "extra", "all")]
+            for p in data["presence"]["curve"]
+        ],
+    )
+    lines += [
+        "",
+        f"{found['due']} of {found['values']} required values are missing; the threshold with the best F0.5 is "
         f"{found['threshold']}.",
         "",
     ]
@@ -188,9 +223,9 @@ def calibration_tables(data: Mapping[str, Any]) -> list[str]:
         return number(None if value is None else 100 * value)
 
     lines += table(
-        ["threshold", "precision %", "recall %", "F1 %", "asked for"],
+        ["threshold", "precision %", "recall %", "F0.5 %", "asked for"],
         [
-            [str(p["threshold"]), share(p["precision"]), share(p["recall"]), share(p["f1"]), str(p["said"])]
+            [str(p["threshold"]), share(p["precision"]), share(p["recall"]), share(p["f"]), str(p["said"])]
             for p in found["curve"]
             if round(10 * p["threshold"]) == 10 * p["threshold"] or p["threshold"] == found["threshold"]
         ],

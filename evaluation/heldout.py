@@ -116,11 +116,7 @@ def _held_out(id: str, row: Mapping[str, Any]) -> HeldOut:
 
 def examine(row: HeldOut, answer: Answer) -> dict[str, Any]:
     """A row's record."""
-    due = [
-        (name, {key: right for key, (right,) in values.items()})
-        for call in row.expected
-        for name, values in call.items()
-    ]
+    due = calls_due(row)
     fault = _fault(row, due, answer)
     return {
         "id": row.id,
@@ -131,13 +127,21 @@ def examine(row: HeldOut, answer: Answer) -> dict[str, Any]:
         "got": {"mode": answer.mode, "plan": answer.plan, "calls": answer.calls, "needs": answer.needs},
         "right": fault is None,
         "fault": fault,
-        "arguments": _arguments(row, due, answer.calls) if answer.plan == row.names else [],
+        "arguments": arguments_of(row, due, answer.calls) if answer.plan == row.names else [],
         "confidence": answer.confidence,
         "error": answer.error,
         "seconds": answer.seconds,
         "saved": answer.saved,
         "stats": answer.stats,
     }
+
+
+def calls_due(row: HeldOut) -> list[tuple[str, dict[str, Any]]]:
+    return [
+        (name, {key: right for key, (right,) in values.items()})
+        for call in row.expected
+        for name, values in call.items()
+    ]
 
 
 def _fault(row: HeldOut, due: Sequence[tuple[str, dict]], answer: Answer) -> str | None:
@@ -162,7 +166,7 @@ def _fault(row: HeldOut, due: Sequence[tuple[str, dict]], answer: Answer) -> str
     return "arguments" if left else None
 
 
-def _arguments(
+def arguments_of(
     row: HeldOut, due: Sequence[tuple[str, dict]], made: Sequence[tuple[str, dict]]
 ) -> list[dict[str, str]]:
     """Each argument of a call that is due or made, the n-th of a tool beside the n-th; its kind, and its fault."""

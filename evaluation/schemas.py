@@ -14,7 +14,7 @@ import gzip
 import json
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,14 +28,17 @@ from ..filling_lafunc import Cursor
 from ..node_lafunc import continuations
 from ..pattern_lafunc import PatternError, characters
 from ..scaffolding_lafunc import Scaffold
-from ..schema_lafunc import MAX_RECURSION, SchemaError, SchemaReader, kind_of, text_of, validator
+from ..schema_lafunc import MAX_RECURSION, SchemaReader, kind_of, text_of
+from ..validation_lafunc import SchemaError, validator
+from ..vocabulary_lafunc import Vocabulary
 from . import bfcl, results
-from .markdown import number
+from .markdown import number, table
 from .peers import LLGuidance
 from .quantiles import quantile
 
 FOLDER = results.ROOT.parent / "shared" / "data" / "json_schemas"
 SLOT_TOKENS = 24  # longer values are ended as soon as their language allows
+SHOWN = 10  # faults of a kind
 
 
 @dataclass
@@ -66,29 +69,23 @@ def run(options: argparse.Namespace) -> int:
         sets["BFCL"] = list(bfcl_tools())
     except bfcl.EvaluationError as error:
         missing["bfcl-eval"] = str(error)
-    data: dict[str, Any] = {"sets": {}, "missing": missing}
-    for name, cases in sets.items():
-        found = data["sets"][name] = measure(
-            cases[:: options.every], processor, compilers, options.fills, options.seed
-        )
-        show(name, found)
-    for name, why in missing.items():
-        print(f"missing     {name}: {why}")
-    settings = {"base": options.base, "fills": options.fills, "every": options.every, "seed": options.seed}
+    sets = {name: cases[:: options.every] for name, cases in sets.items()}
+    settings = {
+        "base": options.base,
+        "fills": options.fills,
+        "every": options.every,
+        "seed": options.seed,
+        "sets": {name: len(cases) for name, cases in sets.items()},
+        "peers": list(compilers),
+    }
+    journal = results.Journal(options.out, settings)
+    measure(sets, processor, compilers, options.fills, options.seed, journal)
+    found = {name: summarise([row for row in journal.rows if row["set"] == name]) for name in sets}
+    data = {"sets": found, "missing": missing}
     results.write(options.out, "schemas", settings, data, options.arguments, ["jsonschema", *compilers])
-    print(f"written     {options.out}")
+    journal.pack()
+    print("\n".join([*schemas_tables(data), "", str(options.out)]))
     return 0
-
-
-def show(name: str, found: Mapping[str, Any]) -> None:
-    time = found["milliseconds"]["lafunc"]
-    print(
-        f"{name:<14} accepted {found['accepted']} of {found['schemas']}, "
-        f"invalid {found['invalid']} of {found['fills']}, "
-        f"inexpressible {found['inexpressible']} of {found['instances']} {found['documented']}, "
-        f"median {number(time['median'], 2)} ms, longest {number(time['longest'], 0)} ms",
-        flush=True,
-    )
 
 
 # ---------------------------------------------------------------------------------------------------------------- sets
@@ -161,74 +158,160 @@ def peer_compilers(processor: LaFuncProcessor) -> tuple[dict[str, Callable[[str]
 
 
 def measure(
-    cases: list[Case], processor: LaFuncProcessor, compilers: Mapping[str, Callable], fills: int, seed: int
-) -> dict[str, Any]:
-    """One set: see the module."""
+    sets: Mapping[str, list[Case]],
+    processor: LaFuncProcessor,
+    compilers: Mapping[str, Callable],
+    fills: int,
+    seed: int,
+    journal: results.Journal,
+) -> None:
+    """Every schema that the journal does not hold yet."""
     vocabulary = processor.vocabulary
     chance = torch.Generator().manual_seed(seed)
     scores = [4 * torch.randn(len(vocabulary), generator=chance) for _ in range(64)]
-    refused: Counter[str] = Counter()
-    examples: dict[str, str] = {}
-    documented: Counter[str] = Counter()
-    seconds: dict[str, list[float]] = {"lafunc": [], **{name: [] for name in compilers}}
-    counts: Counter[str] = Counter()
-    wrong: list[str] = []
-    failed: Counter[str] = Counter()
-    for case in tqdm(cases, leave=False):
-        for name, compiler in compilers.items():
-            text = json.dumps(case.schema)
-            start = time.perf_counter()
-            try:
-                compiler(text)
-                seconds[name].append(time.perf_counter() - start)
-            except Exception:
-                failed[name] += 1
+    done = {(row["set"], row["at"]) for row in journal.rows}
+    todo = [(name, at, case) for name, cases in sets.items() for at, case in enumerate(cases)]
+    with tqdm(total=len(todo), initial=len(done), desc="schemas", unit="schema") as bar:
+        for name, at, case in todo:
+            if (name, at) not in done:
+                journal.add({"set": name, "at": at, **examine(case, vocabulary, compilers, scores, fills)})
+                bar.update()
+
+
+def examine(
+    case: Case, vocabulary: Vocabulary, compilers: Mapping[str, Callable], scores: list[torch.Tensor], fills: int
+) -> dict[str, Any]:
+    """A schema's record: see the module. scores: [V] each."""
+    seconds: dict[str, float | None] = {}  # None: refused
+    for name, compiler in compilers.items():
+        text = json.dumps(case.schema)
         start = time.perf_counter()
         try:
-            tool = compile_tool({"name": "f", "parameters": case.schema}, vocabulary)
-            scaffold = Scaffold([tool], vocabulary)
-            seconds["lafunc"].append(time.perf_counter() - start)
-        except SchemaError as error:
-            seconds["lafunc"].append(time.perf_counter() - start)
-            reason = _reason(error)
-            refused[reason] += 1
-            examples.setdefault(reason, f"{case.name} {error.path}"[:200])
-            continue
-        counts["accepted"] += 1
-        check = validator(tool.parameters)
-        for n in range(fills):
-            arguments = fill(scaffold, scores, n)
-            counts["fills"] += 1
-            if (fault := next(check.iter_errors(arguments), None)) is not None:
-                counts["invalid"] += 1
-                wrong.append(f"{case.name} {fault.json_path}: {fault.message}"[:300])
-        for instance in case.instances:
-            if isinstance(instance, dict) and check.is_valid(instance):
-                counts["instances"] += 1
-                if not scaffold.accepts([instance]):
-                    why = documented_reason(tool.parameters, instance)
-                    if why is None:
-                        counts["inexpressible"] += 1
-                        wrong.append(f"{case.name} cannot be {json.dumps(instance)}"[:300])
-                    else:
-                        documented[why] += 1
+            compiler(text)
+            seconds[name] = time.perf_counter() - start
+        except Exception:
+            seconds[name] = None
+    start = time.perf_counter()
+    try:
+        tool = compile_tool({"name": "f", "parameters": case.schema}, vocabulary)
+        scaffold = Scaffold([tool], vocabulary)
+        refused = None
+    except SchemaError as error:
+        refused = {"reason": _reason(error), "path": error.path[:200]}
+    seconds["lafunc"] = time.perf_counter() - start
+    found: dict[str, Any] = {"name": case.name, "refused": refused, "seconds": seconds}
+    if refused is not None:
+        return found
+    check = validator(tool.parameters)
+    faults = (next(check.iter_errors(fill(scaffold, scores, n)), None) for n in range(fills))
+    invalid = [f"{fault.json_path}: {fault.message}"[:300] for fault in faults if fault is not None]
+    instances = [one for one in case.instances if isinstance(one, dict) and check.is_valid(one)]
+    documented: Counter[str] = Counter()
+    inexpressible = []
+    for instance in instances:
+        if not scaffold.accepts([instance]):
+            if (why := documented_reason(tool.parameters, instance)) is None:
+                inexpressible.append(json.dumps(instance)[:300])
+            else:
+                documented[why] += 1
     return {
-        "schemas": len(cases),
-        **{name: counts[name] for name in ("accepted", "fills", "invalid", "instances", "inexpressible")},
-        "refused": dict(refused.most_common()),
-        "examples": examples,
-        "documented": dict(documented.most_common()),
-        "wrong": wrong,
-        "peers_refused": dict(failed),
-        "milliseconds": {
+        **found,
+        "fills": fills,
+        "invalid": invalid,
+        "instances": len(instances),
+        "inexpressible": inexpressible,
+        "documented": documented,
+    }
+
+
+def summarise(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The counts of one set, its refusals by reason with an example each, and the times to compile."""
+    accepted = [record for record in records if record["refused"] is None]
+    refused: dict[str, list[str]] = {}
+    for record in records:
+        if record["refused"] is not None:
+            refused.setdefault(record["refused"]["reason"], []).append(f"{record['name']} {record['refused']['path']}")
+    times = {name: [record["seconds"][name] for record in records] for name in records[0]["seconds"]}
+    return {
+        "schemas": len(records),
+        "accepted": len(accepted),
+        "refused": {
+            why: {"schemas": len(names), "example": names[0]}
+            for why, names in sorted(refused.items(), key=lambda one: -len(one[1]))
+        },
+        "fills": sum(record["fills"] for record in accepted),
+        "invalid": [f"{record['name']} {fault}" for record in accepted for fault in record["invalid"]],
+        "instances": sum(record["instances"] for record in accepted),
+        "inexpressible": [f"{record['name']} {what}" for record in accepted for what in record["inexpressible"]],
+        "documented": dict(sum((Counter(record["documented"]) for record in accepted), Counter()).most_common()),
+        "compiling": {
             name: {
-                "median": quantile([1000 * one for one in found], 0.5),
-                "p99": quantile([1000 * one for one in found], 0.99),
-                "longest": max((1000 * one for one in found), default=None),
+                "compiled": len(known := [1000 * one for one in found if one is not None]),
+                "median": quantile(known, 0.5),
+                "p99": quantile(known, 0.99),
+                "longest": max(known, default=None),
             }
-            for name, found in seconds.items()
+            for name, found in times.items()
         },
     }
+
+
+def schemas_tables(data: Mapping[str, Any]) -> list[str]:
+    """What is accepted and kept by set; why schemas are refused; times to compile."""
+    sets = data["sets"]
+    keys = ("schemas", "accepted", "fills", "instances")
+    total = {key: sum(found[key] for found in sets.values()) for key in keys}
+    lists = ("invalid", "inexpressible")
+    total |= {key: [one for found in sets.values() for one in found[key]] for key in lists}
+    total["documented"] = sum((Counter(found["documented"]) for found in sets.values()), Counter())
+    head = "set,schemas,accepted,accepted %,fillings,invalid,instances,refused for a documented reason,inexpressible"
+    lines = table(
+        head.split(","),
+        [
+            [
+                name,
+                str(found["schemas"]),
+                str(found["accepted"]),
+                number(100 * found["accepted"] / found["schemas"], 2),
+                str(found["fills"]),
+                str(len(found["invalid"])),
+                str(found["instances"]),
+                str(sum(found["documented"].values())),
+                str(len(found["inexpressible"])),
+            ]
+            for name, found in (*sets.items(), ("all", total))
+        ],
+    )
+    reasons: dict[str, list[Any]] = {}
+    for found in sets.values():
+        for why, known in found["refused"].items():
+            entry = reasons.setdefault(why, [0, known["example"]])
+            entry[0] += known["schemas"]
+    if reasons:
+        lines += ["", "Refused:", ""]
+        lines += table(
+            ["reason", "schemas", "example"],
+            [
+                [why.replace("|", "\\|"), str(count), example.replace("|", "\\|")[:90]]
+                for why, (count, example) in sorted(reasons.items(), key=lambda one: -one[1][0])
+            ],
+        )
+    if total["documented"]:
+        told = (f"{why} ({count})" for why, count in total["documented"].most_common())
+        lines += ["", f"Instances that cannot be written, and why docs/json-schema.md says so: {', '.join(told)}."]
+    for key in lists:
+        lines += ["", *(f"- {key}: `{one[:200]}`" for one in total[key][:SHOWN])] if total[key] else []
+    lines += ["", "Milliseconds to compile one schema:", ""]
+    lines += table(
+        ["set", "library", "compiled", "median", "99 %", "longest"],
+        [
+            [name, library, str(one["compiled"]), *(number(one[key], 2) for key in ("median", "p99", "longest"))]
+            for name, found in sets.items()
+            for library, one in found["compiling"].items()
+        ],
+    )
+    missing = [f"{name} was not there: {why}" for name, why in data["missing"].items()]
+    return [*lines, *(["", *missing] if missing else [])]
 
 
 def _reason(error: SchemaError) -> str:
@@ -236,7 +319,7 @@ def _reason(error: SchemaError) -> str:
     message = str(error).removeprefix(f"tool {error.tool!r}, {error.path}: ")
     if "parameters must describe an object" in message:
         return "the parameters are no object"
-    if "no value satisfies" in message or "leads back to itself" in message or "no member satisfies" in message:
+    if "no value" in message or "leads back to itself" in message or "no member satisfies" in message:
         return "no value satisfies the schema"
     return f"{error.keyword}: {message.split(';')[0]}"[:120] if error.keyword else message[:120]
 

@@ -21,7 +21,7 @@ from ..diffusion_lafunc import SCHEDULES
 from ..filling_lafunc import Reader
 from ..output_lafunc import Stats, ToolCallOutput
 from ..request_lafunc import FILLERS, Request, check_options, read_request
-from ..scaffolding_lafunc import CALL_OPEN
+from ..scaffolding_lafunc import CALL_OPEN, call_open
 from .bfcl import EvaluationError, Row
 
 RAW = "raw"
@@ -31,17 +31,23 @@ MAX_REST = 40  # characters after a call that begin no other: `</tool_call>` fit
 
 @dataclass(frozen=True)
 class System:
-    """A way to fill: one of the fillers, or `raw`, in which the base writes JSON without a scaffold."""
+    """A way to fill: one of the fillers, or `raw`, in which the base writes JSON without a scaffold.
+
+    Attributes:
+        setting: of the config, that tells it from another one with the same filler.
+    """
 
     filler: str
     steps: int = 2
     schedule: str = SCHEDULES[0]
+    setting: str = ""
 
     @property
     def name(self) -> str:
-        """`autoregressive`, `diffusion/2/confidence`, `verified/2/confidence`, `raw`."""
+        """`autoregressive`, `diffusion/2/confidence`, `verified/2/confidence`, `raw`; then the setting."""
         alone = self.filler in ("autoregressive", RAW)
-        return self.filler if alone else f"{self.filler}/{self.steps}/{self.schedule}"
+        name = self.filler if alone else f"{self.filler}/{self.steps}/{self.schedule}"
+        return f"{name}/{self.setting}" if self.setting else name
 
 
 def systems(fillers: Sequence[str], steps: Sequence[int], schedules: Sequence[str]) -> list[System]:
@@ -187,7 +193,7 @@ def answers(
         except Exception as error:
             answer = Answer(error=_describe(error))
         answer.mode, answer.seconds, answer.saved = request.mode, shared + time.perf_counter() - start, saved
-        answer.plan, answer.stats = [tool.name for tool in request.plan], asdict(reader.stats)
+        answer.plan, answer.stats = request.output.plan or [tool.name for tool in request.plan], asdict(reader.stats)
         yield system, answer
 
 
@@ -216,7 +222,7 @@ def _raw(request: Request, reader: Reader, processor: LaFuncProcessor, row: Row,
     ends = set(processor.tokenizer.all_special_ids)
     heads = [CALL_OPEN.rstrip()]  # the space belongs to the name's first token
     if gold_plan:
-        heads = [f'{CALL_OPEN}{json.dumps(tool.name, ensure_ascii=False)}, "arguments":' for tool in request.plan]
+        heads = [call_open(tool) for tool in request.plan]
     text, unread = "", list(request.opening)
     for head in heads:
         head = "\n</tool_call>\n" + head if text else head

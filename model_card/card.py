@@ -18,9 +18,10 @@ from ..data.recipe import read_recipe
 from ..evaluation import bfcl, results
 from ..evaluation.accuracy import systems_table
 from ..evaluation.checkpoint import add_checkpoint, digest
+from ..evaluation.figures import draw_growth, draw_peers, use_matplotlib
 from ..evaluation.heldout import rows_table
 from ..evaluation.markdown import number, percent, table
-from ..evaluation.report import Document, draw_growth, draw_peers, of_kind, same_rows, stages, use_matplotlib
+from ..evaluation.report import Document, of_kind, same_rows, stages
 from ..publishing_lafunc import CARD, TAGS
 
 HERE = Path(__file__).parent

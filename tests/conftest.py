@@ -29,7 +29,15 @@ from transformers import (
 from lafunc import EMBEDDED_BASE, LaFuncModel, LaFuncProcessor, ToolCallOutput
 from lafunc.evaluation import bfcl
 
+FUZZ = int(os.environ.get("LAFUNC_FUZZ", "0"))  # `make fuzz`: so many examples of each property, others each time
+
 torch.set_num_threads(1)  # two cost minutes when the machine is shared
+
+
+def examples(count: int) -> dict[str, int | bool]:
+    """Settings of a property: so many examples, the same each time, unless more are asked for."""
+    return {"max_examples": FUZZ or count, "derandomize": not FUZZ}
+
 
 CORPUS = [
     '<tool_call>\n{"name": "get_weather", "arguments": {"location": "Tokyo", "unit": "celsius", "days": 12}}'

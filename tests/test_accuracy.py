@@ -151,6 +151,11 @@ def test_several_processes_find_what_one_finds_and_go_on_where_they_stood(tmp_pa
     assert kept == [row["seconds"] for row in rows[:3]]  # they were not made again
 
 
+def test_at_least_one_process_measures(tmp_path, capsys):
+    assert main(["eval", "bfcl", "--checkpoint", str(tmp_path), "--processes", "0"]) != 0
+    assert "--processes must be at least 1, got 0" in capsys.readouterr().err
+
+
 def test_a_run_that_was_killed_goes_on_where_it_stood(pair, tmp_path):
     rows = load(["simple_python", "irrelevance"], limit=2)
     whole, _ = run(pair, rows, tmp_path / "whole.json")

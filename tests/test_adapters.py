@@ -2,6 +2,7 @@
 
 import shutil
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 
 import pytest
 import torch
@@ -54,6 +55,20 @@ def test_the_prompt_is_read_by_the_bare_base_and_what_follows_is_not(family):
         assert torch.equal(Reader(bare.base, [IDS], Stats()).prompt, Reader(model.base, [IDS], Stats()).prompt)
     assert not torch.allclose(states(bare), states(model))
     assert torch.equal(bare.generate(ids, max_new_tokens=6), model.generate(ids, max_new_tokens=6))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("on", [True, False])
+def test_a_layer_says_what_peft_says(trained, dtype, on):
+    model = trained.model.base.to(dtype)
+    layers = [module for module in model.modules() if isinstance(module, BaseTunerLayer)]
+    assert len(layers) == 14
+    for layer in layers:
+        x = torch.randn(2, 3, layer.in_features, dtype=dtype)
+        with torch.no_grad(), adapted() if on else nullcontext():
+            said = layer(x)
+            assert torch.equal(said, type(layer).__mro__[1].forward(layer, x))
+        assert torch.equal(said, layer.base_layer(x)) != on and said.dtype == dtype
 
 
 def test_adapters_are_off_again_after_an_error(trained):

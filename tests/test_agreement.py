@@ -8,6 +8,7 @@ import torch
 from conftest import HELLO, LAMP, NOTE, TOOLS, Pair, facts, head_config, make_base, make_pair
 
 from lafunc import LaFuncModel
+from lafunc.denoising_lafunc import Denoiser
 from lafunc.request_lafunc import FILLERS, MODES
 
 RESULT = [
@@ -117,6 +118,31 @@ def test_verified_equals_autoregressive_on_other_bases(seed):
     conversations, tools = zip(*REQUESTS, strict=True)
     batches = [pair.call(list(conversations), list(tools), filler=filler) for filler in ("verified", "autoregressive")]
     assert [facts(output) for output in batches[0]] == [facts(output) for output in batches[1]]
+
+
+@pytest.mark.parametrize("absent", [0.0, 1.0])
+def test_with_a_weight_the_head_has_a_say_in_what_is_given(absent, monkeypatch):
+    tool = {
+        "name": "set",
+        "description": "Set the lamp",
+        "parameters": {
+            "type": "object",
+            "properties": {name: {"type": "boolean"} for name in ("on", "warm", "dim")},
+            "required": ["warm"],
+        },
+    }
+    note = lambda canvas, log_probs: canvas.absent.update({s.slot.path: absent for s in canvas.block.spans})  # noqa: E731
+    monkeypatch.setattr(Denoiser, "_note_absence", staticmethod(note))
+    weighted = make_pair("llama", needs_threshold=2.0, presence_weight=8.0)
+    given = [weighted.call("Make it warm.", [tool], filler=f, tool_choice="set").tool_calls[0] for f in FILLERS]
+    assert set(dict(zip(FILLERS, given, strict=True))["verified"].arguments) == (
+        {"warm"} if absent else {"on", "warm", "dim"}
+    )
+    pair = make_pair("llama", needs_threshold=2.0)  # the other fillers do as they did
+    for filler, call in zip(FILLERS, given, strict=True):
+        if filler != "verified":
+            (other,) = pair.call("Make it warm.", [tool], filler=filler, tool_choice="set").tool_calls
+            assert call.arguments == other.arguments
 
 
 def test_verified_has_the_confidence_of_autoregressive(any_pair):

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from lafunc.__main__ import main
 from lafunc.data.rows import make_row
 from lafunc.evaluation import results
-from lafunc.evaluation.calibration import confidence, fit, needs, reliability
+from lafunc.evaluation.calibration import confidence, fit, needs, presence, reliability
 from lafunc.output_lafunc import calibrated
 
 
@@ -29,7 +29,7 @@ def test_precision_and_recall_by_threshold():
     curve = {point["threshold"]: (point["precision"], point["recall"], point["said"]) for point in found["curve"]}
     assert curve[0.05] == (2 / 4, 1.0, 4) and curve[0.3] == (2 / 3, 1.0, 3)
     assert curve[0.5] == (1 / 2, 1 / 2, 2) and curve[0.65] == (1.0, 1 / 2, 1) and curve[0.95] == (None, 0.0, 0)
-    assert found["threshold"] == 0.15  # the first with the best F1
+    assert found["threshold"] == 0.65  # at 0.15 F1 is better, but something is asked for that was said
 
 
 def test_without_a_missing_value_there_is_no_recall():
@@ -87,6 +87,8 @@ def test_the_command_writes_a_result_and_the_config(tmp_path, capsys):
     assert (data["needs"]["values"], data["needs"]["due"]) == (3, 1)
     config = json.loads((tmp_path / "c" / "config.json").read_text())
     assert config["needs_threshold"] == data["needs"]["threshold"]
+    assert config["presence_weight"] == data["presence"]["weight"]
+    assert [point["weight"] for point in data["presence"]["curve"]] == [0.0, 0.5, 1.0, 2.0]
     sure = data["confidence"]
     assert config["confidence_slope"] == (sure["slope"] if sure["after"]["ece"] < sure["before"]["ece"] else 1.0)
     assert "1 of 3 required values are missing" in capsys.readouterr().out
@@ -95,6 +97,17 @@ def test_the_command_writes_a_result_and_the_config(tmp_path, capsys):
     assert (tmp_path / "figures" / "calibration.png").stat().st_size > 5000
     assert main([*command, "--filler", "verified", "diffusion"]) == 2
     assert "one filler is calibrated at a time" in capsys.readouterr().err
+
+
+def test_the_weight_of_presence_is_the_one_with_the_fewest_faults():
+    faults = {0.0: [(2, 0), (1, 1)], 0.5: [(0, 1), (1, 0)], 1.0: [(0, 2), (0, 0)]}
+    records = {
+        weight: [{"arguments": {"missing": missing, "extra": extra, "all": 5}} for missing, extra in found]
+        for weight, found in faults.items()
+    }
+    found = presence(records)
+    assert found["weight"] == 0.5
+    assert found["curve"][0] == {"weight": 0.0, "missing": 3, "extra": 1, "all": 10}
 
 
 def test_an_untrained_head_cannot_be_calibrated(tmp_path, capsys):

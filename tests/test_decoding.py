@@ -9,7 +9,7 @@ import weakref
 
 import pytest
 import torch
-from conftest import tool_of
+from conftest import examples, tool_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -123,7 +123,7 @@ def slots(draw) -> tuple[Automaton, list[list[float]], bool]:
     return Automaton(0, lambda at: tuple(table[at]), accepting.__contains__), draw(rows), draw(st.booleans())
 
 
-@settings(max_examples=200, deadline=None, derandomize=True)
+@settings(**examples(200), deadline=None)
 @given(st.lists(slots(), min_size=1, max_size=4))
 def test_slots_decoded_together_get_what_each_gets_alone(drawn):
     blanks = [Blank(language, [MASK] * len(rows), optional) for language, rows, optional in drawn]
@@ -138,7 +138,7 @@ def test_slots_decoded_together_get_what_each_gets_alone(drawn):
         assert score_of(found[0], torch.tensor(rows)) == pytest.approx(expected[1], abs=1e-6)
 
 
-@settings(max_examples=200, deadline=None, derandomize=True)
+@settings(**examples(200), deadline=None)
 @given(slots(), st.data())
 def test_what_stands_is_certain(drawn, data):
     language, rows, optional = drawn

@@ -7,7 +7,7 @@ import time
 
 import pytest
 import torch
-from conftest import HELLO, make_tokenizer
+from conftest import HELLO, examples, make_tokenizer
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -17,7 +17,7 @@ from lafunc.node_lafunc import continuations
 from lafunc.pattern_lafunc import PatternError, Text, characters
 from lafunc.processing_lafunc import RequestError
 from lafunc.scaffolding_lafunc import Scaffold
-from lafunc.schema_lafunc import SchemaError, validator
+from lafunc.validation_lafunc import SchemaError, validator
 from lafunc.vocabulary_lafunc import Vocabulary
 
 SECONDS = 20  # far more than any of these takes; a catastrophe takes minutes
@@ -237,7 +237,7 @@ def expressions(draw) -> str:
     )
 
 
-@settings(max_examples=150, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(**examples(150), deadline=None, suppress_health_check=list(HealthCheck))
 @given(pattern=expressions(), strings=st.lists(st.text('ab1.é"\\ \n', max_size=5), min_size=1, max_size=8))
 def test_expressions_are_read_as_python_reads_them(pattern, strings):
     try:
@@ -254,7 +254,7 @@ def test_expressions_are_read_as_python_reads_them(pattern, strings):
             assert not re.search(pattern, string)
 
 
-@settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(**examples(60), deadline=None, suppress_health_check=list(HealthCheck))
 @given(pattern=expressions(), seed=st.integers(0, 3), most=st.none() | st.integers(0, 6))
 def test_every_walk_of_an_expression_matches_it(vocabulary, pattern, seed, most):
     schema = one({"type": "string", "pattern": pattern, **({} if most is None else {"maxLength": most})})
@@ -312,7 +312,7 @@ VALUES = st.dictionaries(
 )
 
 
-@settings(max_examples=150, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(**examples(150), deadline=None, suppress_health_check=list(HealthCheck))
 @given(schema=COMBINED, seed=st.integers(0, 5), values=st.lists(VALUES, max_size=5))
 def test_objects_of_any_combination_are_valid_and_nothing_invalid_can_be_written(vocabulary, schema, seed, values):
     parameters = one(schema)

@@ -9,7 +9,7 @@ from decimal import Decimal
 from types import SimpleNamespace
 
 import pytest
-from conftest import FAMILIES, make_tokenizer
+from conftest import FAMILIES, examples, make_tokenizer
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
@@ -21,7 +21,7 @@ TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 DECIMALS = st.decimals(-2000, 2000, allow_nan=False, allow_infinity=False, places=2) | st.sampled_from(
     [Decimal(text) for text in ("0", "-1", "10", "0.001", "-0.5", "99.999", "1000000", "-123456.789")]
 )
-property_test = settings(max_examples=60, deadline=None, derandomize=True)
+property_test = settings(**examples(60), deadline=None)
 
 
 @pytest.fixture(scope="module", params=FAMILIES)
@@ -183,7 +183,7 @@ def within(value: Decimal, low, high, low_strict, high_strict) -> bool:
 BOUNDS = st.tuples(st.none() | DECIMALS, st.none() | DECIMALS, st.booleans(), st.booleans())
 
 
-@settings(max_examples=250, deadline=None, derandomize=True)
+@settings(**examples(250), deadline=None)
 @given(bounds=BOUNDS, value=DECIMALS, near=st.sampled_from([None, 0, 1]), integer=st.booleans())
 def test_a_number_is_accepted_if_and_only_if_it_lies_within_the_bounds(llama, bounds, value, near, integer):
     if near is not None and bounds[near] is not None:
@@ -202,7 +202,7 @@ def test_a_number_is_accepted_if_and_only_if_it_lies_within_the_bounds(llama, bo
     assert accepts(language, bytewise(llama, text)) == within(value, *bounds)
 
 
-@settings(max_examples=80, deadline=None, derandomize=True)
+@settings(**examples(80), deadline=None)
 @given(bounds=BOUNDS, integer=st.booleans(), seed=st.integers(0, 1000))
 def test_every_random_walk_is_a_number_within_the_bounds(llama, bounds, integer, seed):
     try:

@@ -2,11 +2,12 @@
 
 import gc
 import json
+import tracemalloc
 import weakref
 
 import pytest
 import torch
-from conftest import ORDER, WEATHER, Pair, make_base, make_pair, make_tokenizer
+from conftest import ORDER, WEATHER, Pair, examples, make_base, make_pair, make_tokenizer
 from transformers import GPT2Config, GPT2LMHeadModel, MambaConfig, MambaForCausalLM, MistralConfig, MistralForCausalLM
 
 from lafunc import CheckpointError, LaFuncModel, LaFuncProcessor, Need, RequestError, ToolCall, ToolCallOutput
@@ -102,6 +103,30 @@ def test_a_processor_is_freed_with_all_that_it_knew(pair):
     del processor
     gc.collect()
     assert vocabulary() is None
+
+
+def test_memory_does_not_grow_from_call_to_call(pair):
+    """`make fuzz` makes thousands of them."""
+    processor = LaFuncProcessor.from_base(pair.processor.tokenizer)
+    one = Pair(pair.model, processor)
+
+    def call(n):
+        tools = [{**WEATHER["function"], "name": f"get_{n % 7}"}, ORDER]
+        asked = f"Weather in {'Tokyo' * (n % 5)}?"
+        one.call(asked, tools, filler=FILLERS[n % len(FILLERS)], tool_choice=f"get_{n % 7}", return_trace=True)
+
+    for n in range(7 * 5 * len(FILLERS)):  # whatever is remembered of these tools is known then
+        call(n)
+    tracemalloc.start()
+    call(0)
+    gc.collect()
+    before = tracemalloc.get_traced_memory()[0]
+    for n in range(int(examples(40)["max_examples"])):
+        call(n)
+    gc.collect()
+    grown = tracemalloc.get_traced_memory()[0] - before
+    tracemalloc.stop()
+    assert grown < 200_000
 
 
 def test_what_is_no_field_of_the_config_does_not_get_into_it(pair):

@@ -102,7 +102,7 @@ def test_a_build_from_end_to_end(root):
     assert "pattern" in calls["examples"]["a tool's schema is refused"]
     assert data["augmentations"]["the called tool removed"] == 5
     assert data["augmentations"]["a required value deleted"] == 5 == data["needs"]
-    assert data["augmentations"]["two rows joined"] == 4 == data["calls"]["2"]
+    assert data["augmentations"]["rows joined"] == 4 == sum(n for calls, n in data["calls"].items() if int(calls) > 1)
     assert data["modes"]["think"] == 6
     assert card["command"].startswith("lafunc data build --config mixture.yaml ") and str(root) not in json.dumps(card)
     text = (root / "one" / "card.md").read_text()
@@ -198,7 +198,7 @@ def test_rows_are_written_for_pools_of_tools_and_for_invented_ones(checker, tmp_
     assert 30 < len(rows) <= 40 and {row["source"] for row in rows} == {"pool"}
     assert {name for row in rows for name, _ in calls_of(row)} >= {"getDew"}
     assert rows == collect(source, tmp_path, checker, Count())
-    invented = collect(Source("own", "synthesis", "Apache-2.0", cap=20), tmp_path, checker, Count())
+    invented = collect(Source("own", "synthesis", "Apache-2.0", cap=60), tmp_path, checker, Count())
     assert {row["mode"] for row in invented} == {"tool", "chat"}
     assert "getDew" not in {tool["name"] for row in invented for tool in row["tools"]}
 

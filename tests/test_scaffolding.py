@@ -240,6 +240,33 @@ def test_both_readings_agree_on_random_values(vocabulary, tools, seed):
             assert accepts(piece.language, cursor.values[piece.path])
 
 
+OPTIONAL = {
+    "name": "f",
+    "parameters": {
+        "type": "object",
+        "properties": {
+            "a": {"type": "boolean"},
+            "b": {"type": "boolean"},
+            "c": {"enum": ["x", "y"]},
+            "d": {"type": "array", "items": {"type": "boolean"}, "minItems": 2, "maxItems": 2},
+            "e": {"type": "object", "properties": {"g": {"type": "boolean"}}, "required": ["g"]},
+        },
+        "required": ["b"],
+    },
+}
+
+
+@pytest.mark.parametrize("given", ["", "a", "c", "d", "e", "ad", "ce", "acde"])
+def test_what_is_said_of_presence_counts_beside_the_logits(vocabulary, given):
+    scaffold = scaffold_of(vocabulary, OPTIONAL)
+    present = {(0, name): 50.0 if name in given else -50.0 for name in "acde"}
+    cursor = Cursor(vocabulary, list(continuations(scaffold.chain)), present=present)
+    while cursor.done is None:
+        cursor.choose(torch.randn(len(vocabulary), generator=torch.Generator().manual_seed(len(cursor.tokens))))
+    (arguments,) = scaffold.arguments(cursor.values)
+    assert set(arguments) == {"b", *given}
+
+
 @pytest.mark.parametrize("seed", range(12))
 def test_the_block_has_room_for_what_was_written_left_to_right(vocabulary, seed):
     scaffold = scaffold_of(vocabulary, ORDER, NESTED)

@@ -14,7 +14,8 @@ from lafunc.node_lafunc import Slot, continuations
 from lafunc.pattern_lafunc import FORMATS, Text, characters
 from lafunc.scaffolding_lafunc import Scaffold
 from lafunc.schema_lafunc import REFUSED as NEVER
-from lafunc.schema_lafunc import SUPPORTED, SchemaError, validator
+from lafunc.schema_lafunc import SUPPORTED
+from lafunc.validation_lafunc import SchemaError, validator
 from lafunc.vocabulary_lafunc import Vocabulary
 
 

@@ -299,7 +299,7 @@ def test_adapters_learn_and_the_base_stays_the_base(adapted_pair, file, tmp_path
     config = config_for(tmp_path, max_steps=30, save_strategy="no", lr_scheduler_type="constant")
     trainer = LaFuncTrainer(model, config, load_rows(str(file)), None, adapted_pair.processor)
     trainer.train()
-    for name in ("more", "values"):  # with one tool its name is no decision
+    for name in ("more", "another", "values"):  # with one tool its name is no decision
         losses = [entry[name] for entry in trainer.state.log_history if name in entry]
         assert sum(losses[-5:]) < 0.7 * sum(losses[:5])
     model.eval()
@@ -328,6 +328,8 @@ def test_texts_ask_where_the_filler_asks(pair):
     assert first in ('"', '"},') and last == '",'
     asked = [decode([found["values"].tokens[at]]) for at in found["values"].asked["values"]]
     assert any("lo" in token for token in asked) and not any("location" in token for token in asked)
+    goes_on, ends = (found["values"].tokens[at] for at in found["values"].asked["another"])
+    assert ends == pair.processor.vocabulary.end == found["values"].tokens[-1] != goes_on
     with pytest.raises(ValueError, match="has no 'x'"):
         texts(scaffold, [{"location": "Oslo", "x": 1}, arguments[1]], tools)
 
@@ -430,9 +432,29 @@ def test_the_router_alone_can_be_fitted(recipe, tmp_path, capsys, monkeypatch):
     second = load_file(tmp_path / "run" / "model.safetensors")
     assert first.keys() == second.keys()
     assert all(torch.equal(first[name], second[name]) for name in first if name.startswith("router."))
-    recipe.write_text(yaml.safe_dump(settings | {"router_rows": 4}))
+    recipe.write_text(yaml.safe_dump(settings | {"router_rows": 6}))
     with pytest.raises(TypeError, match="not callable"):
         main(["--config", str(recipe)])
+
+
+def test_a_saved_router_can_be_fitted_again(recipe, tmp_path):
+    settings = yaml.safe_load(recipe.read_text()) | {"router_rows": 10, "num_train_epochs": 0, "max_steps": -1}
+    recipe.write_text(yaml.safe_dump(settings))
+    assert main(["--config", str(recipe)]) == 0
+    again = {name: value for name, value in settings.items() if name != "base"}
+    again |= {"checkpoint": str(tmp_path / "run"), "output_dir": str(tmp_path / "again"), "seed": 1}
+    recipe.write_text(yaml.safe_dump(again))
+    assert main(["--config", str(recipe)]) == 0
+    model = LaFuncModel.from_pretrained(tmp_path / "again")
+    assert {id(model.router.mean), id(model.router.scale)}.isdisjoint(map(id, model.trainable))  # only a fit sets them
+
+
+def test_too_few_rows_of_a_kind_are_no_basis_for_a_router(recipe, capsys):
+    settings = yaml.safe_load(recipe.read_text())
+    recipe.write_text(yaml.safe_dump(settings | {"router_rows": 4}))
+    assert main(["--config", str(recipe)]) == 2
+    said = capsys.readouterr().out
+    assert "router_rows is 4, and the rows have 9 with a call and 3 without" in said and "lafunc data synth" in said
 
 
 def test_a_router_that_was_fitted_goes_on_learning(recipe, tmp_path):
@@ -682,7 +704,7 @@ def test_fsdp_shards_the_layers_of_the_base(recipe, tmp_path):
     assert len(halves) == parameters
     assert all(2 * local[0] == whole[0] for name, (whole, local) in halves.items() if "self_attn" in name)
     model = LaFuncModel.from_pretrained(tmp_path / "run")
-    assert model.config.trained == ["router", "diffusion"] and model.config.adapter_rank == 2
+    assert model.config.trained == ["router", "diffusion", "calls"] and model.config.adapter_rank == 2
     check_sharding(model)
     with pytest.raises(TrainingError, match="FSDP needs a base whose output shares the weights"):
         check_sharding(make_pair("llama").model)

@@ -1,0 +1,128 @@
+"""Calls on their way: laid out as a scaffold and filled, more of them or fewer once they can be read.
+
+plan ──► scaffold ──► fill ──► review ──► all there
+                        ▲        │
+                        └────────┘ another call
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from .configuration_lafunc import LaFuncConfig
+from .denoising_lafunc import Denoiser
+from .diffusion_lafunc import DiffusionHead
+from .filling_lafunc import Cursor, Reader, Tell, verify, write
+from .node_lafunc import Path, continuations
+from .processing_lafunc import RequestError
+from .scaffolding_lafunc import Scaffold
+
+
+@dataclass
+class Calls:
+    """The calls of one request.
+
+    Attributes:
+        values: of the scaffold's slots, as far as they are filled.
+        confidence: of each value.
+        absent: of each slot that the head filled, the probability that the conversation says nothing of it.
+        clipped: values that were ended for want of room.
+    """
+
+    scaffold: Scaffold
+    values: dict[Path, list[int]] = field(default_factory=dict)
+    confidence: dict[Path, float] = field(default_factory=dict)
+    absent: dict[Path, float] = field(default_factory=dict)
+    clipped: list[Path] = field(default_factory=list)
+
+    def tell(self, tell: Tell | None) -> None:
+        """Show the plan and the block."""
+        if tell is not None:
+            tell({"stage": "plan", "names": [tool.name for tool in self.scaffold.tools]})
+            tell(self.scaffold.block().picture(self.scaffold.vocabulary))
+
+    def needed(self, filler: str) -> int:
+        """Tokens that the calls take at least: with all members to the diffusion filler, without to the others."""
+        return len(self.scaffold.block().tokens if filler == "diffusion" else self._least())
+
+    def cursor(self, config: LaFuncConfig, present: dict[Path, float] | None = None) -> Cursor:
+        """A walk through what is not written yet."""
+        scaffold = self.scaffold
+        return Cursor(
+            scaffold.vocabulary,
+            list(continuations(scaffold.chain)),
+            scaffold.beginning,
+            config.max_slot_tokens,
+            scaffold.limit - len(self._least()) + len(scaffold.beginning),
+            present,
+            scaffold.kept,
+        )
+
+    def _least(self) -> list[int]:
+        """What a cursor writes that has no room."""
+        scaffold = self.scaffold
+        ways = list(continuations(scaffold.chain))
+        return Cursor(scaffold.vocabulary, ways, scaffold.beginning, limit=0, values=scaffold.kept).tokens
+
+    def cut(self, count: int) -> None:
+        """Drop all calls but the first ones."""
+        scaffold = self.scaffold
+        self.scaffold = Scaffold(scaffold.tools[:count], scaffold.vocabulary, scaffold.opening, scaffold.limit)
+        for part in (self.values, self.confidence, self.absent):
+            for path in [path for path in part if path[0] >= count]:
+                del part[path]
+        self.clipped = [path for path in self.clipped if path[0] < count]
+
+
+def fill(
+    rows: Sequence[Calls],
+    head: DiffusionHead,
+    reader: Reader,
+    config: LaFuncConfig,
+    filler: str,
+    schedule: str,
+    num_steps: int,
+    tells: Sequence[Tell] | None = None,
+) -> None:
+    """Fill what is not written of each row's calls.
+
+    Args:
+        reader: stands after the prompts; it has read more when this returns.
+        tells: per row what receives one dict per step, if given.
+
+    Raises:
+        RequestError: there is no room for the calls.
+    """
+    scaffolds = [calls.scaffold for calls in rows]
+    for calls, scaffold in zip(rows, scaffolds, strict=True):
+        if (needed := calls.needed(filler)) > scaffold.limit:
+            raise RequestError(
+                f"the planned calls need {needed} tokens and the base can read {scaffold.limit} more after the "
+                "prompt; shorten the conversation, offer fewer or smaller tools, or allow one call only"
+            )
+    denoiser = Denoiser(head, reader, scaffolds, config, schedule, num_steps, tells)
+    if filler == "diffusion":
+        denoiser.fill()
+        for calls, canvas in zip(rows, denoiser.canvases, strict=True):
+            calls.values = canvas.values
+            calls.confidence |= canvas.confidence
+            calls.clipped += [
+                span.slot.path
+                for span in canvas.scaffold.full(canvas.values, canvas.block)
+                if span.slot.path not in calls.clipped
+            ]
+    else:
+        drafts: list[dict] = []
+        if filler == "verified" and all(len(s.block().tokens) <= s.limit for s in scaffolds):
+            drafts = denoiser.fill(draft=True)
+        present = [canvas.present(config.presence_weight) for canvas in denoiser.canvases] or [{} for _ in rows]
+        cursors = [calls.cursor(config, odds) for calls, odds in zip(rows, present, strict=True)]
+        if drafts:
+            verify(reader, cursors, scaffolds, drafts, tells)
+        else:
+            write(reader, cursors, tells)
+        for calls, cursor in zip(rows, cursors, strict=True):
+            calls.values = cursor.values
+            calls.confidence |= cursor.confidence
+            calls.clipped += cursor.clipped
+    for calls, canvas in zip(rows, denoiser.canvases, strict=False):
+        calls.absent |= canvas.absent

@@ -1,0 +1,109 @@
+"""`lafunc eval schemas`: what is accepted is counted, what is refused has a reason, and a killed run goes on."""
+
+import gzip
+import json
+
+import pytest
+from conftest import make_tokenizer
+
+from lafunc import LaFuncProcessor
+from lafunc.__main__ import main
+from lafunc.evaluation import bfcl, results, schemas
+
+PERSON = {"type": "object", "properties": {"name": {"type": "string"}, "age": {"type": "integer"}}}
+ROWS = [
+    {"file": "person", "schema": PERSON, "tests": [{"valid": True, "data": {"name": "Ann"}}]},
+    {"file": "open", "schema": PERSON, "tests": [{"valid": True, "data": {"name": "Ann", "more": 1}}]},
+    {"file": "text", "schema": {"type": "string"}, "tests": []},
+    {"file": "nothing", "schema": {"properties": {"a": {"minimum": 2, "maximum": 1, "type": "integer"}},
+                                   "required": ["a"]}, "tests": []},
+]  # fmt: skip
+
+
+@pytest.fixture
+def asked(tmp_path, monkeypatch):
+    (tmp_path / "some.jsonl.gz").write_bytes(gzip.compress("".join(json.dumps(row) + "\n" for row in ROWS).encode()))
+    made = LaFuncProcessor.from_base(make_tokenizer("llama"))
+    monkeypatch.setattr(LaFuncProcessor, "from_base", classmethod(lambda cls, base: made))
+    monkeypatch.setattr(schemas, "peer_compilers", lambda processor: ({"other": refuse_text}, {"xgrammar": "no"}))
+    monkeypatch.setattr(bfcl, "load", not_there)
+    return [
+        "eval",
+        "schemas",
+        "--folder",
+        str(tmp_path),
+        "--fills",
+        "3",
+        "--out",
+        str(tmp_path / "out" / "schemas.json"),
+    ]
+
+
+def not_there(categories):
+    raise bfcl.EvaluationError("install it")
+
+
+def refuse_text(schema):
+    if json.loads(schema).get("type") == "string":
+        raise ValueError("not an object")
+
+
+def test_what_is_accepted_refused_and_kept(asked, tmp_path, capsys):
+    assert main(asked) == 0
+    found = results.read(tmp_path / "out" / "schemas.json", "schemas")["data"]
+    some = found["sets"]["some"]
+    assert (some["schemas"], some["accepted"], some["fills"], some["invalid"]) == (4, 2, 6, [])
+    assert (some["instances"], some["documented"], some["inexpressible"]) == (
+        2,
+        {"a member that is not declared": 1},
+        [],
+    )
+    assert {why: known["schemas"] for why, known in some["refused"].items()} == {
+        "the parameters are no object": 1,
+        "no value satisfies the schema": 1,
+    }
+    assert some["compiling"]["other"]["compiled"] == 3 and some["compiling"]["lafunc"]["compiled"] == 4
+    said = capsys.readouterr().out
+    assert "| some | 4 | 2 | 50.00 | 6 | 0 | 2 | 1 | 0 |" in said and "bfcl-eval was not there" in said
+    assert main(["eval", "report", "--results", str(tmp_path / "out"), "--out", str(tmp_path / "page.md")]) == 0
+    assert "| the parameters are no object | 1 | text $.type |" in (tmp_path / "page.md").read_text()
+
+
+def test_what_breaks_the_promise_is_named(asked, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(schemas, "fill", lambda scaffold, scores, n: {"age": "old"} if n == 1 else {})
+    monkeypatch.setattr(schemas, "documented_reason", lambda schema, instance: None)
+    assert main(asked) == 0
+    some = results.read(tmp_path / "out" / "schemas.json")["data"]["sets"]["some"]
+    assert [fault.split(":")[0] for fault in some["invalid"]] == ["person $.age", "open $.age"]
+    assert some["inexpressible"] == ['open {"name": "Ann", "more": 1}']
+    assert "- invalid: `person $.age: 'old' is not of type 'integer'`" in capsys.readouterr().out
+
+
+def test_a_run_that_was_killed_goes_on(asked, tmp_path, monkeypatch):
+    examine, seen = schemas.examine, []
+
+    def killed(case, *rest):
+        if len(seen) == 2:
+            raise KeyboardInterrupt
+        seen.append(case.name)
+        return examine(case, *rest)
+
+    monkeypatch.setattr(schemas, "examine", killed)
+    with pytest.raises(KeyboardInterrupt):
+        main(asked)
+    seen.clear()
+    monkeypatch.setattr(schemas, "examine", lambda case, *rest: seen.append(case.name) or examine(case, *rest))
+    assert main(asked) == 0
+    assert seen == ["text", "nothing"]
+    assert results.read(tmp_path / "out" / "schemas.json")["data"]["sets"]["some"]["schemas"] == 4
+    assert main([*asked, "--fills", "4"]) == 2  # not the same run
+
+
+@pytest.mark.parametrize(("options", "message"), [
+    (["--fills", "-1"], "--fills must be at least 0"),
+    (["--every", "0"], "--every at least 1"),
+    (["--folder", "nowhere"], "nowhere has no .jsonl.gz files; pass --folder"),
+])  # fmt: skip
+def test_what_cannot_be_measured_is_said(asked, options, message, capsys):
+    assert main([*asked, *options]) == 2
+    assert message in capsys.readouterr().err
