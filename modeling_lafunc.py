@@ -441,9 +441,11 @@ class LaFuncModel(PreTrainedModel):
                 tells = [tell for b in now if (tell := rows[b].tell) is not None] or None  # all are told of, or none
                 calls = [written[b] for b in now]
                 fill(calls, self.head, reader.branch(), self.config, filler, schedule, num_steps, tells)
+            if "calls" not in self.config.trained:
+                break
             with stats.stage("plan"):
                 reader.rewind(mark)
-                now = self._review(rows, written, now, reader, filler) if "calls" in self.config.trained else []
+                now = self._review(rows, written, now, reader, filler)
         with stats.stage("assemble"):
             for row, one in zip(rows, written, strict=True):
                 row.output.plan = [tool.name for tool in one.scaffold.tools]

@@ -177,12 +177,14 @@ def arguments_of(
         if values is None:
             continue  # it was not made, since something is missing for it
         left.remove((name, values))
-        schemas = next(tool for tool in row.tools if tool["name"] == name)["parameters"].get("properties", {})
+        parameters = next(tool for tool in row.tools if tool["name"] == name)["parameters"]
         for argument in right.keys() | values.keys():
             fault = "missing" if argument not in values else "extra" if argument not in right else ""
             if not fault and values[argument] != right[argument]:
                 fault = "value"
-            kind = kind_of(row, schemas[argument], [right[argument]] if argument in right else [])
+            schema = parameters.get("properties", {}).get(argument, parameters.get("additionalProperties"))
+            schema = schema if isinstance(schema, dict) else {}  # anything may stand there
+            kind = kind_of(row, schema, [right[argument]] if argument in right else [])
             found.append({"name": argument, "kind": kind, "fault": fault})
     return sorted(found, key=lambda argument: argument["name"])
 

@@ -48,6 +48,19 @@ def test_faults(file):
     assert fault(chat, mode="chat") is None and fault(chat, mode="tool", plan=plan[:1], calls=TWO[:1]) == "mode"
 
 
+def test_arguments_that_the_schema_does_not_list(tmp_path):
+    tool = {"name": "tag", "parameters": {"type": "object", "additionalProperties": {"type": "integer"}}}
+    open_tool = {"name": "tag", "parameters": {"type": "object"}}
+    for schema, kind in ((tool, "number"), (open_tool, "normalised")):
+        write_rows(tmp_path / "dev.jsonl.gz", [make_row(AND, [schema], "made", [("tag", {"new": 3})])])
+        (row,) = load(tmp_path / "dev.jsonl.gz")
+        record = examine(row, Answer(mode="tool", plan=["tag"], calls=[("tag", {"old": 3})]))
+        assert record["arguments"] == [
+            {"name": "new", "kind": kind, "fault": "missing"},
+            {"name": "old", "kind": kind, "fault": "extra"},
+        ]
+
+
 def test_what_is_counted(file):
     two, missing, chat = load(file)
     plan = ["get_weather"] * 2
