@@ -29,7 +29,7 @@ from .heldout import HeldOut, arguments_of, calls_due, load
 from .markdown import number, table
 from .systems import Answer
 
-WEIGHTS = (0.0, 0.5, 1.0, 2.0)  # of presence
+WEIGHTS = (0.0, 0.5, 1.0)  # of presence
 THRESHOLDS = [round(0.05 * n, 2) for n in range(1, 20)]
 BINS = 10
 NEVER_ASK = 2.0  # no probability reaches it
