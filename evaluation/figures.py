@@ -12,6 +12,7 @@ AXES = {
     "calls": "calls",
     "tools": "offered tools",
     "prompt": "tokens of the prompt",
+    "batch": "conversations at once",
 }
 
 
@@ -83,7 +84,8 @@ def draw_growth(axes: Mapping[str, Any], path: Path) -> None:
     """Milliseconds above, base passes below; one column an axis."""
     import matplotlib.pyplot as plt
 
-    figure, grid = plt.subplots(2, len(axes), figsize=(3.4 * len(axes), 5.6), sharex="col", layout="constrained")
+    size = (3.4 * max(len(axes), 2), 5.6)  # the legend takes the width of two
+    figure, grid = plt.subplots(2, len(axes), figsize=size, sharex="col", squeeze=False, layout="constrained")
     for column, (axis, lines) in enumerate(axes.items()):
         for at, (name, line) in enumerate(lines["systems"].items()):
             style = {"label": name, "color": f"C{at}", "marker": "o", "markersize": 3}

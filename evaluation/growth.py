@@ -4,6 +4,8 @@
     calls        1 to 8 calls of one tool; their number is given, so that all systems write the same calls
     tools        1 to 64 offered tools, one of which fits
     prompt       256 to 4096 tokens of conversation before one call (the instructions and a tool take 200 already)
+    batch        1 to 64 conversations that are answered at once, each with a tool of its own (no peers: these take
+                 one conversation)
 
 The requests are written by code and every value stands in them. Strings hold at most sixteen characters and integers
 two digits, so that no system gets lost in one. Lengths still differ from system to system, so the tokens written are
@@ -19,7 +21,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from .. import LaFuncModel, LaFuncProcessor, ToolCallOutput
+from .. import LaFuncModel, LaFuncProcessor
 from ..request_lafunc import FILLERS, check_options
 from .modes import RANDOM_NOTE, Clock, timing
 from .quantiles import spread
@@ -30,6 +32,7 @@ AXES: dict[str, tuple[int, ...]] = {
     "calls": (1, 2, 4, 8),
     "tools": (1, 2, 4, 8, 16, 32, 64),
     "prompt": (256, 512, 1024, 2048, 4096),
+    "batch": (1, 4, 16, 64),
 }
 SEED = 0
 COUNTS = ("base_passes", "head_passes", "tokens", "valid")
@@ -67,8 +70,8 @@ class Case:
     calls: int = 1
 
 
-def case(axis: str, x: int, processor: LaFuncProcessor, seed: int = SEED) -> Case:
-    """The request at one point of an axis; the same for the same seed.
+def cases(axis: str, x: int, processor: LaFuncProcessor, seed: int = SEED) -> list[Case]:
+    """The request at one point of an axis, or x of them where these are a batch; the same for the same seed.
 
     A prompt is as long as it can be within `x` tokens; it falls short of it by less than what opens a turn.
 
@@ -79,9 +82,11 @@ def case(axis: str, x: int, processor: LaFuncProcessor, seed: int = SEED) -> Cas
     if axis not in AXES:
         raise ValueError(f"axis {axis!r} is unknown; it must be one of {', '.join(AXES)}")
     if axis == "arguments":
-        return _form(x, random)
+        return [_form(x, random)]
     if axis == "calls":
-        return _tables(x, random)
+        return [_tables(x, random)]
+    if axis == "batch":  # one argument of each type, under other names in each conversation
+        return [_form(4, Random(f"{seed} {axis} {n}"), which=n) for n in range(x)]
     one = _tables(1, random)
     if axis == "tools":
         if x > 1 + len(VERBS) * len(NOUNS):
@@ -92,12 +97,12 @@ def case(axis: str, x: int, processor: LaFuncProcessor, seed: int = SEED) -> Cas
             for verb, noun in others
         ]
         random.shuffle(tools)
-        return Case(one.messages, tools)
+        return [Case(one.messages, tools)]
     words = bisect_right(range(x + 1), x, key=lambda n: len(processor.prompt(_talk(n) + one.messages, one.tools))) - 1
     if words < 0:
         shortest = len(processor.prompt(one.messages, one.tools))
         raise ValueError(f"no prompt has {x} tokens: the instructions, a tool and a request take {shortest}")
-    return Case(_talk(words) + one.messages, one.tools)
+    return [Case(_talk(words) + one.messages, one.tools)]
 
 
 _TEXT = {"type": "string", "maxLength": 16}
@@ -109,8 +114,8 @@ def _tool(name: str, description: str, properties: Mapping[str, Any]) -> dict[st
     return {"name": name, "description": description, "parameters": schema}
 
 
-def _form(x: int, random: Random) -> Case:
-    """One call with x arguments: text, number, choice, switch, and again."""
+def _form(x: int, random: Random, which: int = 0) -> Case:
+    """One call with x arguments: text, number, choice, switch, and again; other names in each of several forms."""
     if x > 4 * len(TEXTS):
         raise ValueError(f"at most {4 * len(TEXTS)} arguments can be asked for, not {x}")
     properties: dict[str, Any] = {}
@@ -124,9 +129,11 @@ def _form(x: int, random: Random) -> Case:
         }
         values += [random.choice(PLACES), random.randint(1, 99), random.choice(CHOICES[choice])]
         values.append(random.choice(("true", "false")))
-    names = list(properties)[:x]
-    given = ", ".join(f"{name} {value}" for name, value in zip(names, values, strict=False))
-    tool = _tool("fill_form", "Fill in the form.", {name: properties[name] for name in names})
+    said = dict(zip(properties, values, strict=True))
+    names = (list(properties) * 2)[4 * which % len(properties) :][:x]
+    given = ", ".join(f"{name} {said[name]}" for name in names)
+    title = f"fill_form_{which}" if which else "fill_form"
+    tool = _tool(title, "Fill in the form.", {name: properties[name] for name in names})
     return Case([{"role": "user", "content": f"Fill in the form: {given}."}], [tool])
 
 
@@ -188,7 +195,7 @@ def growth(
     for filler in fillers:
         check_options("tool", filler, model.config.schedule, model.config.num_steps if steps is None else steps)
     axes = AXES if axes is None else axes
-    systems: dict[str, Callable[[Case], Any]] = {
+    systems: dict[str, Callable[[list[Case]], Any]] = {
         filler: _filler(model, processor, filler, steps) for filler in fillers
     }
     systems |= {name: _peer(peer, processor) for name, peer in (peers or {}).items()}
@@ -196,19 +203,20 @@ def growth(
     done = {(row["axis"], row["x"], row["system"], row["repeat"]) for row in journal.rows}
     failed = {(row["axis"], row["x"], row["system"]) for row in journal.rows if "error" in row}
     points = [(axis, x) for axis, xs in axes.items() for x in xs]
+    able = {axis: [name for name in systems if axis != "batch" or name in fillers] for axis in axes}
     with (
         timing(model, clock) as untrained,
-        tqdm(total=len(points) * len(systems), desc="growth", unit="system") as bar,
+        tqdm(total=sum(len(able[axis]) for axis, _ in points), desc="growth", unit="system") as bar,
     ):
         for axis, x in points:
             runs = {}  # name -> the repeats that are missing, with one before them to warm up
-            for name in systems:
+            for name in able[axis]:
                 left = [repeat for repeat in range(repeats) if (axis, x, name, repeat) not in done]
                 runs[name] = [-1, *left] if left and (axis, x, name) not in failed else []
-            asked = case(axis, x, processor, seed)
-            length = len(processor.prompt(asked.messages, asked.tools))
+            asked = cases(axis, x, processor, seed)
+            length = sum(len(processor.prompt(one.messages, one.tools)) for one in asked)
             for repeat in range(-1, repeats):
-                for name in systems:
+                for name in able[axis]:
                     if repeat not in runs[name]:
                         continue
                     row = {"axis": axis, "x": x, "system": name, "repeat": max(repeat, 0), "prompt_tokens": length}
@@ -220,7 +228,7 @@ def growth(
                         continue
                     if repeat >= 0:
                         journal.add({**row, "ms": ms, **_counts(answer, asked, processor)})
-            bar.update(len(systems))
+            bar.update(len(able[axis]))
     notes = [RANDOM_NOTE] if random else []
     if untrained:
         notes.append(f"Untrained heads answered ({', '.join(untrained)}): the lengths of their values are chance.")
@@ -228,42 +236,47 @@ def growth(
         "weights": "random" if random else "pretrained",
         "untrained_heads": untrained,
         "notes": notes,
-        "axes": {axis: _lines(journal.rows, axis, xs, list(systems)) for axis, xs in axes.items()},
+        "axes": {axis: _lines(journal.rows, axis, xs, able[axis]) for axis, xs in axes.items()},
     }
 
 
-def _filler(model: LaFuncModel, processor: LaFuncProcessor, filler: str, steps: int | None) -> Callable[[Case], Any]:
-    def answer(asked: Case) -> Any:
+def _filler(
+    model: LaFuncModel, processor: LaFuncProcessor, filler: str, steps: int | None
+) -> Callable[[list[Case]], Any]:
+    def answer(asked: list[Case]) -> Any:
         # One call of whichever tool it chooses, or so many of the only one.
         plan: dict[str, Any] = {"parallel_tool_calls": False}
-        if asked.calls > 1:
-            plan = {"tool_choice": [asked.tools[0]["name"]] * asked.calls}
+        if asked[0].calls > 1:
+            plan = {"tool_choice": [asked[0].tools[0]["name"]] * asked[0].calls}
         processor._tools.clear()  # peers compile the schemas of each request anew
+        messages, tools = [one.messages for one in asked], [one.tools for one in asked]
         return model.generate_tool_call(
-            asked.messages, asked.tools, processor=processor, mode="tool", filler=filler, num_steps=steps, **plan
+            messages, tools, processor=processor, mode="tool", filler=filler, num_steps=steps, **plan
         )
 
     return answer
 
 
-def _peer(peer: Any, processor: LaFuncProcessor) -> Callable[[Case], Any]:
-    def answer(asked: Case) -> Any:
-        prompt = processor.prompt(asked.messages, asked.tools)
-        return peer.call(prompt, asked.tools, calls=(asked.calls, asked.calls))
+def _peer(peer: Any, processor: LaFuncProcessor) -> Callable[[list[Case]], Any]:
+    def answer(asked: list[Case]) -> Any:
+        (one,) = asked
+        prompt = processor.prompt(one.messages, one.tools)
+        return peer.call(prompt, one.tools, calls=(one.calls, one.calls))
 
     return answer
 
 
-def _counts(answer: Any, asked: Case, processor: LaFuncProcessor) -> dict[str, Any]:
-    """What an answer cost, beside time."""
-    if not isinstance(answer, ToolCallOutput):
+def _counts(answer: Any, asked: Sequence[Case], processor: LaFuncProcessor) -> dict[str, Any]:
+    """What an answer cost, beside time; a filler's is a list with an output per conversation."""
+    if not isinstance(answer, list):
         return {"base_passes": answer.passes, "head_passes": 0, "tokens": answer.tokens, "valid": bool(answer.valid)}
-    texts = [json.dumps({"name": c.name, "arguments": c.arguments}, ensure_ascii=False) for c in answer.tool_calls]
+    calls = [call for output in answer for call in output.tool_calls]
+    texts = [json.dumps({"name": c.name, "arguments": c.arguments}, ensure_ascii=False) for c in calls]
     return {
-        "base_passes": answer.stats.base_passes,
-        "head_passes": answer.stats.head_passes,
+        "base_passes": answer[0].stats.base_passes,  # the conversations of a batch are read together
+        "head_passes": answer[0].stats.head_passes,
         "tokens": sum(len(processor.tokenizer.encode(text, add_special_tokens=False)) for text in texts),
-        "valid": len(answer.tool_calls) == asked.calls,
+        "valid": [len(output.tool_calls) for output in answer] == [one.calls for one in asked],
     }
 
 

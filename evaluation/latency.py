@@ -23,7 +23,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help=f"time random weights of a known shape ({', '.join(modes.SHAPES)}); the tokenizer is --checkpoint's",
     )
-    parser.add_argument("--growth", action="store_true", help="how cost grows with the request, instead of by mode")
+    parser.add_argument(
+        "--growth",
+        nargs="*",
+        metavar="AXIS",
+        help=f"how cost grows, instead of by mode, with {', '.join(growth.AXES)}; none: with all of them in turn",
+    )
     parser.add_argument(
         "--peers", nargs="*", metavar="NAME", help="other libraries on the same weights and rows of BFCL; none: all"
     )
@@ -50,7 +55,10 @@ def run(options: argparse.Namespace) -> int:
     Raises:
         ValueError: an unknown shape, filler, peer, category or device, or numbers below one.
     """
-    measured = "growth" if options.growth else "modes" if options.peers is None else "peers"
+    measured = "growth" if options.growth is not None else "modes" if options.peers is None else "peers"
+    for axis in options.growth or ():
+        if axis not in growth.AXES:
+            raise ValueError(f"axis {axis!r} is unknown; it must be one of {', '.join(growth.AXES)}")
     if options.repeats < 1:
         raise ValueError(f"--repeats must be at least 1, got {options.repeats}")
     for filler in options.filler or FILLERS:
@@ -117,7 +125,8 @@ def _growth(model, processor, found, options, settings, out) -> dict[str, Any]:
     journal = results.Journal(out, settings)
     data = growth.growth(
         model, processor, journal, fillers=settings["fillers"], steps=options.steps, peers=found,
-        repeats=options.repeats, seed=options.seed, random=bool(options.shape),
+        repeats=options.repeats, axes={axis: growth.AXES[axis] for axis in options.growth or growth.AXES},
+        seed=options.seed, random=bool(options.shape),
     )  # fmt: skip
     journal.pack()
     growth.show(data)

@@ -6,7 +6,7 @@ stands what made it.
 
 import argparse
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -389,9 +389,20 @@ def _growth(document: Document) -> Iterable[str]:
                 for name, line in lines["systems"].items()
             ],
         )
+        if axis == "batch":
+            yield ""
+            yield from (f"{name}: {_faster(lines['x'], line['ms'])}  " for name, line in lines["systems"].items())
         for name, line in lines["systems"].items():
             for error in dict.fromkeys(filter(None, line["errors"])):
                 yield f"\n{name}: {error}"
+
+
+def _faster(xs: Sequence[int], ms: Sequence[float | None]) -> str:
+    """How much sooner conversations are answered in the largest batch than one by one."""
+    first, last = ms[0], ms[-1]
+    if xs[0] != 1 or first is None or last is None:
+        return "no time of one alone, or none of the largest batch"
+    return f"{xs[-1]} at once are {number(xs[-1] * first / last, 1)} times as fast as one by one"
 
 
 def _schemas(document: Document) -> Iterable[str]:

@@ -19,7 +19,7 @@ CITY = {
     "name": "get_weather",
     "parameters": {"type": "object", "properties": {"city": {"type": "string", "maxLength": 6}}, "required": ["city"]},
 }
-SMALL = {"arguments": (1, 2), "calls": (1, 2), "tools": (2,), "prompt": (700,)}
+SMALL = {"arguments": (1, 2), "calls": (1, 2), "tools": (2,), "prompt": (700,), "batch": (1, 2)}
 
 
 @pytest.fixture(autouse=True)
@@ -170,6 +170,7 @@ def test_a_shape_is_random_and_says_so(monkeypatch, tmp_path, capsys):
         (["--steps", "0"], "num_steps must be a whole number of at least 1, got 0"),
         (["--repeats", "0"], "--repeats must be at least 1, got 0"),
         (["--threads", "0"], "--threads must be at least 1, got 0"),
+        (["--growth", "depth"], "axis 'depth' is unknown; it must be one of arguments, calls, tools, prompt, batch"),
         (["--device", "tpu"], "device 'tpu' is unknown; it must be cpu, cuda or auto"),
         (["--device", "cuda"], "PyTorch finds no CUDA device here"),
     ],
@@ -185,31 +186,36 @@ def test_bad_options_are_named(words, message, monkeypatch, capsys):
 
 def test_requests_ask_for_what_the_axes_promise(pair):
     for x in growth.AXES["arguments"]:
-        asked = growth.case("arguments", x, pair.processor)
+        (asked,) = growth.cases("arguments", x, pair.processor)
         (tool,) = asked.tools
         assert len(tool["parameters"]["required"]) == len(tool["parameters"]["properties"]) == x
         assert all(f"{name} " in asked.messages[-1]["content"] for name in tool["parameters"]["required"])
     kinds = [schema["type"] for schema in tool["parameters"]["properties"].values()]
     assert kinds == ["string", "integer", "string", "boolean"] * 8
     for x in growth.AXES["calls"]:
-        asked = growth.case("calls", x, pair.processor)
+        (asked,) = growth.cases("calls", x, pair.processor)
         assert (asked.calls, len(asked.tools), asked.messages[-1]["content"].count(" for ")) == (x, 1, x)
     for x in growth.AXES["tools"]:
-        asked = growth.case("tools", x, pair.processor)
+        (asked,) = growth.cases("tools", x, pair.processor)
         names = {tool["name"] for tool in asked.tools}
         assert (asked.calls, len(names)) == (1, x) and "book_table" in names
         pair.processor.compile_tools(asked.tools)
     for x in (800, 1024, 2048):
-        asked = growth.case("prompt", x, pair.processor)
+        (asked,) = growth.cases("prompt", x, pair.processor)
         assert x - 100 < len(pair.processor.prompt(asked.messages, asked.tools)) <= x
-    assert growth.case("tools", 8, pair.processor) == growth.case("tools", 8, pair.processor)
-    assert growth.case("tools", 8, pair.processor, seed=1) != growth.case("tools", 8, pair.processor)
+    batch = growth.cases("batch", 64, pair.processor)
+    assert len({json.dumps(one.tools) for one in batch}) == len({one.messages[0]["content"] for one in batch}) == 64
+    assert {len(one.tools[0]["parameters"]["required"]) for one in batch} == {4} and batch[:4] == growth.cases(
+        "batch", 4, pair.processor
+    )
+    assert growth.cases("tools", 8, pair.processor) == growth.cases("tools", 8, pair.processor)
+    assert growth.cases("tools", 8, pair.processor, seed=1) != growth.cases("tools", 8, pair.processor)
 
 
 @pytest.mark.parametrize(
     "axis, x, message",
     [
-        ("depth", 1, "axis 'depth' is unknown; it must be one of arguments, calls, tools, prompt"),
+        ("depth", 1, "axis 'depth' is unknown; it must be one of arguments, calls, tools, prompt, batch"),
         ("arguments", 33, "at most 32 arguments"),
         ("calls", 13, "at most 12 calls"),
         ("tools", 66, "at most 65 tools"),
@@ -218,7 +224,7 @@ def test_requests_ask_for_what_the_axes_promise(pair):
 )
 def test_points_that_are_not_there_are_named(axis, x, message, pair):
     with pytest.raises(ValueError, match=message):
-        growth.case(axis, x, pair.processor)
+        growth.cases(axis, x, pair.processor)
 
 
 def test_growth_counts_every_system_at_every_point(untrained, tmp_path):
@@ -229,7 +235,7 @@ def test_growth_counts_every_system_at_every_point(untrained, tmp_path):
     assert list(found["axes"]) == list(SMALL)
     for axis, lines in found["axes"].items():
         assert lines["x"] == list(SMALL[axis]) and all(lines["prompt_tokens"])
-        assert list(lines["systems"]) == ["autoregressive", "diffusion", "verified", "fake"]
+        assert list(lines["systems"]) == ["autoregressive", "diffusion", "verified"] + ["fake"] * (axis != "batch")
         for name, line in lines["systems"].items():
             assert {len(values) for values in line.values()} == {len(lines["x"])}
             if name != "fake":
@@ -242,6 +248,8 @@ def test_growth_counts_every_system_at_every_point(untrained, tmp_path):
     assert peer.asked.count((found["axes"]["calls"]["prompt_tokens"][1], 1, (2, 2))) == 1  # not tried again
     assert calls["autoregressive"]["tokens"][1] > calls["autoregressive"]["tokens"][0]
     assert calls["diffusion"]["base_passes"][0] == calls["diffusion"]["base_passes"][1]
+    batch = found["axes"]["batch"]["systems"]["diffusion"]
+    assert batch["base_passes"][0] == batch["base_passes"][1] and batch["tokens"][1] > batch["tokens"][0]
     json.dumps(found)
 
 
@@ -276,12 +284,13 @@ def test_an_unknown_filler_is_named_before_anything_runs(untrained, tmp_path):
 def test_growth_through_the_command(untrained, tmp_path, monkeypatch, capsys):
     untrained.model.save_pretrained(tmp_path / "tiny", include_base=True)
     untrained.processor.save_pretrained(tmp_path / "tiny")
-    monkeypatch.setattr(growth, "AXES", {"calls": (1, 2)})
-    words = ["--growth", "--checkpoint", str(tmp_path / "tiny"), "--repeats", "1", "--device", "cpu"]
+    monkeypatch.setattr(growth, "AXES", {"calls": (1, 2), "batch": (1,)})
+    words = ["--growth", "calls", "--checkpoint", str(tmp_path / "tiny"), "--repeats", "1", "--device", "cpu"]
     out = tmp_path / "growth.json"
     assert run(*words, "--filler", "diffusion", "--steps", "1", "--out", str(out)) == 0
     found = results.read(out, "latency")
     assert found["settings"]["model"] == "tiny" and found["settings"]["steps"] == 1
+    assert list(found["data"]["axes"]) == ["calls"]
     assert found["data"]["axes"]["calls"]["systems"]["diffusion"]["valid"] == [1, 1]
     assert len(list(results.read_rows(out))) == 2
     assert "diffusion" in capsys.readouterr().out
