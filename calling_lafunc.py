@@ -63,6 +63,11 @@ class Calls:
         ways = list(continuations(scaffold.chain))
         return Cursor(scaffold.vocabulary, ways, scaffold.beginning, limit=0, values=scaffold.kept).tokens
 
+    @property
+    def ended(self) -> list[Path]:
+        """Values that would have gone on: those that were clipped, and arrays at our limit of elements."""
+        return self.clipped + self.scaffold.capped(self.values)
+
     def cut(self, count: int) -> None:
         """Drop all calls but the first ones."""
         scaffold = self.scaffold

@@ -455,8 +455,7 @@ class LaFuncModel(PreTrainedModel):
                 slope, offset = self.config.confidence_slope, self.config.confidence_offset
                 sure = {path: calibrated(p, slope, offset) for path, p in one.confidence.items()}
                 assemble(row.output, one.scaffold, one.values, sure, missing, row.texts)
-                ended = one.clipped + one.scaffold.capped(one.values)
-                row.output.clipped = [json_path(path) for path in ended]
+                row.output.clipped = [json_path(path) for path in one.ended]
 
     def _review(
         self, rows: list[Request], written: list[Calls], now: list[int], reader: Reader, filler: str
@@ -470,7 +469,10 @@ class LaFuncModel(PreTrainedModel):
             if count < len(written[b].scaffold.tools):
                 written[b].cut(count)
                 written[b].tell(rows[b].tell)
-        more = [count > len(written[b].scaffold.tools) for b, count in zip(now, due, strict=True)]
+        # After a value that ran away another call would run away, too.
+        more = [
+            count > len(written[b].scaffold.tools) and not written[b].ended for b, count in zip(now, due, strict=True)
+        ]
         now = _narrowed(now, more, reader)
         if not now:
             return []

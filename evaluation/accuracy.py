@@ -120,7 +120,8 @@ def measure(
 def measure_apart(
     options: argparse.Namespace, rows: Sequence[Any], systems: Sequence[System], journal: results.Journal
 ) -> None:
-    """[`measure`] by several processes. Rows with the same tools go to the same one; the journal's order is theirs."""
+    """[`measure`] by several processes. Rows with the same tools go to the same one. What one has found is written at
+    once, however long another takes, and put in order at the end."""
     with _progress(rows, journal) as bar:
         groups: dict[str, list[tuple[Any, list[System]]]] = {}
         for row, left in _left(rows, systems, journal):
@@ -128,10 +129,12 @@ def measure_apart(
         threads = max(1, (os.cpu_count() or 1) // options.processes)
         settings = (options.checkpoint, options.max_slot_tokens, options.gold_plan, threads)
         with get_context("spawn").Pool(options.processes, _begin, settings) as pool:
-            for records in pool.imap(_records, groups.values()):
+            for records in pool.imap_unordered(_records, groups.values()):
                 for record in records:
                     journal.add(record)
                     _advance(bar, journal)
+    place = {row.id: n for n, row in enumerate(_together(rows))}
+    journal.sort(lambda record: place[record["id"]])
 
 
 def _begin(checkpoint: Path, max_slot_tokens: int | None, gold_plan: bool, threads: int) -> None:
@@ -155,12 +158,16 @@ def _records(group: Sequence[tuple[Any, list[System]]]) -> list[dict[str, Any]]:
 
 
 def _left(rows: Sequence[Any], systems: Sequence[System], journal: results.Journal) -> list[tuple[Any, list[System]]]:
-    """The rows with systems that the journal does not hold yet; those with the same tools stand together."""
+    """The rows with systems that the journal does not hold yet."""
     done = {(record["id"], record["system"]) for record in journal.rows}
-    offers: dict[str, int] = {}
-    rows = sorted(rows, key=lambda row: offers.setdefault(json.dumps(row.tools), len(offers)))
-    pairs = [(row, [system for system in systems if (row.id, system.name) not in done]) for row in rows]
+    pairs = [(row, [system for system in systems if (row.id, system.name) not in done]) for row in _together(rows)]
     return [(row, left) for row, left in pairs if left]
+
+
+def _together(rows: Sequence[Any]) -> list[Any]:
+    """The rows, those with the same tools next to each other."""
+    offers: dict[str, int] = {}
+    return sorted(rows, key=lambda row: offers.setdefault(json.dumps(row.tools), len(offers)))
 
 
 def _progress(rows: Sequence[Any], journal: results.Journal) -> tqdm:

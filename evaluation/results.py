@@ -10,7 +10,7 @@ import os
 import platform
 import shlex
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -155,6 +155,14 @@ class Journal:
         self.rows.append(dict(row))
         with self.path.open("a", encoding="utf-8") as file:
             file.write(_line(row))
+
+    def sort(self, key: Callable[[Mapping[str, Any]], Any]) -> None:
+        """Put the rows in order; they were made in another by several processes."""
+        self.rows.sort(key=key)
+        header = self.path.read_text(encoding="utf-8").split("\n", 1)[0] + "\n"
+        sorted_file = self.path.with_suffix(".sorted")
+        sorted_file.write_text(header + "".join(map(_line, self.rows)), encoding="utf-8")
+        sorted_file.replace(self.path)  # whole or not at all
 
     def pack(self) -> None:
         """The run is complete."""

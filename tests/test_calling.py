@@ -141,6 +141,17 @@ def test_who_has_not_learned_it_is_not_asked(pair, monkeypatch):
 
 
 @pytest.mark.parametrize("filler", FILLERS)
+def test_no_call_follows_a_value_that_ran_away(asked, monkeypatch, filler):
+    monkeypatch.setattr(modeling_lafunc, "plan", one_call)
+    seen = reviewed(monkeypatch, 2, 2)
+    words = {"type": "object", "properties": {"words": {"type": "array", "items": {"type": "string"}}}}
+    tools = [{"name": "say", "parameters": {**words, "required": ["words"]}}, PING]
+    monkeypatch.setattr(modeling_lafunc.Calls, "ended", property(lambda calls: [(0, "words")]))
+    output = asked.call(HELLO, tools, filler=filler)
+    assert seen == [[1]] and output.plan == ["say"] and output.clipped == ["$[0].words"]
+
+
+@pytest.mark.parametrize("filler", FILLERS)
 def test_a_call_for_which_there_is_no_room_is_not_added(asked, monkeypatch, filler):
     monkeypatch.setattr(modeling_lafunc, "plan", one_call)
     monkeypatch.setattr(
