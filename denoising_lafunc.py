@@ -358,9 +358,8 @@ def head_inputs(
         states: per canvas the base's states over its skeleton, [R + 1, H], the one before it first.
     """
     width = max(len(canvas.positions) for canvas in canvases)
-    named = {
-        name: torch.zeros(len(canvases), width, dtype=torch.long) for name in ("offsets", "ahead", "heads", "kinds")
-    }
+    names = ("offsets", "ahead", "heads", "kinds", "optional")
+    named = {name: torch.zeros(len(canvases), width, dtype=torch.long) for name in names}
     mask, previous = torch.zeros(len(canvases), width, dtype=torch.bool), []
     for b, canvas in enumerate(canvases):
         index: list[int] = []
@@ -374,6 +373,7 @@ def head_inputs(
             named["ahead"][b, where] = (offsets - known).clamp(min=0)
             named["heads"][b, where] = len(index) + min(known, span.budget - 1)
             named["kinds"][b, where] = KINDS.index(span.slot.kind)
+            named["optional"][b, where] = int(span.slot.optional)
             index += [read + min(offset, known) for offset in range(span.budget)]
             at, read = span.start + span.budget, read + known
         mask[b, : len(index)] = True

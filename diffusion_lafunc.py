@@ -102,6 +102,7 @@ class DiffusionHead(nn.Module):
         self.offset = nn.Embedding(self.max_offset + 1, width)  # position in the slot
         self.ahead = nn.Embedding(self.max_offset + 1, width)  # positions between the base's state and this one
         self.kind = nn.Embedding(len(KINDS), width)
+        self.optional = nn.Embedding(2, width)  # whether the slot's absence is the request's choice, or a gap in it
         self.noise = nn.Embedding(self.noise_levels + 1, width)  # 0: clean
         self.blocks = nn.ModuleList(_Block(width, config.head_attention_heads) for _ in range(config.head_layers - 1))
         self.start_query = nn.Linear(width, width, bias=False)
@@ -124,6 +125,7 @@ class DiffusionHead(nn.Module):
         ahead: Tensor,
         heads: Tensor,
         kinds: Tensor,
+        optional: Tensor,
         level: Tensor,
         mask: Tensor,
         memory: Tensor,
@@ -135,7 +137,7 @@ class DiffusionHead(nn.Module):
         Args:
             previous: [B, S, H], the base's last state before the position that does not depend on what is masked.
             embeddings: [B, S, H], the tokens as they stand, masks and nulls as rows of `symbols`.
-            offsets, ahead, kinds: [B, S], see the embeddings above.
+            offsets, ahead, kinds, optional: [B, S], see the embeddings above.
             heads: [B, S], the position where the slot's free part begins, for each of its positions.
             level: [B], noise level, 0 to `noise_levels`.
             mask: [B, S], True at positions.
@@ -147,7 +149,7 @@ class DiffusionHead(nn.Module):
         previous, embeddings, memory = previous.to(dtype), embeddings.to(dtype), memory.to(dtype)
         x = self.hidden_in(previous) + self.token_in(embeddings)  # [B, S, W]
         x = x + self.offset(offsets.clamp(max=self.max_offset)) + self.ahead(ahead.clamp(max=self.max_offset))
-        x = x + self.kind(kinds) + self.noise(level)[:, None]
+        x = x + self.kind(kinds) + self.optional(optional) + self.noise(level)[:, None]
         memory = self.memory_in(memory)  # [B, P, W]
         for block in self.blocks:
             x = block(x, mask, memory, memory_mask)

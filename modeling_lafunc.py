@@ -460,19 +460,17 @@ class LaFuncModel(PreTrainedModel):
     def _review(
         self, rows: list[Request], written: list[Calls], now: list[int], reader: Reader, filler: str
     ) -> list[int]:
-        """Drop the calls that are not due, and name one more where one is; these rows are left in the reader."""
+        """Drop the calls that do not stand, and name one more where one is due; these rows are left in the reader."""
         now = _narrowed(now, [not rows[b].settled for b in now], reader)
         if not now:
             return []
-        due = review(reader, [written[b] for b in now], self.config.max_calls)
-        for b, count in zip(now, due, strict=True):
-            if count < len(written[b].scaffold.tools):
-                written[b].cut(count)
+        found = review(reader, [written[b] for b in now], [rows[b].tools for b in now], self.config.max_calls)
+        for b, (stand, _) in zip(now, found, strict=True):
+            if stand < len(written[b].scaffold.tools):
+                written[b].cut(stand)
                 written[b].tell(rows[b].tell)
         # After a value that ran away another call would run away, too.
-        more = [
-            count > len(written[b].scaffold.tools) and not written[b].ended for b, count in zip(now, due, strict=True)
-        ]
+        more = [due and not written[b].ended for b, (_, due) in zip(now, found, strict=True)]
         now = _narrowed(now, more, reader)
         if not now:
             return []

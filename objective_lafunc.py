@@ -3,7 +3,8 @@
 loss = 1.0 · decision + 2.0 · diffusion + 0.5 · constraint
 
 decision     the router's choice: cross-entropy of the three modes, and of a call against none; with adapters, the
-             names in the plan, and whether another call follows, there and after each call as it is written
+             names in the plan, and whether another call follows, there and after each call as it is written, and then
+             which
 diffusion    cross-entropy of the masked positions, and of where copied values begin; with adapters, of the same values
              from left to right, which verify the drafts
 constraint   −log of the probability that the slot language allows, at the masked positions
@@ -27,7 +28,7 @@ from .filling_lafunc import Cursor, Reader
 from .language_lafunc import Automaton
 from .node_lafunc import Tool, continuations
 from .output_lafunc import Stats
-from .planning_lafunc import LAST, ways_on
+from .planning_lafunc import LAST, ways_after, ways_on
 from .request_lafunc import MODES
 from .routing_lafunc import Router, listening
 from .scaffolding_lafunc import Capacity, Scaffold
@@ -128,6 +129,11 @@ def texts(scaffold: Scaffold, arguments: Sequence[Mapping[str, Any]], offered: S
     stops = scaffold.ends(values)
     cursor = Cursor(vocabulary, list(continuations(scaffold.chain)), scaffold.opening, max_slot_tokens=len(whole))
     asked = {"values": decisions(cursor, whole)}
+    asked["next"] = [
+        at
+        for stop in stops[:-1]
+        for at in decisions(Cursor(vocabulary, list(ways_after(stop, offered)), stop.tokens[: stop.start]), whole)
+    ]
     if (over := stops[-1].over) is not None:
         asked["another"] = [len(stop.tokens) for stop in stops]
         whole = [*stops[-1].tokens, over]

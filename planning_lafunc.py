@@ -6,19 +6,22 @@
 The name that is followed by arguments is the last one. The base is asked only where the offered names differ, and
 after each name. The plan is a side branch: the scaffold is read on the prompt, not on the plan.
 
-How many calls are due is easier to say when their arguments can be read. So a base whose adapters have learned it is
-asked again once the calls are written: of each whether it was the last, and after the last whether another follows.
+How many calls are due, and of which tools, is easier to say when the arguments of those before can be read. So the plan
+is a draft for a base whose adapters have learned it: once the calls are written, one pass asks it of each whether it was
+the last, and if not, which tool comes next. The calls stand as far as it agrees, and it goes on from there.
 """
 
 import json
 from collections.abc import Sequence
+
+from torch import Tensor
 
 from .calling_lafunc import Calls
 from .filling_lafunc import Cursor, Reader, write
 from .node_lafunc import Continuation, Tool
 from .processing_lafunc import RequestError
 from .request_lafunc import Request
-from .scaffolding_lafunc import CALL_OPEN, call_open
+from .scaffolding_lafunc import CALL_OPEN, End, call_open
 from .vocabulary_lafunc import Vocabulary
 
 LAST = '", "arguments":'
@@ -82,8 +85,15 @@ def plan(reader: Reader, vocabulary: Vocabulary, rows: Sequence[Request], max_ca
     reader.rewind(mark)
 
 
-def review(reader: Reader, rows: Sequence[Calls], max_calls: int) -> list[int]:
-    """Of each row how many of its calls are due, now that they are written, or one more than there are.
+def ways_after(end: End, tools: Sequence[Tool]) -> dict[Continuation, Tool]:
+    """What may be written after a call that is followed by another."""
+    return {Continuation(f"{end.text}\n{call_open(tool)}"): tool for tool in tools}
+
+
+def review(
+    reader: Reader, rows: Sequence[Calls], offered: Sequence[Sequence[Tool]], max_calls: int
+) -> list[tuple[int, bool]]:
+    """Of each row how many of its calls stand, now that they are written, and whether another is due after these.
 
     The reader, which stands after the prompts, is left there.
     """
@@ -91,12 +101,29 @@ def review(reader: Reader, rows: Sequence[Calls], max_calls: int) -> list[int]:
     mark = reader.mark()
     hidden = reader.read([ends[-1].tokens for ends in stops])  # [B, S, H]; each text begins with those before it
     reader.rewind(mark)
-    due = []
-    for b, ends in enumerate(stops):
+    found = []
+    for b, (calls, ends) in enumerate(zip(rows, stops, strict=True)):
         logits = reader.logits(hidden[b, [len(end.tokens) - 1 for end in ends]])  # [N, V]
-        more = [bool(said[end.more] > said[end.over]) for said, end in zip(logits, ends, strict=True)]
-        due.append(min([*more, False].index(False) + 1, max(max_calls, len(ends))))
-    return due
+        stand, more = 1, bool(logits[0, ends[0].more] > logits[0, ends[0].over])
+        while more and stand < len(ends) and _named(calls, ends, stand, offered[b], reader, hidden[b]):
+            more = bool(logits[stand, ends[stand].more] > logits[stand, ends[stand].over])
+            stand += 1
+        found.append((stand, more and stand < max(max_calls, len(ends))))
+    return found
+
+
+def _named(
+    calls: Calls, ends: Sequence[End], at: int, offered: Sequence[Tool], reader: Reader, hidden: Tensor
+) -> bool:
+    """Whether the base names the tool of this call, those before it read. hidden: [S, H] of the calls' text."""
+    if at <= calls.scaffold.written:  # it has done so
+        return True
+    before, text = ends[at - 1], ends[-1].tokens
+    ways = ways_after(before, offered)
+    cursor = Cursor(calls.scaffold.vocabulary, list(ways), before.tokens[: before.start])
+    while cursor.done is None and cursor.tokens == text[: len(cursor.tokens)]:
+        cursor.choose(reader.logits(hidden[len(cursor.tokens) - 1]))
+    return cursor.done is not None and ways[cursor.done].name == calls.scaffold.tools[at].name
 
 
 def another(reader: Reader, rows: Sequence[Calls], offered: Sequence[Sequence[Tool]], filler: str) -> list[bool]:
@@ -105,7 +132,7 @@ def another(reader: Reader, rows: Sequence[Calls], offered: Sequence[Sequence[To
     cursors, ways = [], []
     for calls, stop, tools in zip(rows, stops, offered, strict=True):
         vocabulary, before = calls.scaffold.vocabulary, stop.tokens[: stop.start]
-        texts = {Continuation(f"{stop.text}\n{call_open(tool)}"): tool for tool in tools}
+        texts = ways_after(stop, tools)
         if len(before) + max(len(vocabulary.encode(way.text)) for way in texts) > calls.scaffold.limit:
             texts = {}
         ways.append(texts)

@@ -57,7 +57,7 @@ COLUMNS = Features(
     {"messages": Json(), "tools": Json(), "mode": Value("string"), "source": Value("string"), "needs": Json()}
 )
 PARTS = {
-    "decision": ("modes", "call", "plan", "more", "another"),
+    "decision": ("modes", "call", "plan", "more", "another", "next"),
     "diffusion": ("tokens", "starts", "values"),
     "constraint": ("constraint",),
 }
@@ -352,7 +352,7 @@ class LaFuncTrainer(SFTTrainer):
         for part, names in PARTS.items():
             parts = [means[name] for name in names if name in means]
             if parts:
-                value = sum(parts) / len(parts)
+                value = sum(parts) if part == "decision" else sum(parts) / len(parts)
                 self._metrics[mode][part].append(float(value.detach()))
                 loss = loss + getattr(args, f"{part}_weight") * value
         for name, value in means.items():

@@ -83,7 +83,7 @@ class Synthesizer:
         rng = self.rng
         own = rng.random() >= self.invented
         target = rng.choice(self.own) if own else self._invent()
-        kind = rng.choices(("one", "same", "several", "missing", "answer", "negative"), (37, 22, 14, 8, 4, 15))[0]
+        kind = rng.choices(("one", "same", "several", "missing", "answer", "negative"), (37, 20, 20, 8, 4, 11))[0]
         source = "synthesis" if own else "synthesis-invented"
         if kind == "negative":
             text = frame(target, self._values(target), rng)
@@ -111,9 +111,12 @@ class Synthesizer:
             text, calls = varied
         elif kind == "several":
             called += self._others([target], rng.choices((1, 2, 3, 4), (34, 30, 22, 14))[0], own)
-            parts = [self._values(one) for one in called]
-            text = sequence([frame(one, part, rng, bare=True) for one, part in zip(called, parts, strict=True)], rng)
-            calls = [(one.name, _call(part)) for one, part in zip(called, parts, strict=True)]
+            order = list(called)
+            while len(order) < 5 and rng.random() < 0.3:  # some are called more than once
+                order.insert(rng.randint(0, len(order)), rng.choice(called))
+            parts = [self._values(one) for one in order]
+            text = sequence([frame(one, part, rng, bare=True) for one, part in zip(order, parts, strict=True)], rng)
+            calls = [(one.name, _call(part)) for one, part in zip(order, parts, strict=True)]
         else:
             text, calls = frame(target, pairs, rng), [(target.name, _call(pairs))]
         more = rng.choices((0, 1, 2, 3, 4, 5, 6, 7), (22, 24, 20, 16, 8, 5, 3, 2))[0]

@@ -27,13 +27,18 @@ def asked(request) -> Pair:
     return make_pair(request.param, trained=["router", "diffusion", "calls"], max_calls=3)
 
 
+def stands(calls: Calls, due: int) -> tuple[int, bool]:
+    """What the review says if so many calls are due."""
+    return min(due, len(calls.scaffold.tools)), due > len(calls.scaffold.tools)
+
+
 def reviewed(monkeypatch, *counts: int) -> list[list[int]]:
     """Answers of the review, the same for each row; the list fills with how many calls there were."""
     seen: list[list[int]] = []
 
-    def answer(reader, rows, max_calls):
+    def answer(reader, rows, offered, max_calls):
         seen.append([len(calls.scaffold.tools) for calls in rows])
-        return [counts[len(seen) - 1] for _ in rows]
+        return [stands(calls, counts[len(seen) - 1]) for calls in rows]
 
     monkeypatch.setattr(modeling_lafunc, "review", answer)
     return seen
@@ -76,9 +81,9 @@ def test_calls_follow_as_long_as_they_are_due(asked, monkeypatch, filler):
     alone = asked.call(HELLO, [LAMP], filler=filler, parallel_tool_calls=False).tool_calls[0]
     seen: list[int] = []
 
-    def more(reader, rows, max_calls):
+    def more(reader, rows, offered, max_calls):
         seen.extend(len(calls.scaffold.tools) for calls in rows)
-        return one_more(reader, rows, max_calls)
+        return [stands(calls, min(len(calls.scaffold.tools) + 1, max_calls)) for calls in rows]
 
     monkeypatch.setattr(modeling_lafunc, "review", more)
     monkeypatch.setattr(modeling_lafunc, "plan", one_call)
@@ -91,10 +96,6 @@ def test_calls_follow_as_long_as_they_are_due(asked, monkeypatch, filler):
         assert call.confidence.keys() <= {f"$.{name}" for name in LAMP["parameters"]["properties"]}
     told = [entry["names"] for entry in output.trace if entry["stage"] == "plan"]
     assert told == [["set_lamp"] * n for n in (1, 2, 3)]
-
-
-def one_more(reader, rows, max_calls):
-    return [min(len(calls.scaffold.tools) + 1, max_calls) for calls in rows]
 
 
 def one_call(reader, vocabulary, rows, max_calls):
@@ -155,7 +156,7 @@ def test_no_call_follows_a_value_that_ran_away(asked, monkeypatch, filler):
 def test_a_call_for_which_there_is_no_room_is_not_added(asked, monkeypatch, filler):
     monkeypatch.setattr(modeling_lafunc, "plan", one_call)
     monkeypatch.setattr(
-        modeling_lafunc, "review", lambda reader, rows, most: [len(c.scaffold.tools) + 1 for c in rows]
+        modeling_lafunc, "review", lambda reader, rows, *_: [(len(calls.scaffold.tools), True) for calls in rows]
     )
     vocabulary = asked.processor.vocabulary
     prompt = asked.processor.prompt(HELLO, [PING, LAMP])
@@ -168,41 +169,73 @@ def test_a_call_for_which_there_is_no_room_is_not_added(asked, monkeypatch, fill
         assert output.plan[0] == "ping" and len(output.plan) <= 2
 
 
-def test_the_review_counts_up_to_the_first_call_after_which_the_base_ends():
+class Says:
+    """A reader whose base would have written these calls, and then ended."""
+
+    def __init__(self, *texts: list[int]):
+        self.texts, self.reads, self.row = texts, 0, 0
+
+    def mark(self):
+        return self.reads
+
+    def rewind(self, mark):
+        self.reads = mark
+
+    def read(self, rows):
+        self.reads += 1
+        width = max(map(len, rows))
+        return torch.tensor([[(b, at) for at in range(width)] for b in range(len(rows))])  # [B, S, 2]
+
+    def logits(self, places):
+        said = torch.zeros(*places.shape[:-1], VOCABULARY_SIZE)
+        for logits, (b, at) in zip(said.view(-1, VOCABULARY_SIZE), places.view(-1, 2).tolist(), strict=True):
+            logits[self.texts[b][at + 1 :][:1] or self.texts[b][-1:]] = 1.0
+        return said
+
+
+VOCABULARY_SIZE = len(Vocabulary(make_tokenizer("llama")))
+
+
+def test_the_review_ends_where_the_base_would_and_keeps_calls_as_long_as_it_names_the_same():
     vocabulary = Vocabulary(make_tokenizer("llama"))
-    lamp = compile_tool(LAMP, vocabulary)
+    lamp, ping = (compile_tool(tool, vocabulary) for tool in (LAMP, PING))
 
-    class Says:
-        """A reader whose base goes on after the first `calls` of each row."""
+    def calls(*tools) -> Calls:
+        scaffold = Scaffold(tools, vocabulary)
+        given = [{"on": True, "colour": "red"} if tool is lamp else {} for tool in tools]
+        return Calls(scaffold, scaffold.read(given))
 
-        def __init__(self, *calls: int):
-            self.calls, self.rows = calls, []
+    def said(*tools) -> list[int]:
+        one = calls(*tools)
+        end = one.scaffold.ends(one.values)[-1]
+        return [*end.tokens, end.over]
 
-        def mark(self):
-            return len(self.rows)
+    def found(planned, wanted, most=8) -> tuple[int, bool]:
+        reader = Says(said(*wanted))
+        (one,) = review(reader, [calls(*planned)], [[lamp, ping]], most)
+        assert reader.reads == 0
+        return one
 
-        def rewind(self, mark):
-            self.rows = self.rows[:mark]
+    assert found([lamp], [lamp]) == found([lamp] * 3, [lamp]) == (1, False)
+    assert found([lamp], [lamp, lamp]) == (1, True)
+    assert found([lamp] * 3, [lamp] * 4) == (3, True)
+    assert found([lamp] * 3, [lamp] * 4, most=3) == (3, False)
+    # Another tool comes next: what is planned in its place does not stand, nor what follows.
+    assert found([lamp, lamp, lamp], [lamp, ping, lamp]) == (1, True)
+    assert found([lamp, ping, ping], [lamp, ping, lamp]) == (2, True)
+    assert found([lamp, ping, lamp], [lamp, ping, lamp]) == (3, False)
+    one, other = review(Says(said(lamp), said(lamp, ping)), [calls(lamp, lamp), calls(lamp)], [[lamp, ping]] * 2, 8)
+    assert one == (1, False) and other == (1, True)
 
-        def read(self, rows):
-            self.rows += rows
-            return torch.arange(max(map(len, rows))).expand(len(rows), -1)
 
-        def logits(self, places):
-            said = torch.zeros(len(places), len(vocabulary))
-            goes_on = self.calls[self.row]
-            self.row += 1
-            said[:goes_on, ends[0].more] = 1.0
-            said[goes_on:, ends[0].over] = 1.0
-            return said
-
-        row = 0
-
-    rows = []
-    for count in (1, 3, 3, 3):
-        scaffold = Scaffold([lamp] * count, vocabulary)
-        rows.append(Calls(scaffold, scaffold.read([{"on": True, "colour": "red"}] * count)))
-    ends = rows[0].scaffold.ends(rows[0].values)
-    reader = Says(1, 0, 1, 3)
-    assert review(reader, rows, 8) == [2, 1, 2, 4] and reader.rows == []
-    assert review(Says(1, 0, 1, 3), rows, 3) == [2, 1, 2, 3]
+def test_a_call_that_was_added_is_not_named_again():
+    vocabulary = Vocabulary(make_tokenizer("llama"))
+    lamp, ping = (compile_tool(tool, vocabulary) for tool in (LAMP, PING))
+    before = Scaffold([ping], vocabulary)
+    longer = before.followed_by(ping, before.read([{}]))
+    calls = Calls(longer, longer.read([{}, {}]))
+    other = Scaffold([ping, lamp], vocabulary)
+    values = other.read([{}, {"on": True, "colour": "red"}])
+    end = Scaffold([ping, ping], vocabulary).ends({})[-1]
+    wanted = [*other.tokens(values)[: len(end.tokens)], end.over]
+    assert review(Says(wanted), [calls], [[lamp, ping]], 8) == [(2, False)]

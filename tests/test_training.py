@@ -328,6 +328,8 @@ def test_texts_ask_where_the_filler_asks(pair):
     assert first in ('"', '"},') and last == '",'
     asked = [decode([found["values"].tokens[at]]) for at in found["values"].asked["values"]]
     assert any("lo" in token for token in asked) and not any("location" in token for token in asked)
+    named = decode([found["values"].tokens[at] for at in found["values"].asked["next"]])
+    assert named and "create_order".startswith(named)
     goes_on, ends = (found["values"].tokens[at] for at in found["values"].asked["another"])
     assert ends == pair.processor.vocabulary.end == found["values"].tokens[-1] != goes_on
     with pytest.raises(ValueError, match="has no 'x'"):
