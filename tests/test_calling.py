@@ -236,6 +236,6 @@ def test_a_call_that_was_added_is_not_named_again():
     calls = Calls(longer, longer.read([{}, {}]))
     other = Scaffold([ping, lamp], vocabulary)
     values = other.read([{}, {"on": True, "colour": "red"}])
-    end = Scaffold([ping, ping], vocabulary).ends({})[-1]
+    end = longer.ends(longer.read([{}, {}]))[-1]
     wanted = [*other.tokens(values)[: len(end.tokens)], end.over]
     assert review(Says(wanted), [calls], [[lamp, ping]], 8) == [(2, False)]
