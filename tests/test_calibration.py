@@ -26,15 +26,18 @@ def record(n: int, required=(), given=()) -> dict:
 def test_precision_and_recall_by_threshold():
     found = needs([record(0, [(0.9, True), (0.6, False), (0.1, False)]), record(1, [(0.3, True), (0.01, False)])])
     assert (found["values"], found["due"]) == (5, 2)
-    curve = {point["threshold"]: (point["precision"], point["recall"], point["said"]) for point in found["curve"]}
+    curve = {point["threshold"]: (point["here"], point["recall"], point["said"]) for point in found["curve"]}
     assert curve[0.05] == (2 / 4, 1.0, 4) and curve[0.3] == (2 / 3, 1.0, 3)
     assert curve[0.5] == (1 / 2, 1 / 2, 2) and curve[0.65] == (1.0, 1 / 2, 1) and curve[0.95] == (None, 0.0, 0)
+    # Where two in a hundred are missing there are 49 given values for each that is missing; here there are 1.5.
+    counted = {point["threshold"]: point["precision"] for point in found["curve"]}
+    assert counted[0.05] == pytest.approx(2 / (2 + 2 * 49 / 1.5)) and counted[0.65] == 1.0 and counted[0.95] is None
     assert found["threshold"] == 0.65  # at 0.15 F1 is better, but something is asked for that was said
 
 
 def test_without_a_missing_value_there_is_no_recall():
     found = needs([record(0, [(0.9, False)])])
-    assert all(point["recall"] is None for point in found["curve"])
+    assert all(point["recall"] is None and point["precision"] == (0.0 if point["said"] else None) for point in found["curve"])
 
 
 def test_an_error_is_the_mean_gap_between_confidence_and_right():
@@ -88,7 +91,7 @@ def test_the_command_writes_a_result_and_the_config(tmp_path, capsys):
     config = json.loads((tmp_path / "c" / "config.json").read_text())
     assert config["needs_threshold"] == data["needs"]["threshold"]
     assert config["presence_weight"] == data["presence"]["weight"]
-    assert [point["weight"] for point in data["presence"]["curve"]] == [0.0, 0.5, 1.0]
+    assert [point["weight"] for point in data["presence"]["curve"]] == [0.0, 1.0, 2.0]
     sure = data["confidence"]
     assert config["confidence_slope"] == (sure["slope"] if sure["after"]["ece"] < sure["before"]["ece"] else 1.0)
     assert "1 of 3 required values are missing" in capsys.readouterr().out
