@@ -6,9 +6,9 @@
 The name that is followed by arguments is the last one. The base is asked only where the offered names differ, and
 after each name. The plan is a side branch: the scaffold is read on the prompt, not on the plan.
 
-How many calls are due, and of which tools, is easier to say when the arguments of those before can be read. So the plan
-is a draft for a base whose adapters have learned it: once the calls are written, one pass asks it of each whether it was
-the last, and if not, which tool comes next. The calls stand as far as it agrees, and it goes on from there.
+How many calls are due, and of which tools, is easier to say when the arguments of those before can be read. So the
+plan is a draft for a base whose adapters have learned it: once the calls are written, one pass asks it of each whether
+it was the last, and if not, which tool comes next. The calls stand as far as it agrees, and it goes on from there.
 """
 
 import json

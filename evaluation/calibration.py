@@ -233,8 +233,8 @@ def calibration_tables(data: Mapping[str, Any]) -> list[str]:
     )
     lines += [
         "",
-        f"{found['due']} of {found['values']} required values are missing. Where {share(SHARE)} % are, the threshold with "
-        f"the best F0.5 is {found['threshold']}.",
+        f"{found['due']} of {found['values']} required values are missing. Where {share(SHARE)} % are, the threshold "
+        f"with the best F0.5 is {found['threshold']}.",
         "",
     ]
 

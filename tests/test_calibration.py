@@ -37,7 +37,8 @@ def test_precision_and_recall_by_threshold():
 
 def test_without_a_missing_value_there_is_no_recall():
     found = needs([record(0, [(0.9, False)])])
-    assert all(point["recall"] is None and point["precision"] == (0.0 if point["said"] else None) for point in found["curve"])
+    assert all(point["recall"] is None for point in found["curve"])
+    assert all(point["precision"] == (0.0 if point["said"] else None) for point in found["curve"])
 
 
 def test_an_error_is_the_mean_gap_between_confidence_and_right():
