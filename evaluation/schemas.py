@@ -14,8 +14,10 @@ import gzip
 import json
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +40,7 @@ from .quantiles import quantile
 
 FOLDER = results.ROOT.parent / "shared" / "data" / "json_schemas"
 SLOT_TOKENS = 24  # longer values are ended as soon as their language allows
+LIMITS = (600, 200, 100, 50)  # of the fillings in turn: after so many tokens everything is
 SHOWN = 10  # faults of a kind
 
 
@@ -56,14 +59,17 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument("--fills", type=int, default=20, help="fillings by random scores a schema")
     command.add_argument("--every", type=int, default=1, help="take every n-th schema of each set")
     command.add_argument("--seed", type=int, default=0)
+    command.add_argument("--processes", type=int, default=1, metavar="N", help="that share the schemas; default: 1")
     command.add_argument("--out", type=Path, default=Path("results") / "schemas.json")
 
 
 def run(options: argparse.Namespace) -> int:
     if options.fills < 0 or options.every < 1:
         raise ValueError("--fills must be at least 0 and --every at least 1")
-    processor = LaFuncProcessor.from_base(options.base)
-    compilers, missing = peer_compilers(processor)
+    if options.processes < 1:
+        raise ValueError(f"--processes must be at least 1, got {options.processes}")
+    missing = _begin(options.base, options.fills, options.seed)
+    compilers = _WORK["compilers"]
     sets = dict(read_sets(options.folder))
     try:
         sets["BFCL"] = list(bfcl_tools())
@@ -79,7 +85,7 @@ def run(options: argparse.Namespace) -> int:
         "peers": list(compilers),
     }
     journal = results.Journal(options.out, settings)
-    measure(sets, processor, compilers, options.fills, options.seed, journal)
+    measure(sets, options, journal)
     found = {name: summarise([row for row in journal.rows if row["set"] == name]) for name in sets}
     data = {"sets": found, "missing": missing}
     results.write(options.out, "schemas", settings, data, options.arguments, ["jsonschema", *compilers])
@@ -157,25 +163,43 @@ def peer_compilers(processor: LaFuncProcessor) -> tuple[dict[str, Callable[[str]
 # ----------------------------------------------------------------------------------------------------------- measuring
 
 
-def measure(
-    sets: Mapping[str, list[Case]],
-    processor: LaFuncProcessor,
-    compilers: Mapping[str, Callable],
-    fills: int,
-    seed: int,
-    journal: results.Journal,
-) -> None:
-    """Every schema that the journal does not hold yet."""
-    vocabulary = processor.vocabulary
+_WORK: dict[str, Any] = {}  # of each process: the arguments of [`examine`] but the first
+
+
+def _begin(base: str, fills: int, seed: int, threads: int | None = None) -> dict[str, str]:
+    """Make a process ready. Returns the libraries that are missing, and why."""
+    if threads:
+        torch.set_num_threads(threads)
+    processor = LaFuncProcessor.from_base(base)
+    compilers, missing = peer_compilers(processor)
     chance = torch.Generator().manual_seed(seed)
-    scores = [4 * torch.randn(len(vocabulary), generator=chance) for _ in range(64)]
+    scores = [4 * torch.randn(len(processor.vocabulary), generator=chance) for _ in range(64)]
+    _WORK.update(vocabulary=processor.vocabulary, compilers=compilers, scores=scores, fills=fills)
+    return missing
+
+
+def _record(task: tuple[str, int, Case]) -> dict[str, Any]:
+    name, at, case = task
+    return {"set": name, "at": at, **examine(case, **_WORK)}
+
+
+def measure(sets: Mapping[str, list[Case]], options: argparse.Namespace, journal: results.Journal) -> None:
+    """Every schema that the journal does not hold yet."""
     done = {(row["set"], row["at"]) for row in journal.rows}
-    todo = [(name, at, case) for name, cases in sets.items() for at, case in enumerate(cases)]
-    with tqdm(total=len(todo), initial=len(done), desc="schemas", unit="schema") as bar:
-        for name, at, case in todo:
-            if (name, at) not in done:
-                journal.add({"set": name, "at": at, **examine(case, vocabulary, compilers, scores, fills)})
-                bar.update()
+    order = [(name, at, case) for name, cases in sets.items() for at, case in enumerate(cases)]
+    todo = [task for task in order if task[:2] not in done]
+    with ExitStack() as stack:
+        bar = stack.enter_context(tqdm(total=len(order), initial=len(done), desc="schemas", unit="schema"))
+        records: Iterable[dict[str, Any]] = map(_record, todo)
+        if options.processes > 1:
+            settings = (options.base, options.fills, options.seed, 1)
+            pool = stack.enter_context(get_context("spawn").Pool(options.processes, _begin, settings))
+            records = pool.imap_unordered(_record, todo)
+        for record in records:
+            journal.add(record)
+            bar.update()
+    place = {task[:2]: n for n, task in enumerate(order)}
+    journal.sort(lambda record: place[record["set"], record["at"]])
 
 
 def examine(
@@ -326,7 +350,8 @@ def _reason(error: SchemaError) -> str:
 
 def fill(scaffold: Scaffold, scores: list[torch.Tensor], seed: int) -> Any:
     """Arguments written left to right, as by a base with random weights. scores: [V] each, taken in turn."""
-    cursor = Cursor(scaffold.vocabulary, list(continuations(scaffold.chain)), max_slot_tokens=SLOT_TOKENS, limit=600)
+    ways, limit = list(continuations(scaffold.chain)), LIMITS[seed % len(LIMITS)]
+    cursor = Cursor(scaffold.vocabulary, ways, max_slot_tokens=SLOT_TOKENS, limit=limit)
     at = 7 * seed
     while not cursor.done:
         cursor.choose(scores[at % len(scores)])

@@ -82,26 +82,42 @@ def test_what_breaks_the_promise_is_named(asked, tmp_path, monkeypatch, capsys):
 def test_a_run_that_was_killed_goes_on(asked, tmp_path, monkeypatch):
     examine, seen = schemas.examine, []
 
-    def killed(case, *rest):
+    def killed(case, **rest):
         if len(seen) == 2:
             raise KeyboardInterrupt
         seen.append(case.name)
-        return examine(case, *rest)
+        return examine(case, **rest)
 
     monkeypatch.setattr(schemas, "examine", killed)
     with pytest.raises(KeyboardInterrupt):
         main(asked)
     seen.clear()
-    monkeypatch.setattr(schemas, "examine", lambda case, *rest: seen.append(case.name) or examine(case, *rest))
+    monkeypatch.setattr(schemas, "examine", lambda case, **rest: seen.append(case.name) or examine(case, **rest))
     assert main(asked) == 0
     assert seen == ["text", "nothing"]
     assert results.read(tmp_path / "out" / "schemas.json")["data"]["sets"]["some"]["schemas"] == 4
     assert main([*asked, "--fills", "4"]) == 2  # not the same run
 
 
+@pytest.mark.real
+def test_processes_share_the_schemas(tmp_path):
+    rows = [{**row, "tests": []} for row in ROWS for _ in range(3)]
+    (tmp_path / "some.jsonl.gz").write_bytes(gzip.compress("".join(json.dumps(row) + "\n" for row in rows).encode()))
+    found = {}
+    for processes in ("1", "2"):
+        out = tmp_path / processes / "schemas.json"
+        options = ["--folder", str(tmp_path), "--every", "300", "--fills", "2", "--processes", processes]
+        assert main(["eval", "schemas", *options, "--out", str(out)]) == 0
+        found[processes] = results.read(out, "schemas")["data"]["sets"]
+        for one in found[processes].values():
+            del one["compiling"]
+    assert found["1"] == found["2"]
+
+
 @pytest.mark.parametrize(("options", "message"), [
     (["--fills", "-1"], "--fills must be at least 0"),
     (["--every", "0"], "--every at least 1"),
+    (["--processes", "0"], "--processes must be at least 1"),
     (["--folder", "nowhere"], "nowhere has no .jsonl.gz files; pass --folder"),
 ])  # fmt: skip
 def test_what_cannot_be_measured_is_said(asked, options, message, capsys):
