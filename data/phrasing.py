@@ -467,7 +467,8 @@ def _fill(ask: str, pairs: Pairs, rng: random.Random) -> str:
 
 
 def _bare_end(text: str) -> str:
-    return text[:-1] if text[-1:] in ".?!" else text
+    """Without its full stop or question mark; an exclamation mark is a value's own."""
+    return text[:-1] if text[-1:] in ".?" else text
 
 
 def _capital(text: str, rng: random.Random | None = None, chance: float = 1) -> str:

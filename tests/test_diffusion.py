@@ -44,7 +44,7 @@ def inputs(lengths: list[int], prompts: list[int], seed: int = 0) -> dict:
     batch = {
         "previous": torch.zeros(len(lengths), width, H),
         "embeddings": torch.zeros(len(lengths), width, H),
-        **{name: index.clone() for name in ("offsets", "ahead", "heads", "kinds")},
+        **{name: index.clone() for name in ("offsets", "ahead", "heads", "kinds", "optional")},
         "level": torch.arange(1, len(lengths) + 1),
         "mask": index.bool(),
         "memory": torch.zeros(len(lengths), prompt, H),
@@ -65,6 +65,7 @@ def inputs(lengths: list[int], prompts: list[int], seed: int = 0) -> dict:
         sources, at = batch["sources"], torch.arange(read)
         sources.prompt[row, prompt - read :] = words[:read]
         sources.tokens[row, prompt - read :] = words.unfold(0, COPY, 1)[:read]
+        batch["optional"][row, :length] = torch.randint(0, 2, (length,), generator=chance)
         sources.places[row, prompt - read :] = prompt - read + (at[:, None] + torch.arange(COPY)).clamp(max=read - 1)
     return batch
 
@@ -98,11 +99,12 @@ def test_what_stands_in_the_padding_changes_nothing(head):
     torch.testing.assert_close(said_by(head, dirty), said_by(head, clean), rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize("name", ["previous", "embeddings", "offsets", "ahead", "kinds", "memory"])
+@pytest.mark.parametrize("name", ["previous", "embeddings", "offsets", "ahead", "kinds", "optional", "memory"])
 def test_every_position_sees_every_input(head, name):
     before = inputs([6], [4])
     after = {key: value if key == "sources" else value.clone() for key, value in before.items()}
-    after[name][0, 3] = (after[name][0, 3] + 1) % {"offsets": 9, "kinds": len(KINDS), "ahead": COPY}.get(name, 1000)
+    highs = {"offsets": 9, "kinds": len(KINDS), "ahead": COPY, "optional": 2}
+    after[name][0, 3] = (after[name][0, 3] + 1) % highs.get(name, 1000)
     changed = (head(**after).features - head(**before).features).abs().amax(dim=-1)[0]
     assert (changed > 1e-6).all()
 
