@@ -92,7 +92,7 @@ def run(options: argparse.Namespace) -> int:
         measure_apart(options, rows, chosen, journal)
     else:
         measure(model, processor, rows, chosen, journal, options.gold_plan)
-    data = count(chosen, journal)
+    data = {**count(chosen, journal), "processes": options.processes}
     results.write(out, "bfcl", settings, data, options.arguments)
     journal.pack()
     print("\n".join([*systems_table(data["systems"]), "", str(out)]))

@@ -213,7 +213,7 @@ def _accuracy(document: Document) -> Iterable[str]:
         ],
     )
     yield ""
-    yield from _duration(systems)
+    yield from _duration(systems, document["data"].get("processes", 1))  # older files do not say
     yield from _errors("Rows that raised; each counts as wrong", systems)
 
 
@@ -228,14 +228,15 @@ def _errors(title: str, systems: Mapping[str, Any]) -> Iterable[str]:
             yield f"- … and {len(errors) - SHOWN_ERRORS} more in the result file"
 
 
-def _duration(systems: Mapping[str, Any]) -> Iterable[str]:
-    """How long the rows took, and how long all of a category's would."""
+def _duration(systems: Mapping[str, Any], processes: int) -> Iterable[str]:
+    """How long the rows took by the clock, shared by so many processes, and how long all of a category's would."""
+    shared = f" of {processes} processes" if processes > 1 else ""
     for name, found in systems.items():
-        spent = sum(category["seconds"] for category in found["categories"].values())
-        whole = sum(c["seconds"] / c["rows"] * bfcl.SIZES[key] for key, c in found["categories"].items())
+        spent = sum(category["seconds"] for category in found["categories"].values()) / processes
+        whole = sum(c["seconds"] / c["rows"] * bfcl.SIZES[key] for key, c in found["categories"].items()) / processes
         rows = sum(bfcl.SIZES[key] for key in found["categories"])
         yield (
-            f"{name}: {number(spent / 60)} minutes for {found['rows']} rows, which makes {number(whole / 60)} for all "
+            f"{name}: {number(spent / 60)} minutes{shared} for {found['rows']} rows, which makes {number(whole / 60)} for all "
             f"{rows} of these categories.  "
         )
 
