@@ -236,8 +236,8 @@ def _duration(systems: Mapping[str, Any], processes: int) -> Iterable[str]:
         whole = sum(c["seconds"] / c["rows"] * bfcl.SIZES[key] for key, c in found["categories"].items()) / processes
         rows = sum(bfcl.SIZES[key] for key in found["categories"])
         yield (
-            f"{name}: {number(spent / 60)} minutes{shared} for {found['rows']} rows, which makes {number(whole / 60)} for all "
-            f"{rows} of these categories.  "
+            f"{name}: {number(spent / 60)} minutes{shared} for {found['rows']} rows, which makes {number(whole / 60)} "
+            f"for all {rows} of these categories.  "
         )
 
 
