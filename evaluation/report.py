@@ -229,7 +229,7 @@ def _errors(title: str, systems: Mapping[str, Any]) -> Iterable[str]:
 
 
 def _duration(systems: Mapping[str, Any], processes: int) -> Iterable[str]:
-    """How long the rows took by the clock, shared by so many processes, and how long all of a category's would."""
+    """How long the rows took, shared evenly by so many processes, and how long all of a category's would."""
     shared = f" of {processes} processes" if processes > 1 else ""
     for name, found in systems.items():
         spent = sum(category["seconds"] for category in found["categories"].values()) / processes
