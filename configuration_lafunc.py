@@ -33,9 +33,11 @@ class LaFuncConfig(PreTrainedConfig):
         entropy_bound: sum of entropies, in nats, up to which `entropy_bound` commits at each step.
         presence_weight: what the diffusion head's word on whether an optional value is given counts beside the
             base's, in the verified filler; 0: nothing, and it answers as the autoregressive one does.
-        needs_threshold: a required value is reported missing when its probability of being absent reaches this.
+        needs_weights: of what is known of a required value, see [`Evidence`], in the log-odds that it is missing: of
+            logit(absent), logit(confidence), stands, closed, and a constant.
+        needs_threshold: a required value is reported missing when that probability reaches this.
         confidence_slope, confidence_offset: a value's confidence is σ(slope · logit(p) + offset), p the geometric mean
-            of its tokens' probabilities (Platt 1999); `lafunc eval calibration` finds them, threshold and weight.
+            of its tokens' probabilities (Platt 1999); `lafunc eval calibration` finds them, threshold and weights.
     """
 
     model_type = "lafunc"
@@ -61,6 +63,7 @@ class LaFuncConfig(PreTrainedConfig):
     keep_share: float = 0.7
     entropy_bound: float = 1.0
     presence_weight: float = 0.0
+    needs_weights: list[float] = field(default_factory=lambda: [1.0, 0.0, 0.0, 0.0, 0.0])
     needs_threshold: float = 0.5
     confidence_slope: float = 1.0
     confidence_offset: float = 0.0

@@ -38,7 +38,7 @@ from .diffusion_lafunc import DiffusionHead
 from .filling_lafunc import Reader, Tell, slides
 from .node_lafunc import json_path
 from .objective_lafunc import objective
-from .output_lafunc import Stats, ToolCallOutput, assemble, calibrated
+from .output_lafunc import Stats, ToolCallOutput, assemble
 from .planning_lafunc import another, plan, review
 from .processing_lafunc import LaFuncProcessor
 from .publishing_lafunc import MODEL_FILES, publish
@@ -450,11 +450,7 @@ class LaFuncModel(PreTrainedModel):
             for row, one in zip(rows, written, strict=True):
                 row.output.plan = [tool.name for tool in one.scaffold.tools]
                 row.output.scaffold = one.scaffold.block().text(vocabulary)
-                row.output.absent = {json_path(path): p for path, p in one.absent.items()}
-                missing = {path for path, p in one.absent.items() if p >= self.config.needs_threshold}
-                slope, offset = self.config.confidence_slope, self.config.confidence_offset
-                sure = {path: calibrated(p, slope, offset) for path, p in one.confidence.items()}
-                assemble(row.output, one.scaffold, one.values, sure, missing, row.texts)
+                assemble(row.output, one.scaffold, one.values, one.confidence, one.absent, self.config, row.texts)
                 row.output.clipped = [json_path(path) for path in one.ended]
 
     def _review(

@@ -4,11 +4,12 @@ import json
 import math
 import re
 import time
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
+from .configuration_lafunc import LaFuncConfig
 from .node_lafunc import Path, Slot, json_path
 from .pattern_lafunc import PatternError
 from .scaffolding_lafunc import Scaffold, Values
@@ -87,6 +88,32 @@ class Need:
     question: str
 
 
+@dataclass(frozen=True)
+class Evidence:
+    """What is known of whether the conversation gives a value.
+
+    Attributes:
+        absent: the head's probability that it does not, before anything was filled.
+        confidence: of the value that was written all the same, as the filler has it.
+        stands: that value stands in a message, word for word.
+        closed: it is one of a few that the schema lists.
+    """
+
+    absent: float
+    confidence: float
+    stands: bool
+    closed: bool
+
+    @property
+    def features(self) -> list[float]:
+        """What the weights of a config multiply; the last one is 1."""
+        return [logit(self.absent), logit(self.confidence), float(self.stands), float(self.closed), 1.0]
+
+    def missing(self, weights: Sequence[float]) -> float:
+        """The probability that the value is missing; `weights`: `needs_weights` of a config."""
+        return sigmoid(sum(w * x for w, x in zip(weights, self.features, strict=True)))
+
+
 @dataclass
 class ToolCallOutput:
     """The answer to one conversation.
@@ -97,8 +124,8 @@ class ToolCallOutput:
         plan: names of the planned calls.
         tool_calls: the calls that can be made.
         needs: what is missing for the planned calls that cannot.
-        absent: of each value, the diffusion head's probability that the conversation does not give it, before anything
-            was filled, by JSON path into the list of planned calls.
+        evidence: of each required value that the diffusion head has seen, whether it is missing, by JSON path into the
+            list of planned calls.
         text: the base's answer in chat and think mode.
         scaffold: the flat text with its slots, in tool mode.
         clipped: values that were ended at the longest allowed length, as JSON paths into the list of planned calls.
@@ -111,7 +138,7 @@ class ToolCallOutput:
     plan: list[str] = field(default_factory=list)
     tool_calls: list[ToolCall] = field(default_factory=list)
     needs: list[Need] = field(default_factory=list)
-    absent: dict[str, float] = field(default_factory=dict)
+    evidence: dict[str, Evidence] = field(default_factory=dict)
     text: str = ""
     scaffold: str = ""
     clipped: list[str] = field(default_factory=list)
@@ -143,14 +170,16 @@ def assemble(
     scaffold: Scaffold,
     values: Values,
     confidence: Mapping[Path, float],
-    missing: Set[Path],
+    absent: Mapping[Path, float],
+    config: LaFuncConfig,
     texts: Sequence[str] = (),
 ) -> None:
     """Turn values into validated calls, or into what is missing for them.
 
     Args:
-        confidence: of each value.
-        missing: slots that the conversation says nothing of; only required ones keep a call from being made.
+        confidence: of each value, as the filler has it.
+        absent: of each slot, the head's probability that the conversation does not give it.
+        config: says when a required value is missing; then the call is not made.
         texts: of the conversation's messages, in which values are looked for.
 
     Raises:
@@ -159,8 +188,17 @@ def assemble(
     slots = [piece for piece in scaffold.write(values) if not isinstance(piece, str)]
     for call, (tool, arguments) in enumerate(zip(scaffold.tools, scaffold.arguments(values), strict=True)):
         mine = [slot for slot in slots if slot.path[0] == call]
-        if needed := [slot for slot in mine if not slot.optional and slot.path in missing]:
-            output.needs += [Need(tool.name, json_path(slot.path[1:]), question(slot)) for slot in needed]
+        needed = []
+        for slot in mine:
+            if not slot.optional and slot.path in absent:
+                sure = confidence.get(slot.path, 0.5)
+                stands = _stands(_inside(arguments, slot.path[1:]), texts)
+                known = Evidence(absent[slot.path], sure, stands, slot.kind in ("boolean", "enum"))
+                output.evidence[json_path(slot.path)] = known
+                if known.missing(config.needs_weights) >= config.needs_threshold:
+                    needed.append(Need(tool.name, json_path(slot.path[1:]), question(slot)))
+        if needed:
+            output.needs += needed
             continue
         said = None
         try:
@@ -172,8 +210,13 @@ def assemble(
             if tool.strict:
                 message = f"the filled arguments violate it, so it cannot be honoured: {violation.message}"
                 raise SchemaError(tool.name, violation.json_path, message, str(violation.validator))
-        sure = {json_path(slot.path[1:]): confidence[slot.path] for slot in mine if slot.path in confidence}
-        output.tool_calls.append(ToolCall(tool.name, arguments, sure, violation=said))
+        slope, offset = config.confidence_slope, config.confidence_offset
+        known = {
+            json_path(slot.path[1:]): calibrated(confidence[slot.path], slope, offset)
+            for slot in mine
+            if slot.path in confidence
+        }
+        output.tool_calls.append(ToolCall(tool.name, arguments, known, violation=said))
     find_sources(output.tool_calls, texts)
 
 
@@ -181,7 +224,17 @@ def calibrated(probability: float, slope: float, offset: float) -> float:
     """σ(slope · logit(probability) + offset); certain values stay certain."""
     if not 0 < probability < 1:
         return probability
-    return 0.5 + 0.5 * math.tanh((slope * math.log(probability / (1 - probability)) + offset) / 2)
+    return sigmoid(slope * math.log(probability / (1 - probability)) + offset)
+
+
+def logit(probability: float) -> float:
+    """Log-odds, of what is neither certain nor impossible by more than a millionth."""
+    bounded = min(max(probability, 1e-6), 1 - 1e-6)
+    return math.log(bounded / (1 - bounded))
+
+
+def sigmoid(log_odds: float) -> float:
+    return 0.5 + 0.5 * math.tanh(log_odds / 2)
 
 
 def question(slot: Slot) -> str:
@@ -209,6 +262,22 @@ def find_sources(calls: Sequence[ToolCall], texts: Sequence[str]) -> None:
                     taken.add(source)
                     call.sources[json_path(path)] = source
                     break
+
+
+def _stands(value: Any, texts: Sequence[str]) -> bool:
+    """Whether every leaf of a value stands in one of the texts, word for word."""
+    leaves = [leaf if isinstance(leaf, str) else json.dumps(leaf) for _, leaf in _leaves(value)]
+    return bool(leaves) and all(any(next(_places(leaf, text), None) is not None for text in texts) for leaf in leaves)
+
+
+def _inside(arguments: Any, path: Path) -> Any:
+    """The value that stands at a path; None where there is none, as in an array that dropped elements."""
+    for part in path:
+        try:
+            arguments = arguments[part]
+        except (LookupError, TypeError):
+            return None
+    return arguments
 
 
 def _leaves(value: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:

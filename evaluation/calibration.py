@@ -1,9 +1,10 @@
 """`lafunc eval calibration`: what the head's word on presence and on absence is worth, and what a confidence is.
 
 On held-out rows, the right tools given. The weight of presence (verified filler only) is the one with the fewest
-arguments missing or too many; with it, the threshold for missing values is the one with the best F0.5 over all
-required values. Real requests leave out far fewer values than these rows do, so those that are given count for more:
-as if the share of [`SHARE`] were missing.
+arguments missing or too many. With it, a logistic regression says of each required value how likely it is missing, by
+what is known of it (see [`Evidence`]); each half of the rows is judged by the weights that fit the other one, and the
+threshold is the one with the best F0.5. Real requests leave out far fewer values than these rows do, so those that are
+given count for more: as if the share of [`SHARE`] were missing.
 The confidences are mapped by a logistic function (Platt 1999) that is fitted on one half of the rows and judged on the
 other by the expected calibration error (Naeini et al. 2015).
 """
@@ -11,17 +12,16 @@ other by the expected calibration error (Naeini et al. 2015).
 import argparse
 import hashlib
 import json
-import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from ..node_lafunc import json_path
-from ..output_lafunc import calibrated
+from ..output_lafunc import Evidence, calibrated, logit
 from . import results
 from .accuracy import add_systems, asked_systems, measure
 from .bfcl import EvaluationError
@@ -35,6 +35,9 @@ SHARE = 0.02  # of required values that are missing where the threshold is used
 THRESHOLDS = [*(round(0.05 * n, 2) for n in range(1, 20)), 0.97, 0.98, 0.99]
 BINS = 10
 NEVER_ASK = 2.0  # no probability reaches it
+KNOWN = ("logit(absent)", "logit(confidence)", "stands", "closed", "1")
+HEAD_ALONE = [1.0, 0.0, 0.0, 0.0, 0.0]  # of `needs_weights`
+RIDGE = 0.01  # on weights: a few rows must not decide everything
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -57,7 +60,7 @@ def run(options: argparse.Namespace) -> int:
     if len(chosen) > 1:
         raise EvaluationError("one filler is calibrated at a time")
     # What is measured is what the head says, whatever the checkpoint was calibrated to before.
-    model.config.needs_threshold = NEVER_ASK
+    model.config.needs_weights, model.config.needs_threshold = HEAD_ALONE, NEVER_ASK
     model.config.confidence_slope, model.config.confidence_offset = 1.0, 0.0
     (system,) = chosen
     weights = WEIGHTS if system.filler == "verified" else (0.0,)
@@ -89,7 +92,7 @@ def _write(path: Path, data: Mapping[str, Any]) -> None:
     """What was found, into a checkpoint's config; the map of confidences only if it made them better."""
     config = json.loads(path.read_text(encoding="utf-8"))
     config["presence_weight"] = data["presence"]["weight"]
-    config["needs_threshold"] = data["needs"]["threshold"]
+    config["needs_weights"], config["needs_threshold"] = data["needs"]["weights"], data["needs"]["threshold"]
     sure = data["confidence"]
     # On the half that was not fitted.
     better = sure["after"]["values"] and sure["after"]["ece"] < sure["before"]["ece"]
@@ -98,17 +101,17 @@ def _write(path: Path, data: Mapping[str, Any]) -> None:
 
 
 def examine(row: HeldOut, answer: Answer) -> dict[str, Any]:
-    """A row's record: of each required argument how likely it is absent, and whether it is; of each argument that was
-    given and is due, how sure the filler was, and whether it is right."""
+    """A row's record: of each required argument what is known of it, and whether it is missing; of each argument that
+    was given and is due, how sure the filler was, and whether it is right."""
     required, given = [], []
     calls = answer.calls if len(answer.calls) == len(row.expected) else []
     for n, (expected, name) in enumerate(zip(row.expected, row.names, strict=True)):
         schema = next(tool for tool in row.tools if tool["name"] == name)["parameters"]
         for argument in schema.get("required", []):
             path = json_path((n, argument))
-            if path in answer.absent:
+            if path in answer.evidence:
                 due = (name, json_path((argument,))) in row.needs
-                required.append({"absent": answer.absent[path], "due": due})
+                required.append({"known": asdict(answer.evidence[path]), "due": due})
         if calls:
             for argument, (value,) in expected[name].items():
                 path = json_path((argument,))
@@ -137,17 +140,22 @@ def presence(records: Mapping[float, Sequence[Mapping[str, Any]]]) -> dict[str, 
 
 
 def needs(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Precision and recall of missing values by threshold, and the threshold with the best F0.5 (van Rijsbergen).
+    """Weights of what is known; precision and recall of missing values by threshold, and the best F0.5's threshold.
 
-    `precision` and `f` are those of requests of which [`SHARE`] is missing, `here` is the precision on these rows.
+    `precision` and `f` (van Rijsbergen) are those of requests of which [`SHARE`] is missing, `here` is the precision
+    on these rows, `head` the recall that the head alone has where it asks for as many that were given.
     """
-    values = [value for record in records for value in record["required"]]
-    due = sum(value["due"] for value in values)
+    parts = [[(Evidence(**v["known"]), v["due"]) for r in half for v in r["required"]] for half in halves(records)]
+    values = [*parts[0], *parts[1]]
+    due = sum(missing for _, missing in values)
     given = len(values) - due
     weight = due * (1 - SHARE) / (SHARE * given) if due and given else 1.0  # of a value that is given
+    crossed = [needs_weights(part, weight) for part in parts]
+    found = [(one.missing(w), missing) for w, part in zip(crossed[::-1], parts, strict=True) for one, missing in part]
+    alone = sorted((one.absent for one, missing in values if not missing), reverse=True)
     curve: list[dict[str, Any]] = []
     for threshold in THRESHOLDS:
-        said = [value["due"] for value in values if value["absent"] >= threshold]
+        said = [missing for p, missing in found if p >= threshold]
         right = sum(said)
         asked = right + weight * (len(said) - right)
         curve.append(
@@ -156,23 +164,65 @@ def needs(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
                 "precision": right / asked if said else None,
                 "here": right / len(said) if said else None,
                 "recall": right / due if due else None,
+                "head": _recall(values, [*alone, 0.0][len(said) - right]) if due else None,
                 "f": 1.25 * right / (asked + 0.25 * due) if said or due else 0.0,
                 "said": len(said),
             }
         )
     best = max(curve, key=lambda point: point["f"])
-    return {"values": len(values), "due": due, "threshold": best["threshold"], "curve": curve}
+    weights = needs_weights(values, weight)
+    return {"values": len(values), "due": due, "threshold": best["threshold"], "weights": weights, "curve": curve}
+
+
+def _recall(values: Sequence[tuple[Evidence, bool]], above: float) -> float:
+    """Of what is missing, the share that the head alone thinks likelier absent than this."""
+    due = [one.absent for one, missing in values if missing]
+    return sum(p > above for p in due) / len(due)
+
+
+def needs_weights(values: Sequence[tuple[Evidence, bool]], weight: float) -> list[float]:
+    """Of what is known of a required value, in the log-odds that it is missing; the head's alone if there is nothing
+    to learn. `weight`: of a value that is given."""
+    labels = [missing for _, missing in values]
+    if len(set(labels)) < 2:
+        return HEAD_ALONE
+    return logistic([one.features for one, _ in values], labels, [1.0 if missing else weight for missing in labels])
+
+
+def halves(records: Sequence[Mapping[str, Any]]) -> tuple[list, list]:
+    """Every other record, in an order that says nothing."""
+    order = sorted(records, key=lambda record: hashlib.sha256(record["id"].encode()).digest())
+    return order[::2], order[1::2]
+
+
+def logistic(
+    features: list[list[float]], labels: Sequence[bool], weights: Sequence[float] | None = None
+) -> list[float]:
+    """Coefficients of a logistic regression, small ones where rows are weighted. features: [N, F]; weights: [N]"""
+    x = torch.tensor(features, dtype=torch.float64)
+    y = torch.tensor([float(label) for label in labels], dtype=torch.float64)
+    each = None if weights is None else torch.tensor(weights, dtype=torch.float64)
+    found = torch.zeros(x.shape[1], dtype=torch.float64, requires_grad=True)
+    optimizer = torch.optim.LBFGS([found], max_iter=200, line_search_fn="strong_wolfe")
+
+    def loss() -> torch.Tensor:
+        optimizer.zero_grad()
+        error = torch.nn.functional.binary_cross_entropy_with_logits(x @ found, y, weight=each, reduction="sum")
+        error = error + (RIDGE if weights else 0.0) * found.square().sum()
+        error.backward()
+        return error
+
+    optimizer.step(loss)
+    return found.tolist()
 
 
 def confidence(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """The logistic map of one half of the rows, and what it does to the other half's confidences."""
-    halves: tuple[list, list] = ([], [])
-    for n, record in enumerate(sorted(records, key=lambda record: hashlib.sha256(record["id"].encode()).digest())):
-        halves[n % 2].extend(record["given"])
-    slope, offset = fit(halves[0])
-    after = [{**value, "confidence": calibrated(value["confidence"], slope, offset)} for value in halves[1]]
+    fitted, judged = ([value for record in half for value in record["given"]] for half in halves(records))
+    slope, offset = fit(fitted)
+    after = [{**value, "confidence": calibrated(value["confidence"], slope, offset)} for value in judged]
     found: dict[str, Any] = {"slope": slope, "offset": offset}
-    for name, values in (("before", halves[1]), ("after", after)):
+    for name, values in (("before", judged), ("after", after)):
         bins = reliability(values)
         gaps = [bin["count"] * abs(bin["confidence"] - bin["right"]) for bin in bins]
         found[name] = {"bins": bins, "ece": sum(gaps) / len(values) if values else None, "values": len(values)}
@@ -184,19 +234,7 @@ def fit(values: Sequence[Mapping[str, Any]]) -> tuple[float, float]:
     inside = [value for value in values if 0 < value["confidence"] < 1]
     if len({value["right"] for value in inside}) < 2:
         return 1.0, 0.0
-    logits = torch.tensor([math.log(v["confidence"] / (1 - v["confidence"])) for v in inside], dtype=torch.float64)
-    right = torch.tensor([float(v["right"]) for v in inside], dtype=torch.float64)
-    weights = torch.tensor([1.0, 0.0], dtype=torch.float64, requires_grad=True)
-    optimizer = torch.optim.LBFGS([weights], max_iter=200, line_search_fn="strong_wolfe")
-
-    def loss() -> torch.Tensor:
-        optimizer.zero_grad()
-        error = torch.nn.functional.binary_cross_entropy_with_logits(weights[0] * logits + weights[1], right)
-        error.backward()
-        return error
-
-    optimizer.step(loss)
-    slope, offset = weights.detach().tolist()
+    slope, offset = logistic([[logit(v["confidence"]), 1.0] for v in inside], [v["right"] for v in inside])
     return slope, offset
 
 
@@ -234,14 +272,20 @@ def calibration_tables(data: Mapping[str, Any]) -> list[str]:
     lines += [
         "",
         f"{found['due']} of {found['values']} required values are missing. Where {share(SHARE)} % are, the threshold "
-        f"with the best F0.5 is {found['threshold']}.",
+        f"with the best F0.5 is {found['threshold']}. Weights of {', '.join(KNOWN)}: "
+        f"{', '.join(number(weight, 2) for weight in found['weights'])}. *Head alone*: the recall without the others "
+        "where as many are asked for that were given.",
         "",
     ]
 
     lines += table(
-        ["threshold", "precision %", "on these rows %", "recall %", "F0.5 %", "asked for"],
+        ["threshold", "precision %", "on these rows %", "recall %", "head alone %", "F0.5 %", "asked for"],
         [
-            [str(p["threshold"]), *(share(p[key]) for key in ("precision", "here", "recall", "f")), str(p["said"])]
+            [
+                str(p["threshold"]),
+                *(share(p[key]) for key in ("precision", "here", "recall", "head", "f")),
+                str(p["said"]),
+            ]
             for p in found["curve"]
             if round(10 * p["threshold"]) == 10 * p["threshold"] or p["threshold"] == found["threshold"]
         ],

@@ -19,7 +19,7 @@ import torch
 from .. import LaFuncModel, LaFuncProcessor
 from ..diffusion_lafunc import SCHEDULES
 from ..filling_lafunc import Reader
-from ..output_lafunc import Stats, ToolCallOutput
+from ..output_lafunc import Evidence, Stats, ToolCallOutput
 from ..request_lafunc import FILLERS, Request, check_options, read_request
 from ..scaffolding_lafunc import CALL_OPEN, call_open
 from .bfcl import EvaluationError, Row
@@ -81,7 +81,7 @@ class Answer:
         calls: (name, arguments).
         invalid: calls that name no offered tool, violate its schema or do not parse; must be 0 with a scaffold.
         confidence: per call, of each argument.
-        absent: see [`ToolCallOutput`].
+        evidence: see [`ToolCallOutput`].
         seconds: wall-clock time, the shared part included.
         saved: of these, what was not spent, since an earlier row has read the tools.
         error: what was raised, if anything was.
@@ -94,7 +94,7 @@ class Answer:
     text: str = ""
     confidence: list[dict[str, float]] = field(default_factory=list)
     needs: list[str] = field(default_factory=list)
-    absent: dict[str, float] = field(default_factory=dict)
+    evidence: dict[str, Evidence] = field(default_factory=dict)
     clipped: list[str] = field(default_factory=list)
     stats: dict[str, Any] = field(default_factory=dict)
     seconds: float = 0.0
@@ -208,7 +208,7 @@ def _fill(
         invalid=sum(not valid(row, *call) for call in calls),
         confidence=[call.confidence for call in out.tool_calls],
         needs=[f"{need.name} {need.path}" for need in out.needs],
-        absent=out.absent,
+        evidence=out.evidence,
         clipped=out.clipped,
     )
 

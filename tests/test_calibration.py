@@ -10,29 +10,44 @@ from hypothesis import strategies as st
 
 from lafunc.__main__ import main
 from lafunc.data.rows import make_row
-from lafunc.evaluation import results
-from lafunc.evaluation.calibration import confidence, fit, needs, presence, reliability
-from lafunc.output_lafunc import calibrated
+from lafunc.evaluation import calibration, results
+from lafunc.evaluation.calibration import HEAD_ALONE, confidence, fit, needs, presence, reliability
+from lafunc.output_lafunc import Evidence, calibrated
 
 
 def record(n: int, required=(), given=()) -> dict:
+    known = {"confidence": 0.5, "stands": False, "closed": False}
     return {
         "id": str(n),
-        "required": [{"absent": p, "due": due} for p, due in required],
+        "required": [{"known": {"absent": p, **known, **dict(*more)}, "due": due} for p, due, *more in required],
         "given": [{"confidence": p, "right": right} for p, right in given],
     }
 
 
-def test_precision_and_recall_by_threshold():
+def test_precision_and_recall_by_threshold(monkeypatch):
+    monkeypatch.setattr(calibration, "needs_weights", lambda values, weight: HEAD_ALONE)
     found = needs([record(0, [(0.9, True), (0.6, False), (0.1, False)]), record(1, [(0.3, True), (0.01, False)])])
     assert (found["values"], found["due"]) == (5, 2)
     curve = {point["threshold"]: (point["here"], point["recall"], point["said"]) for point in found["curve"]}
-    assert curve[0.05] == (2 / 4, 1.0, 4) and curve[0.3] == (2 / 3, 1.0, 3)
+    assert curve[0.05] == (2 / 4, 1.0, 4) and curve[0.25] == (2 / 3, 1.0, 3)
     assert curve[0.5] == (1 / 2, 1 / 2, 2) and curve[0.65] == (1.0, 1 / 2, 1) and curve[0.95] == (None, 0.0, 0)
     # Where two in a hundred are missing there are 49 given values for each that is missing; here there are 1.5.
     counted = {point["threshold"]: point["precision"] for point in found["curve"]}
     assert counted[0.05] == pytest.approx(2 / (2 + 2 * 49 / 1.5)) and counted[0.65] == 1.0 and counted[0.95] is None
     assert found["threshold"] == 0.65  # at 0.15 F1 is better, but something is asked for that was said
+    assert all(point["head"] >= point["recall"] for point in found["curve"])  # which has the best threshold each time
+
+
+def test_what_is_written_has_a_say_in_what_is_missing():
+    """The head is as unsure of all; the values that stand in the conversation were given."""
+    given, missing = {"stands": True, "confidence": 0.9}, {"stands": False, "confidence": 0.6}
+    found = needs([record(n, [(0.4, False, given), (0.4, True, missing), (0.4, False, given)]) for n in range(20)])
+    point = next(point for point in found["curve"] if point["threshold"] == found["threshold"])
+    assert (point["here"], point["recall"], point["head"]) == (1.0, 1.0, 0.0)
+    stands, closed = found["weights"][2:4]
+    assert stands < 0 and closed == 0
+    known = [Evidence(0.4, one["confidence"], one["stands"], False) for one in (given, missing)]
+    assert known[0].missing(found["weights"]) < found["threshold"] <= known[1].missing(found["weights"])
 
 
 def test_without_a_missing_value_there_is_no_recall():
@@ -91,6 +106,7 @@ def test_the_command_writes_a_result_and_the_config(tmp_path, capsys):
     assert (data["needs"]["values"], data["needs"]["due"]) == (3, 1)
     config = json.loads((tmp_path / "c" / "config.json").read_text())
     assert config["needs_threshold"] == data["needs"]["threshold"]
+    assert config["needs_weights"] == data["needs"]["weights"]
     assert config["presence_weight"] == data["presence"]["weight"]
     assert [point["weight"] for point in data["presence"]["curve"]] == [0.0, 1.0, 2.0]
     sure = data["confidence"]

@@ -115,7 +115,7 @@ def test_calls_that_are_not_due_are_dropped(asked, monkeypatch, filler):
     output = asked.call(HELLO, [LAMP], filler=filler, return_trace=True)
     assert len(whole.tool_calls) == 3 and output.plan == ["set_lamp"] * 2
     assert [call.arguments for call in output.tool_calls] == [call.arguments for call in whole.tool_calls[:2]]
-    assert all(path.startswith(("$[0]", "$[1]")) for path in [*output.absent, *output.clipped])
+    assert all(path.startswith(("$[0]", "$[1]")) for path in [*output.evidence, *output.clipped])
     assert output.scaffold.count("<tool_call>") == 2
     assert [entry["names"] for entry in output.trace if entry["stage"] == "plan"][-1] == output.plan
 
