@@ -211,12 +211,12 @@ def assemble(
                 message = f"the filled arguments violate it, so it cannot be honoured: {violation.message}"
                 raise SchemaError(tool.name, violation.json_path, message, str(violation.validator))
         slope, offset = config.confidence_slope, config.confidence_offset
-        known = {
+        trusted = {
             json_path(slot.path[1:]): calibrated(confidence[slot.path], slope, offset)
             for slot in mine
             if slot.path in confidence
         }
-        output.tool_calls.append(ToolCall(tool.name, arguments, known, violation=said))
+        output.tool_calls.append(ToolCall(tool.name, arguments, trusted, violation=said))
     find_sources(output.tool_calls, texts)
 
 
