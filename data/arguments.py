@@ -21,6 +21,7 @@ from typing import Any
 from ..schema_lafunc import Part, SchemaReader
 from ..validation_lafunc import SchemaError
 from .meanings import LONGER, NUMBERS, STRINGS, UNIT_OF_NAME, UNIT_PATTERN, UNITS
+from .words import WORDS
 
 
 @dataclass(eq=False)
@@ -211,10 +212,15 @@ def _string(found: Argument) -> None:
         for pattern, source, frames in STRINGS:
             if pattern.search(text):
                 found.source, found.frames = source, frames
+                if "city" in source and (place := _PLACE.search(found.description)):
+                    code = place[1].isupper() and len(place[1]) == 2 and place[1] != "UK"
+                    found.source, found.examples = ("city_state" if code else "city_country",), ()
                 return
     found.source, found.frames = ("invented", "title", "code"), ("with the {n} {}", "for {n} {}", "with {n} {}")
 
 
+# "San Francisco, CA": the form of a place that a description shows
+_PLACE = re.compile(rf"[A-Z][\w.]+(?: [A-Z]\w+)*, (UK|USA|[A-Z]{{2}}|{'|'.join(WORDS['country'])})\b")
 _NUMERAL = re.compile(
     r"^(?:minimum|maximum) (?!date|time)\w+$|\b(limit|offset|page|count|quantity|amount|price|age|rating|latitude|"
     r"longitude|width|height|weight|distance|radius|score|percentage|temperature|year|size of|maximum|minimum|"
@@ -293,7 +299,9 @@ def _number(found: Argument) -> None:
         if high:
             break
     fraction = re.search(r"decimal(?! places)|fraction|0\.\d|between 0 and 1\b|0 to 1\b|0-1\b", text)
-    if found.style == "percent" and fraction:
+    # The custom of programs: an interest rate of 5 % is 0.05 where nothing is said about percent.
+    custom = re.search(r"\b(rate|interest|yield|inflation|growth)\b", found.words) and not re.search("percent|%", text)
+    if found.style == "percent" and (fraction or custom and found.kind == "number"):
         found.style = "fraction"
     if not high and found.kind == "integer" and last.endswith("s") and len(last) > 3:
         low, high = 1, 60  # a count of things

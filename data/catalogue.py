@@ -14,6 +14,7 @@ from typing import Any
 from .arguments import words_of
 from .mentions import article
 from .phrasing import Target
+from .words import WORDS
 
 # domain.name: what it does | arguments | requests…
 # An argument is name:type, optional with a ? after the type. Types: i integer, n number, s string, b boolean, d date,
@@ -203,6 +204,35 @@ law.lawyers: Find lawyers | specialty:s city:s max_fee:n? min_experience:i?@year
 law.fine: Calculate the fine for speeding | speed:n@km/h speed_limit:n@km/h school_zone:b? repeat_offender:b? | I was caught at {speed} where {speed_limit} is allowed. What will it cost me?
 law.contract: Draft a contract | parties:[s] contract_type:(lease/employment/nda/sale) start_date:d duration_months:i?
 law.case_details: Get the details of a case | case_number:s include_documents:b? | Case {case_number}: what happened?
+facts.capital: Get the capital of a country | country:s | What is the capital of {country}? | Which city is the capital of {country}?
+facts.population: Get the number of people who live in a country | country:s year:i? | How many people live in {country}? | What's the population of {country}?
+facts.ruler: Find out who governed a country in a year | country:s year:i title:(president/king/prime_minister/emperor)? full_name:b? | Who ruled {country} in {year}? | Who was in power in {country} in {year}? | In {year}, who governed {country}?
+facts.currency_of: Get the currency of a country | country:s | What do people pay with in {country}? | What money is used in {country}?
+facts.languages: List the languages spoken in a country | country:s official_only:b? | Which languages do they speak in {country}?
+facts.borders: List the neighbors of a country | country:s | Which countries border {country}?
+facts.author: Find who wrote a book | book:s include_year:b? | Who wrote {book}? | Who is the author of {book}?
+facts.film_director: Find the director of a movie | movie:s year:i? | Who directed {movie}? | Whose film is {movie}?
+facts.cast: List the actors of a movie | movie:s limit:i? | Who plays in {movie}? | Who starred in {movie}?
+facts.song_release: Find out when a song was released | song:s artist:s? | When did {song} come out? | What year is {song} from?
+facts.founding: Get when and by whom a company was founded | company:s include_founders:b? | When was {company} founded? | Who founded {company}?
+facts.headquarters: Get the headquarters of a company | company:s | Where is {company} based? | Where are the headquarters of {company}?
+facts.birth: Get the date and place of birth of a historical figure | figure:s include_place:b? | When was {figure} born? | Where was {figure} born?
+facts.achievements: List what a historical figure is known for | figure:s field:(science/politics/arts/war)? limit:i? | What is {figure} known for? | What did {figure} do?
+facts.battle: Get the outcome of a historical event | event:s detail:(short/full)? | Who won {event}? | How did {event} end?
+facts.planet_distance: Get how far a planet is from the sun | planet:s unit:(km/miles/au)? | How far is {planet} from the sun?
+facts.moons: Count the moons of a planet | planet:s | How many moons does {planet} have?
+facts.element_symbol: Get the symbol of a chemical element | element:s | What is the chemical symbol of {element}?
+facts.lifespan: Get how long an animal lives | animal:s in_captivity:b? | How long does a {animal} live? | How old can a {animal} get?
+facts.animal_diet: Get what an animal eats | animal:s | What does a {animal} eat?
+facts.champion: Find the winner of a league in a year | league:s year:i | Who won the {league} in {year}? | Which team won the {league} in {year}?
+facts.landmark_height: Get the height of a landmark | landmark:s unit:(meters/feet)? | How tall is {landmark}? | How high is {landmark}?
+facts.museum_location: Get where a museum is | museum:s | Where is {museum}? | In which city is {museum}?
+facts.painter: Find who made a work of art | artwork:s include_date:b? | Who painted {artwork}? | Who made {artwork}?
+facts.symptoms: List the symptoms of a disease | disease:s | What are the symptoms of {disease}? | How does one notice {disease}?
+facts.side_effects: List the side effects of a drug | drug:s severe_only:b? | What are the side effects of {drug}? | Is {drug} dangerous?
+facts.nutrition: Get how many calories a food has | food:s grams:i? | How many calories does {food} have? | Is {food} fattening?
+facts.definition: Get the definition of a topic | topic:s audience:(children/adults/experts)? | What is {topic}? | What does {topic} mean?
+facts.sport_rules: List the rules of a sport | sport:s | How is {sport} played? | What are the rules of {sport}?
 history.event_date: Find when a historical event took place | event:s include_location:b? | When was {event}?
 history.figure: Get a biography of a historical figure | name:s detail:(short/full)? language:s? | Who was {name}?
 history.timeline: Build a timeline of a period | country:s start_year:i end_year:i events:i?=number_of_events | What happened in {country} between {start_year} and {end_year}?
@@ -620,6 +650,10 @@ def _schema(one: dict[str, str], label: str, about: str, rng: random.Random, ter
                 + (f" of {of[1].replace('an ', 'the ').replace('a ', 'the ', 1)}" if of and kind in "in" else ""),
             )
         )
+    if kind == "s" and one["name"] in ("location", "city", "place", "origin", "destination") and rng.random() < 0.3:
+        wide, table = rng.choice((("state", "city_state"), ("state", "city_state"), ("country", "city_country")))
+        shown = ", ".join(rng.choice(WORDS[table]).split("/")[:2])
+        text = rng.choice((f"the city and {wide}, e.g. {shown}", f"{text} (city, {wide}), such as '{shown}'"))
     if unit:
         text += f" in {unit}" if rng.random() < 0.8 else f" ({unit})"
     if kind == "d":

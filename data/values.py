@@ -135,6 +135,10 @@ def _draw_string(argument: Argument, rng: random.Random) -> Said:
         text = _draw_number(argument.item, rng, plain=True).text
         return Said(text, text)
     text = compose(source, rng) if source in COMPOSED else rng.choice(WORDS[source])
+    if source in ("city_state", "city_country"):
+        city, *wider = text.split("/")
+        value = f"{city}, {wider[0]}"
+        return Said(value, rng.choice((value, value, city, city, f"{city}, {wider[-1]}")))
     if source in ("country", "museum", "landmark", "history") and text.startswith("the "):
         return Said(text[4:], text)
     if source == "person" and rng.random() < 0.25:

@@ -22,6 +22,22 @@ _TABLES = {
         Nice, Bordeaux, Toulouse, Salzburg, Kraków, Ljubljana, Zagreb, Split, Belgrade, Sofia, Bucharest, Malmö,
         Bristol, Leeds, Oxford, Cambridge, Salt Lake City, Santa Fe, Baltimore, Tampa, Orlando, Honolulu, Anchorage,
         Boise, Tucson, Omaha""",
+    "city_state": """San Francisco/CA/California, Los Angeles/CA/California, San Diego/CA/California, Sacramento/CA/
+        California, New York/NY/New York, Buffalo/NY/New York, Boston/MA/Massachusetts, Chicago/IL/Illinois, Austin/TX/
+        Texas, Dallas/TX/Texas, Houston/TX/Texas, El Paso/TX/Texas, Seattle/WA/Washington, Spokane/WA/Washington,
+        Portland/OR/Oregon, Denver/CO/Colorado, Miami/FL/Florida, Tampa/FL/Florida, Orlando/FL/Florida, Atlanta/GA/
+        Georgia, Savannah/GA/Georgia, Phoenix/AZ/Arizona, Tucson/AZ/Arizona, Las Vegas/NV/Nevada, Reno/NV/Nevada,
+        Philadelphia/PA/Pennsylvania, Pittsburgh/PA/Pennsylvania, Detroit/MI/Michigan, Minneapolis/MN/Minnesota,
+        Nashville/TN/Tennessee, Memphis/TN/Tennessee, New Orleans/LA/Louisiana, Salt Lake City/UT/Utah, Honolulu/HI/
+        Hawaii, Anchorage/AK/Alaska, Boise/ID/Idaho, Omaha/NE/Nebraska, Baltimore/MD/Maryland, Cleveland/OH/Ohio,
+        Columbus/OH/Ohio, Charlotte/NC/North Carolina, Raleigh/NC/North Carolina, Milwaukee/WI/Wisconsin, Kansas City/
+        MO/Missouri, Indianapolis/IN/Indiana, Richmond/VA/Virginia, Newark/NJ/New Jersey, Santa Fe/NM/New Mexico""",
+    "city_country": """Paris/France, Lyon/France, London/UK, Manchester/UK, Berlin/Germany, Munich/Germany, Rome/Italy,
+        Milan/Italy, Madrid/Spain, Barcelona/Spain, Lisbon/Portugal, Tokyo/Japan, Osaka/Japan, Beijing/China, Shanghai/
+        China, Mumbai/India, Delhi/India, Sydney/Australia, Melbourne/Australia, Toronto/Canada, Vancouver/Canada,
+        Cairo/Egypt, Nairobi/Kenya, Lagos/Nigeria, Oslo/Norway, Stockholm/Sweden, Helsinki/Finland, Vienna/Austria,
+        Athens/Greece, Istanbul/Turkey, Bangkok/Thailand, Hanoi/Vietnam, Seoul/South Korea, Lima/Peru, Santiago/Chile,
+        Buenos Aires/Argentina, Mexico City/Mexico, Dublin/Ireland, Warsaw/Poland, Prague/Czech Republic""",
     "country": """France, Germany, Italy, Spain, Portugal, Japan, China, India, Brazil, Argentina, Chile, Peru,
         Colombia, Mexico, Canada, the United States, the United Kingdom, Ireland, Norway, Sweden, Finland, Denmark,
         Iceland, Poland, Austria, Switzerland, Belgium, the Netherlands, Greece, Turkey, Egypt, Morocco, Kenya,
@@ -251,7 +267,7 @@ _TABLES = {
     "clothing": "jacket, T-shirt, jeans, dress, sweater, sneakers, raincoat, hoodie, skirt, boots, scarf, hat",
     "furniture": "sofa, dining table, bookshelf, wardrobe, armchair, bed frame, desk, coffee table",
 }
-WORDS = {name: " ".join(text.split()).split(", ") for name, text in _TABLES.items()}
+WORDS = {name: " ".join(text.split()).replace("/ ", "/").split(", ") for name, text in _TABLES.items()}
 MONTHS = WORDS["month"]
 _SMALL = """zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen
     seventeen eighteen nineteen""".split()

@@ -2,6 +2,7 @@
 
 import json
 import random
+import re
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -140,7 +141,8 @@ def test_strings_are_said_verbatim():
             for key, value in arguments.items():
                 schema = types[name][key]
                 dated = any(form in schema.get("description", "") for form in ("YYYY", "HH:MM")) or "format" in schema
-                if isinstance(value, str) and "enum" not in schema and not dated:
+                placed = ", e.g. " in schema.get("description", "") or ", such as " in schema.get("description", "")
+                if isinstance(value, str) and "enum" not in schema and not dated and not placed:
                     assert value in said
 
 
@@ -172,6 +174,30 @@ def test_values_fit_names_and_descriptions():
     assert argument("length_km", type="number").unit == "kilometers"
     assert draw(argument("page", type="string"), rng).value.isdigit()
     assert all(1 <= draw(argument("mood", "from 1 to 5", type="integer"), rng).value <= 5 for _ in range(20))
+
+
+@pytest.mark.parametrize(
+    ("description", "form"),
+    [
+        ("The city and state, e.g. San Francisco, CA", r".+, [A-Z]{2}"),
+        ("Where to look, such as 'London, UK'", r".+, [A-Z][A-Za-z ]+"),
+        ("The city, such as London, Paris", r"[^,]+"),
+    ],
+)
+def test_a_place_has_the_form_that_its_description_shows(description, form):
+    """Whatever is said of it: "Boston" is Boston, MA."""
+    said = [draw(argument("location", description, type="string"), random.Random(n)) for n in range(60)]
+    formed = [one for one in said if re.fullmatch(form, one.value)]
+    assert len(formed) > 45  # now and then something unheard of stands in the place of a city
+    shortened = any(one.value.startswith(f"{one.text}, ") for one in formed)
+    assert shortened == form.startswith(".")
+
+
+def test_a_rate_is_a_share_unless_it_is_in_percent():
+    for description, share in (("Interest rate", True), ("Interest rate in percent", False)):
+        said = [draw(argument("interest_rate", description, type="number"), random.Random(n)) for n in range(60)]
+        values = [one.value for one in said if one.text.endswith("%")]
+        assert len(values) > 10 and (max(values) < 1) == share
 
 
 def test_numbers_are_said_in_many_ways():
