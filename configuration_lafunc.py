@@ -17,10 +17,10 @@ class LaFuncConfig(PreTrainedConfig):
             GGUF file, or `package://NAME/FILE.gguf` for one inside an installed Python package.
         base_revision: branch, tag or commit of a base on the Hub.
         base_included: the checkpoint holds the base's weights itself.
-        trained: what has been trained, of `router`, `diffusion` and `calls`: the adapters' word, when calls are
-            written, on whether these are all.
-        router_layer: of the base, whose state at the prompt's end the router reads; None: at 0.7 of the depth.
-        router_hidden_size: of its hidden layer.
+        trained: what has been trained, of `router`, `tools`: its word on which tools are called, `diffusion`, and
+            `calls`: the adapters' word, when calls are written, on whether these are all.
+        router_layer: of the base, whose states the router reads; None: at 0.7 of the depth.
+        router_hidden_size: of its hidden layers.
         head_hidden_size, head_layers, head_attention_heads: the diffusion head.
         adapter_rank: of the adapters by which the base reads plans and scaffolds; 0: none.
         noise_levels: T of training; a step at inference is given the nearest level.

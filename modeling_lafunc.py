@@ -39,7 +39,7 @@ from .filling_lafunc import Reader, Tell, slides
 from .node_lafunc import json_path
 from .objective_lafunc import objective
 from .output_lafunc import Stats, ToolCallOutput, assemble
-from .planning_lafunc import another, plan, review
+from .planning_lafunc import another, follows, name_texts, plan, states_after
 from .processing_lafunc import LaFuncProcessor
 from .publishing_lafunc import MODEL_FILES, publish
 from .request_lafunc import MODES, Request, check_options, read_request, split_batch
@@ -403,7 +403,8 @@ class LaFuncModel(PreTrainedModel):
                 reader = Reader(self.base, [row.prompt for row in rows], stats, beginning)
         with stats.stage("router"):
             if "router" in self.config.trained:
-                self._route(rows, heard[self.router.source(self.base)])
+                ends = heard[self.router.source(self.base)][:, -1]  # [B, H]
+                self._route(rows, ends, self._called(rows, reader, processor, parallel))
         chosen = [at for at, row in enumerate(rows) if row.mode == "tool"]
         if chosen and len(chosen) < len(rows):
             reader.select(chosen)
@@ -456,28 +457,48 @@ class LaFuncModel(PreTrainedModel):
     def _review(
         self, rows: list[Request], written: list[Calls], now: list[int], reader: Reader, filler: str
     ) -> list[int]:
-        """Drop the calls that do not stand, and name one more where one is due; these rows are left in the reader."""
-        now = _narrowed(now, [not rows[b].settled for b in now], reader)
-        if not now:
-            return []
-        found = review(reader, [written[b] for b in now], [rows[b].tools for b in now], self.config.max_calls)
-        for b, (stand, _) in zip(now, found, strict=True):
-            if stand < len(written[b].scaffold.tools):
-                written[b].cut(stand)
-                written[b].tell(rows[b].tell)
+        """Name one more call where one is due; these rows are left in the reader."""
         # After a value that ran away another call would run away, too.
-        more = [due and not written[b].ended for b, (_, due) in zip(now, found, strict=True)]
-        now = _narrowed(now, more, reader)
+        fit = [len(written[b].scaffold.tools) < self.config.max_calls and not written[b].ended for b in now]
+        now = _narrowed(now, [may and not rows[b].settled for b, may in zip(now, fit, strict=True)], reader)
         if not now:
             return []
-        now = _narrowed(now, another(reader, [written[b] for b in now], [rows[b].tools for b in now], filler), reader)
+        now = _narrowed(now, follows(reader, [written[b] for b in now]), reader)
+        if not now:
+            return []
+        tools = [rows[b].called or rows[b].tools for b in now]
+        now = _narrowed(now, another(reader, [written[b] for b in now], tools, filler), reader)
         for b in now:
             written[b].tell(rows[b].tell)
         return now
 
-    def _route(self, rows: list[Request], states: Tensor) -> None:
+    def _called(
+        self, rows: list[Request], reader: Reader, processor: LaFuncProcessor, parallel: bool
+    ) -> list[Tensor | None]:
+        """How likely each tool of each row is called, [T]; None where that does not matter. Notes which are."""
+        texts: list[list[list[int]]] = []
+        for row in rows:
+            matters = "tools" in self.config.trained and not row.plan and (row.mode == "auto" or len(row.tools) > 1)
+            names = name_texts(row.opening, [tool.name for tool in row.tools], processor.vocabulary) if matters else []
+            texts.append(names if all(len(text) <= row.room for text in names) else [])
+        if not any(texts):
+            return [None] * len(rows)
+        found = states_after(reader, texts, self.router.source(self.base))
+        odds = [self.router.called(states) if len(states) else None for states in found]
+        most = self.config.max_calls if parallel else 1
+        for row, each in zip(rows, odds, strict=True):
+            if each is not None:
+                row.output.tool_probabilities = dict(
+                    zip([tool.name for tool in row.tools], each.tolist(), strict=True)
+                )
+                ranked = sorted(row.tools, key=lambda tool: -row.output.tool_probabilities[tool.name])
+                count = max(1, min(most, int((each >= 0.5).sum())))
+                row.called = [tool for tool in row.tools if tool in ranked[:count]]
+        return odds
+
+    def _route(self, rows: list[Request], states: Tensor, called: list[Tensor | None]) -> None:
         """The router's probabilities, and the mode of the rows that left it open. states: [B, H]"""
-        probabilities = self.router(states).float().softmax(dim=-1)  # [B, 3]
+        probabilities = self.router.modes(states, called)  # [B, 3]
         for row, p in zip(rows, probabilities.tolist(), strict=True):
             row.output.mode_probabilities = dict(zip(MODES, p, strict=True))
             if row.mode == "auto":

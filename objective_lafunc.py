@@ -331,7 +331,7 @@ def objective(
     """
     with torch.no_grad(), listening() as heard:
         reader = Reader(base, prompts or [[0]], Stats())
-    found = decision_loss(router(heard[router.source(base)][: len(prompts)]), modes)
+    found = decision_loss(router(heard[router.source(base)][: len(prompts), -1]), modes)
     # From here on only the adapters and the head have gradients.
     known = [target for target in targets if target is not None]
     reader.select([b for b, target in enumerate(targets) if target is not None] or [0])

@@ -121,6 +121,7 @@ class ToolCallOutput:
     Attributes:
         mode: `chat`, `think` or `tool`.
         mode_probabilities: the router's, or None if it was not asked.
+        tool_probabilities: of each offered tool, the router's probability that it is called, or None likewise.
         plan: names of the planned calls.
         tool_calls: the calls that can be made.
         needs: what is missing for the planned calls that cannot.
@@ -135,6 +136,7 @@ class ToolCallOutput:
 
     mode: str
     mode_probabilities: dict[str, float] | None = None
+    tool_probabilities: dict[str, float] | None = None
     plan: list[str] = field(default_factory=list)
     tool_calls: list[ToolCall] = field(default_factory=list)
     needs: list[Need] = field(default_factory=list)

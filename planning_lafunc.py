@@ -6,21 +6,25 @@
 The name that is followed by arguments is the last one. The base is asked only where the offered names differ, and
 after each name. The plan is a side branch: the scaffold is read on the prompt, not on the plan.
 
-How many calls are due, and of which tools, is easier to say when the arguments of those before can be read. So the
-plan is a draft for a base whose adapters have learned it: once the calls are written, one pass asks it of each whether
-it was the last, and if not, which tool comes next. The calls stand as far as it agrees, and it goes on from there.
+Which of several tools are called is easier to say of each by itself. A router that has learned it (see [`Router`])
+reads the base's state after each name, side by side, in one pass; the base is then asked for the order only. And how
+often a tool is called is easier to say when the arguments of the calls before can be read: a base whose adapters have
+learned it is asked, once the calls are written, whether another one follows, and which.
 """
 
 import json
 from collections.abc import Sequence
 
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 
+from .adapters_lafunc import adapted
 from .calling_lafunc import Calls
-from .filling_lafunc import Cursor, Reader, write
+from .filling_lafunc import Cursor, Reader, slides, write
 from .node_lafunc import Continuation, Tool
 from .processing_lafunc import RequestError
 from .request_lafunc import Request
+from .routing_lafunc import listening
 from .scaffolding_lafunc import CALL_OPEN, End, call_open
 from .vocabulary_lafunc import Vocabulary
 
@@ -29,11 +33,79 @@ MORE = '"}, {"name": "'
 NOTHING = Continuation("")  # what is left to write when the plan is complete
 
 
+def name_texts(opening: Sequence[int], names: Sequence[str], vocabulary: Vocabulary) -> list[list[int]]:
+    """Of each tool, what the base has written when its arguments are next."""
+    return [[*opening, *vocabulary.encode(f'{CALL_OPEN}"{quoted(name)}{LAST}')] for name in names]
+
+
+def quoted(name: str) -> str:
+    """As it stands between quotes."""
+    return json.dumps(name, ensure_ascii=False)[1:-1]
+
+
+def states_after(reader: Reader, texts: Sequence[Sequence[Sequence[int]]], layer: nn.Module) -> list[Tensor]:
+    """A layer's state at the end of each text, [N, H] per row, as if it alone stood after what was read so far.
+
+    All texts of a row are read in one pass, side by side: none attends to another. They are then forgotten.
+    """
+    base = reader.base
+    if slides(reader.cache) or base.config._attn_implementation not in ("eager", "sdpa"):
+        return _states_one_by_one(reader, texts, layer)
+    flat = [[token for text in row for token in text] for row in texts]
+    known, width = reader.mask.shape[1], max(map(len, flat))
+    ids = torch.zeros(len(texts), width, dtype=torch.long)
+    positions = torch.zeros_like(ids)
+    # [B, 1, S, K + S]; padding sees itself, or it would be a mean of nothing
+    seen = torch.zeros(len(texts), 1, width, known + width, dtype=torch.bool)
+    seen[..., known:] = torch.eye(width, dtype=torch.bool)
+    ends: list[list[int]] = []
+    for b, row in enumerate(texts):
+        start = 0
+        ids[b, : len(flat[b])] = torch.tensor(flat[b], dtype=torch.long)
+        for text in row:
+            here = slice(start, start + len(text))
+            seen[b, 0, here, :known] = reader.mask[b].bool().cpu()
+            seen[b, 0, here, known:][:, here] = torch.ones(len(text), len(text)).tril().bool()
+            positions[b, here] = torch.arange(reader.lengths[b], reader.lengths[b] + len(text))
+            start += len(text)
+        ends.append([sum(map(len, row[: n + 1])) - 1 for n in range(len(row))])
+    reader.stats.base_passes += 1
+    reader.stats.base_tokens += sum(map(len, flat))
+    blocked = torch.finfo(base.dtype).min
+    mask = torch.where(seen, 0.0, blocked).to(reader.device, base.dtype)
+    with listening() as heard, adapted():
+        base.get_decoder()(
+            input_ids=ids.to(reader.device),
+            attention_mask=mask,
+            position_ids=positions.to(reader.device),
+            past_key_values=reader.cache,
+            use_cache=True,
+        )
+    reader.cache.crop(-width)
+    return [heard[layer][b, end] for b, end in enumerate(ends)]
+
+
+def _states_one_by_one(reader: Reader, texts: Sequence[Sequence[Sequence[int]]], layer: nn.Module) -> list[Tensor]:
+    """The same where no mask of our own can be given."""
+    found: list[list[Tensor]] = [[] for _ in texts]
+    for n in range(max(map(len, texts))):
+        other, mark = reader.branch(), reader.mark()
+        rows = [row[n] if n < len(row) else [0] for row in texts]
+        with listening() as heard:
+            other.read(rows)
+        for b, row in enumerate(texts):
+            if n < len(row):
+                found[b].append(heard[layer][b, len(row[n]) - 1])
+        if other is reader:
+            reader.rewind(mark)
+    return [torch.stack(row) if row else heard[layer].new_zeros(0, heard[layer].shape[-1]) for row in found]
+
+
 def ways_on(tools: Sequence[Tool], first: bool, more: bool) -> dict[Continuation, Tool]:
     """What may be written next in a plan: the name of any tool, as the last one or, if `more`, with others to come."""
     ways = {}
     for tool in tools:
-        text = (CALL_OPEN + '"' if first else "") + json.dumps(tool.name, ensure_ascii=False)[1:-1]
+        text = (CALL_OPEN + '"' if first else "") + quoted(tool.name)
         ways[Continuation(text + LAST)] = tool
         if more:
             ways[Continuation(text + MORE)] = tool
@@ -44,15 +116,16 @@ def plan(reader: Reader, vocabulary: Vocabulary, rows: Sequence[Request], max_ca
     """Give each row its plan: the tools to call, in order, at least one. The reader is left where it stood.
 
     Args:
-        rows: those whose plan was given with the request keep it.
+        rows: those whose plan was given with the request keep it; those that are known to call some tools call each of
+            them once, as far as that is allowed.
         max_calls: per row. No further call is offered where its name might not fit.
 
     Raises:
         RequestError: not even one name might fit.
     """
     for row, most in zip(rows, max_calls, strict=True):
-        if len(row.tools) == 1 and most == 1:
-            row.plan = row.plan or [row.tools[0]]
+        if len(row.tools) == 1 and (most == 1 or row.called) or len(row.called) == 1:
+            row.plan = row.plan or (row.called or row.tools)[:1]
     ended = [bool(row.plan) for row in rows]
     mark = reader.mark()
     written = [list(row.opening) for row in rows]
@@ -68,13 +141,17 @@ def plan(reader: Reader, vocabulary: Vocabulary, rows: Sequence[Request], max_ca
     while not all(ended):
         cursors = []
         for n, row in enumerate(rows):
-            more = len(row.plan) + 1 < max_calls[n]
+            left = [tool for tool in row.called if tool not in row.plan]
+            more = len(left) > 1 if row.called else len(row.plan) + 1 < max_calls[n]
             ways = {
                 way: tool
-                for way, tool in ways_on(row.tools, first=not row.plan, more=more).items()
+                for way, tool in ways_on(left or row.tools, first=not row.plan, more=more).items()
                 if way.text.endswith(LAST)
                 or len(written[n]) + len(vocabulary.encode(way.text)) + longest[n] <= row.room
             }
+            further = {way: tool for way, tool in ways.items() if not way.text.endswith(LAST)}
+            if row.called and further:  # it is known that this is not the last one
+                ways = further
             cursors.append((Cursor(vocabulary, [NOTHING] if ended[n] else list(ways), written[n]), ways))
         reader.rewind(mark)
         write(reader, [cursor for cursor, _ in cursors])
@@ -90,40 +167,18 @@ def ways_after(end: End, tools: Sequence[Tool]) -> dict[Continuation, Tool]:
     return {Continuation(f"{end.text}\n{call_open(tool)}"): tool for tool in tools}
 
 
-def review(
-    reader: Reader, rows: Sequence[Calls], offered: Sequence[Sequence[Tool]], max_calls: int
-) -> list[tuple[int, bool]]:
-    """Of each row how many of its calls stand, now that they are written, and whether another is due after these.
+def follows(reader: Reader, rows: Sequence[Calls]) -> list[bool]:
+    """Of each row whether another call is due after those that are written.
 
     The reader, which stands after the prompts, is left there.
     """
-    stops = [calls.scaffold.ends(calls.values) for calls in rows]
+    stops = [calls.scaffold.ends(calls.values)[-1] for calls in rows]
     mark = reader.mark()
-    hidden = reader.read([ends[-1].tokens for ends in stops])  # [B, S, H]; each text begins with those before it
+    hidden = reader.read([end.tokens for end in stops])  # [B, S, H]
     reader.rewind(mark)
-    found = []
-    for b, (calls, ends) in enumerate(zip(rows, stops, strict=True)):
-        logits = reader.logits(hidden[b, [len(end.tokens) - 1 for end in ends]])  # [N, V]
-        stand, more = 1, bool(logits[0, ends[0].more] > logits[0, ends[0].over])
-        while more and stand < len(ends) and _named(calls, ends, stand, offered[b], reader, hidden[b]):
-            more = bool(logits[stand, ends[stand].more] > logits[stand, ends[stand].over])
-            stand += 1
-        found.append((stand, more and stand < max(max_calls, len(ends))))
-    return found
-
-
-def _named(
-    calls: Calls, ends: Sequence[End], at: int, offered: Sequence[Tool], reader: Reader, hidden: Tensor
-) -> bool:
-    """Whether the base names the tool of this call, those before it read. hidden: [S, H] of the calls' text."""
-    if at <= calls.scaffold.written:  # it has done so
-        return True
-    before, text = ends[at - 1], ends[-1].tokens
-    ways = ways_after(before, offered)
-    cursor = Cursor(calls.scaffold.vocabulary, list(ways), before.tokens[: before.start])
-    while cursor.done is None and cursor.tokens == text[: len(cursor.tokens)]:
-        cursor.choose(reader.logits(hidden[len(cursor.tokens) - 1]))
-    return cursor.done is not None and ways[cursor.done].name == calls.scaffold.tools[at].name
+    last = torch.stack([hidden[b, len(end.tokens) - 1] for b, end in enumerate(stops)])  # [B, H]
+    logits = reader.logits(last)  # [B, V]
+    return [bool(logits[b, end.more] > logits[b, end.over]) for b, end in enumerate(stops)]
 
 
 def another(reader: Reader, rows: Sequence[Calls], offered: Sequence[Sequence[Tool]], filler: str) -> list[bool]:

@@ -25,6 +25,7 @@ class Request:
         room: tokens that the base can read after the prompt.
         mode: `auto` until the router has decided.
         tools: what may be called.
+        called: of the tools those that the router finds called; none where it was not asked.
         plan: the calls to make, as far as they are settled.
         settled: it is not asked, once they are written, whether these are all.
         output: what has been found out so far.
@@ -40,6 +41,7 @@ class Request:
     plan: list[Tool]
     output: ToolCallOutput
     texts: list[str] = field(default_factory=list)
+    called: list[Tool] = field(default_factory=list)
     settled: bool = False
     tell: Callable[[dict[str, Any]], None] | None = None
 

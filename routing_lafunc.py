@@ -1,13 +1,18 @@
-"""The router: chat, think or tool, decided before any text.
+"""The router: chat, think or tool, and which tools, decided before any text.
 
-It reads one state of the base, at the prompt's last position. Not the last layer's: that one says which token comes
-next, and on held-out rows a layer at about 70 % of the depth says far better what the request is (docs/lab-notes.md).
-The states of a frozen base never change, so the router can be fitted to those of many rows at once; see
-[`Router.fit`].
+It reads states of one layer of the base. Not the last layer's: that one says which token comes next, and on held-out
+rows a layer at about 70 % of the depth says far better what the request is (docs/lab-notes.md).
+
+    the prompt's last state                   ──► chat | think | tool      a network of one hidden layer
+    the state after each tool's name, as if   ──► called or not            another one
+    the base were about to write its arguments
+
+A call is due where both say so on the whole: the mean of the mode's probability and of the likeliest tool's. The
+states of a frozen base never change, so the router is fitted to those of many rows at once; see [`Router.fit`].
 """
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import torch
@@ -20,31 +25,89 @@ from .request_lafunc import MODES
 
 DEPTH = 0.7  # of the base's layers, where the config does not say
 STEPS, ROWS, LEARNING_RATE, WEIGHT_DECAY = 300, 256, 1e-3, 0.1  # of fitting
+CALL = MODES.index("tool")
 _THREAD = threading.local()  # has `heard` inside `listening`
 
 
-class Router(nn.Module):
+class Probe(nn.Module):
     """One hidden layer on standardized states. It stays in float32: some of the base's states are very large.
 
     Args:
         width: of the states.
         hidden_size: of the hidden layer.
-        layer: the states are those after so many layers of the base.
+        classes: to tell apart.
     """
 
-    def __init__(self, width: int, hidden_size: int, layer: int):
+    def __init__(self, width: int, hidden_size: int, classes: int):
         super().__init__()
-        self.layer = layer
         # Not buffers: accelerate cannot shard a model that has some.
         self.mean = nn.Parameter(torch.zeros(width), requires_grad=False)
         self.scale = nn.Parameter(torch.ones(width), requires_grad=False)
         self.hidden = nn.Linear(width, hidden_size)
-        self.out = nn.Linear(hidden_size, len(MODES))
+        self.out = nn.Linear(hidden_size, classes)
 
     def forward(self, states: Tensor) -> Tensor:
-        """[B, H] -> [B, 3] logits of [`MODES`]."""
-        standard = (states.to(self.mean) - self.mean) / self.scale  # [B, H]
+        """[N, H] -> [N, classes] logits."""
+        standard = (states.to(self.mean) - self.mean) / self.scale  # [N, H]
         return self.out(F.gelu(self.hidden(standard.to(self.hidden.weight.dtype))))
+
+    @torch.enable_grad()
+    def learn(self, states: Tensor, classes: Tensor) -> None:
+        """Forget what was learned, and learn these. states: [N, H]; classes: [N]"""
+        states, classes = states.to(self.mean), classes.to(self.mean.device)
+        self.hidden.reset_parameters()
+        self.out.reset_parameters()
+        self.mean.copy_(states.mean(dim=0))
+        self.scale.copy_(states.std(dim=0) + 1e-4)
+        moving = [*self.hidden.parameters(), *self.out.parameters()]
+        frozen = [weight for weight in moving if not weight.requires_grad]
+        for weight in frozen:
+            weight.requires_grad_(True)
+        optimizer = torch.optim.AdamW(moving, LEARNING_RATE, weight_decay=WEIGHT_DECAY)
+        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, STEPS)
+        for _ in range(STEPS):
+            rows = torch.randint(len(states), (ROWS,))
+            optimizer.zero_grad()
+            F.cross_entropy(self(states[rows]).float(), classes[rows]).backward()
+            optimizer.step()
+            schedule.step()
+        self.zero_grad()
+        for weight in frozen:
+            weight.requires_grad_(False)
+
+
+class Router(Probe):
+    """The probe of the mode, and as `tools` that of whether a tool is called.
+
+    Args:
+        width: of the states.
+        hidden_size: of the hidden layers.
+        layer: the states are those after so many layers of the base.
+    """
+
+    def __init__(self, width: int, hidden_size: int, layer: int):
+        super().__init__(width, hidden_size, len(MODES))
+        self.layer = layer
+        self.tools = Probe(width, hidden_size, 2)
+
+    def called(self, states: Tensor) -> Tensor:
+        """[N, H] after the names of N tools -> [N] how likely each is called."""
+        return self.tools(states).float().softmax(dim=-1)[:, 1]
+
+    def modes(self, states: Tensor, called: Sequence[Tensor | None]) -> Tensor:
+        """The probabilities of [`MODES`], [B, 3].
+
+        Args:
+            states: [B, H] at the ends of the prompts.
+            called: of each row what [`called`] says of its tools; None where it was not asked.
+        """
+        found = self(states).float().softmax(dim=-1)
+        for b, odds in enumerate(called):
+            if odds is not None:
+                call = (found[b, CALL] + odds.max()) / 2
+                rest = found[b] * (1 - call) / (1 - found[b, CALL]).clamp(min=1e-9)
+                found[b] = torch.where(torch.arange(len(MODES), device=found.device) == CALL, call, rest)
+        return found
 
     def source(self, base: PreTrainedModel) -> nn.Module:
         """The layer of the base whose output is read.
@@ -64,59 +127,63 @@ class Router(nn.Module):
 
     def attach(self, base: PreTrainedModel) -> None:
         """Have that layer heard by threads that are [`listening`], and fix what only `fit` sets: loading frees it."""
-        for weight in (self.mean, self.scale):
+        for weight in (self.mean, self.scale, *self.tools.parameters()):
             weight.requires_grad_(False)
         source = self.source(base)
         if _hear not in source._forward_hooks.values():
             source.register_forward_hook(_hear)
 
-    @torch.enable_grad()
-    def fit(self, states: Tensor, modes: Tensor, seed: int = 0) -> dict[str, int]:
+    def fit(
+        self, states: Tensor, modes: Tensor, tools: Sequence[tuple[Tensor, Tensor]] = (), seed: int = 0
+    ) -> dict[str, int]:
         """Forget what was learned, and learn these rows but for every tenth.
 
         Args:
             states: [N, H]; modes: [N], indices into MODES.
+            tools: of each row the states after its tools' names, [T, H], and whether they are called, [T]; without
+                any, only the mode is learned.
 
         Returns:
-            `held_out` rows, how many of them are `right`, and of how many it is right whether they are `called`.
+            `held_out` rows, how many of them are `right`, and of how many it is right whether they are `called`. With
+            tools, of these rows: how many `tools` they offer, and of how many of these it is right whether they are
+            called (`tools_right`).
         """
-        states = states.to(self.mean)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             order = torch.randperm(len(states))
             held_out, used = order[::10], order[torch.arange(len(order)) % 10 > 0]
-            self.hidden.reset_parameters()
-            self.out.reset_parameters()
-            self.mean.copy_(states[used].mean(dim=0))
-            self.scale.copy_(states[used].std(dim=0) + 1e-4)
-            optimizer = torch.optim.AdamW(self.parameters(), LEARNING_RATE, weight_decay=WEIGHT_DECAY)
-            schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, STEPS)
-            for _ in range(STEPS):
-                rows = used[torch.randint(len(used), (ROWS,))]
-                optimizer.zero_grad()
-                F.cross_entropy(self(states[rows]).float(), modes[rows].to(states.device)).backward()
-                optimizer.step()
-                schedule.step()
-            self.zero_grad()
+            self.learn(states[used], modes[used])
+            if tools:
+                parts = [tools[n] for n in used.tolist() if len(tools[n][1])]
+                self.tools.learn(torch.cat([part for part, _ in parts]), torch.cat([part for _, part in parts]).long())
         with torch.no_grad():
-            chosen = self(states[held_out]).argmax(dim=-1).cpu()
-        right, called = chosen == modes[held_out], MODES.index("tool")
-        return {
+            offered = [tools[n] for n in held_out.tolist()] if tools else []
+            odds = [self.called(part) if len(part) else None for part, _ in offered]
+            chosen = self.modes(states[held_out], odds).argmax(dim=-1).cpu()
+        right = modes[held_out]
+        found = {
             "held_out": len(held_out),
-            "right": int(right.sum()),
-            "called": int(((chosen == called) == (modes[held_out] == called)).sum()),
+            "right": int((chosen == right).sum()),
+            "called": int(((chosen == CALL) == (right == CALL)).sum()),
         }
+        if tools:
+            pairs = [
+                (p.cpu() >= 0.5, called.bool()) for p, (_, called) in zip(odds, offered, strict=True) if p is not None
+            ]
+            found["tools"] = sum(len(called) for _, called in pairs)
+            found["tools_right"] = sum(int((said == called).sum()) for said, called in pairs)
+        return found
 
 
 def _hear(layer: nn.Module, args: tuple, output: Tensor | tuple) -> None:
     heard = getattr(_THREAD, "heard", None)
     if heard is not None:
-        heard[layer] = (output if isinstance(output, Tensor) else output[0])[:, -1]
+        heard[layer] = output if isinstance(output, Tensor) else output[0]
 
 
 @contextmanager
 def listening() -> Iterator[dict[nn.Module, Tensor]]:
-    """Within, what this thread reads is heard: by layer the state at the last position, [B, H]."""
+    """Within, what this thread reads is heard: by layer its states, [B, S, H]."""
     _THREAD.heard = {}
     try:
         yield _THREAD.heard

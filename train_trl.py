@@ -46,6 +46,7 @@ from lafunc.filling_lafunc import Reader
 from lafunc.model_card.push import push
 from lafunc.objective_lafunc import Target, target, texts
 from lafunc.output_lafunc import Stats
+from lafunc.planning_lafunc import name_texts, states_after
 from lafunc.processing_lafunc import RequestError
 from lafunc.publishing_lafunc import PublishError
 from lafunc.request_lafunc import MODES
@@ -95,8 +96,8 @@ class LaFuncTrainingConfig(SFTConfig):
         head: fields of [`LaFuncConfig`] for new heads, such as `head_hidden_size`.
         decision_weight, diffusion_weight, constraint_weight: of the three parts of the loss.
         noise_samples: how often each scaffold is masked anew once its prompt has been read.
-        router_rows: before training, the router is fitted to so many rows, as many with a call as without; 0: it is
-            trained with the rest only. With num_train_epochs 0 nothing else is trained.
+        router_rows: after training, the router is fitted to so many rows, as many with a call as without; 0: it is
+            trained with the rest only, and says nothing of single tools. With num_train_epochs 0 nothing else is.
         max_prompt_tokens, max_block_tokens: rows with a longer prompt, or more slot positions, are skipped.
     """
 
@@ -279,19 +280,17 @@ class LaFuncTrainer(SFTTrainer):
         batch = self.args.train_batch_size * self.args.world_size
         return SimilarLengths(rows["length"], batch, self.args.seed)
 
-    def fit_router(self) -> None:
-        """Fit the router to what the frozen base makes of `router_rows` prompts; see [`Router.fit`].
-
-        Each process reads its share. What was read is kept in `output_dir`, so that a killed run goes on from there.
+    def router_rows(self) -> list[int]:
+        """The rows to which the router is fitted, by length.
 
         Raises:
-            TrainingError: there are too few rows of a kind.
+            TrainingError: there are too few of a kind.
         """
         args, rows = self.args, self.train_dataset
-        modes, called = [MODES.index(mode) for mode in rows["mode"]], MODES.index("tool")
+        called = [mode == "tool" for mode in rows["mode"]]
         lengths = rows["length"][:]
         usable = [n for n, length in enumerate(lengths) if length]  # 0: the prompt cannot be made
-        kinds = [[n for n in usable if (modes[n] == called) == call] for call in (True, False)]
+        kinds = [[n for n in usable if called[n] == call] for call in (True, False)]
         least = min(args.router_rows // 2, *map(len, kinds))
         if least < LEAST:
             raise TrainingError(
@@ -301,45 +300,74 @@ class LaFuncTrainer(SFTTrainer):
             )
         chance = random.Random(args.seed)
         chosen = [n for kind in kinds for n in chance.sample(kind, min(len(kind), args.router_rows // 2))]
-        chosen.sort(key=lengths.__getitem__)  # little padding; each process has long and short ones
+        return sorted(chosen, key=lengths.__getitem__)  # little padding; each process has long and short ones
+
+    def fit_router(self, chosen: Sequence[int]) -> None:
+        """Fit the router to what the base makes of these rows' prompts and of their tools; see [`Router.fit`].
+
+        Each process reads its share. What was read is kept in `output_dir`, so that a killed run goes on from there.
+        """
+        args, rows = self.args, self.train_dataset
+        modes = [MODES.index(mode) for mode in rows["mode"]]
         mine = chosen[args.process_index :: args.world_size]
-        states = self._states(
-            rows.select(mine), Path(str(args.output_dir)) / f"router-{args.process_index}.safetensors"
-        )
-        shares = gather_object([(mine, states)])  # of all processes
+        read = self._states(rows.select(mine), Path(str(args.output_dir)) / f"router-{args.process_index}.safetensors")
+        shares = gather_object([(mine, read)])  # of all processes
         known = torch.tensor([modes[n] for part, _ in shares for n in part])
-        found = self.model.router.fit(torch.cat([part for _, part in shares]).float(), known, args.seed)
+        states = torch.cat([part["states"] for _, part in shares]).float()
+        tools = [pair for _, part in shares for pair in _by_row(part)]
+        found = self.model.router.fit(states, known, tools, args.seed)
         self.router_fit = {"rows": len(known), **found}
         if self.is_world_process_zero():
             right = f"{found['right']:,} of the {found['held_out']:,} that were kept out"
-            print(f"router    fitted to {len(known):,} rows; right on {right}")
+            tools_right = f"{found['tools_right']:,} of their {found['tools']:,} tools"
+            print(f"router    fitted to {len(known):,} rows; right on {right}, and on {tools_right}")
 
     @torch.no_grad()
-    def _states(self, rows: Dataset, file: Path) -> Tensor:
-        """The state that the router reads, of each row: [N, H]. Kept in a file while it is long."""
+    def _states(self, rows: Dataset, file: Path) -> dict[str, Tensor]:
+        """What the router reads of each row. Kept in a file while it is long.
+
+        Returns:
+            `states`: [N, H] at the prompts' ends; `tools`: [T, H] after the names of all rows' tools; `called`: [T],
+            whether they are; `counts`: [N] tools of each row.
+        """
         router, base, batch = self.model.router, self.model.base, self.args.per_device_train_batch_size
+        processor, layer = self.data_collator.processor, router.source(base)
         content = hashlib.sha256(json.dumps([rows["messages"][:], rows["tools"][:]]).encode())
         about = {"rows": content.hexdigest(), "layer": str(router.layer), "base": str(self.model.config.base)}
-        known: list[Tensor] = []
+        about["adapters"] = hashlib.sha256(b"".join(_bytes(weight) for weight in adapter_weights(base))).hexdigest()
+        known: dict[str, list[Tensor]] = {name: [] for name in ("states", "tools", "called", "counts")}
         if file.is_file():
             with safe_open(file, "pt") as stored:
-                known = [stored.get_tensor("states")] if stored.metadata() == about else []
-        done = sum(map(len, known))
+                if stored.metadata() == about:
+                    known = {name: [stored.get_tensor(name)] for name in known}
+        done = sum(map(len, known["states"]))
         progress = tqdm(total=len(rows), initial=done, desc="reading for the router", unit="row", disable=None)
         while done < len(rows):
             part = rows.select(range(done, min(done + batch, len(rows))))
-            prompts = [self.data_collator.processor.prompt(prompt_of(row), row["tools"]) for row in part]
+            prompts = [processor.prompt(prompt_of(row), row["tools"]) for row in part]
+            names = [[tool["name"] for tool in row["tools"]] for row in part]
             with listening() as heard:
-                Reader(base, prompts, Stats())
-            known.append(heard[router.source(base)].cpu())
+                reader = Reader(base, prompts, Stats())
+            known["states"].append(heard[layer][:, -1].cpu())
+            texts = [
+                name_texts(processor.opening(prompt), own, processor.vocabulary)
+                for prompt, own in zip(prompts, names, strict=True)
+            ]
+            if any(texts):
+                known["tools"].append(torch.cat(states_after(reader, texts, layer)).cpu())
+            called = [{name for name, _ in calls_of(row)} for row in part]
+            flags = [name in own for these, own in zip(names, called, strict=True) for name in these]
+            known["called"].append(torch.tensor(flags, dtype=torch.long))
+            known["counts"].append(torch.tensor([len(own) for own in names]))
             done += len(part)
             progress.update(len(part))
             if done // batch % 50 == 0 or done == len(rows):
-                known = [torch.cat(known)]
+                empty = known["states"][0].new_zeros(0, known["states"][0].shape[-1])
+                known = {name: [torch.cat(parts or [empty])] for name, parts in known.items()}
                 file.parent.mkdir(parents=True, exist_ok=True)
-                save_file({"states": known[0]}, file, about)
+                save_file({name: parts[0].contiguous() for name, parts in known.items()}, file, about)
         progress.close()
-        return torch.cat(known)
+        return {name: parts[0] for name, parts in known.items()}
 
     def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
         args = self.args
@@ -540,6 +568,16 @@ def check_resume(model: LaFuncModel, folder: str | Path) -> None:
             )
 
 
+def _by_row(read: Mapping[str, Tensor]) -> list[tuple[Tensor, Tensor]]:
+    """The states after each row's tools, and whether they are called."""
+    counts = read["counts"].tolist()
+    return list(zip(read["tools"].float().split(counts), read["called"].split(counts), strict=True))
+
+
+def _bytes(weight: Tensor) -> bytes:
+    return weight.detach().float().cpu().numpy().tobytes()
+
+
 def check_sharding(model: LaFuncModel, router_rows: int = 0) -> None:
     """Raises TrainingError for what FSDP cannot do.
 
@@ -553,8 +591,8 @@ def check_sharding(model: LaFuncModel, router_rows: int = 0) -> None:
         )
     if router_rows:
         raise TrainingError(
-            "router_rows is for runs without FSDP; fit the router in a run of its own (num_train_epochs: 0), and go "
-            "on from its checkpoint"
+            "router_rows is for runs without FSDP; fit the router afterwards, in a run of its own with "
+            "num_train_epochs: 0"
         )
 
 
@@ -580,16 +618,20 @@ def train(config: LaFuncTrainingConfig, arguments: Sequence[str] = ()) -> LaFunc
         resume = str(folders[-1]) if folders else None
     if resume:
         check_resume(model, resume)
-    if config.router_rows and not resume:
-        trainer.fit_router()
+    chosen = trainer.router_rows() if config.router_rows else []  # what is wrong with them is said before any work
     if config.num_train_epochs:
         trainer.train(resume_from_checkpoint=resume)
     adapted = config.num_train_epochs and model.config.adapter_rank and processor.vocabulary.end is not None
     calls = ["calls"] if adapted or "calls" in model.config.trained else []
-    model.config.trained = ["router", "diffusion", *calls]
+    tools = ["tools"] if "tools" in model.config.trained else []
+    model.config.trained = ["router", *tools, "diffusion", *calls]
     model.head.to(model.base.dtype)
     for weight in adapter_weights(model.base):
         weight.data = weight.data.to(model.base.dtype)
+    if chosen:
+        trainer.fit_router(chosen)
+    if trainer.router_fit and "tools" not in model.config.trained:
+        model.config.trained.insert(1, "tools")
     trainer.save_model()
     trainer.save_state()
     if trainer.is_world_process_zero():

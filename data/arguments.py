@@ -212,7 +212,7 @@ def _string(found: Argument) -> None:
         for pattern, source, frames in STRINGS:
             if pattern.search(text):
                 found.source, found.frames = source, frames
-                if "city" in source and (place := _PLACE.search(found.description)):
+                if found.kind == "string" and "city" in source and (place := _PLACE.search(found.description)):
                     code = place[1].isupper() and len(place[1]) == 2 and place[1] != "UK"
                     found.source, found.examples = ("city_state" if code else "city_country",), ()
                 return

@@ -299,7 +299,7 @@ class Bench:
         """The base after a prompt, and the state that the router reads."""
         with listening() as heard:
             reader = Remembered(self.base, [prompt], Stats())
-        return reader, heard[self.model.router.source(self.base)][0]
+        return reader, heard[self.model.router.source(self.base)][0, -1]
 
     def _texts(self, values: Mapping[SlotPath, list[int]]) -> dict[SlotPath, str]:
         return {path: self.processor.vocabulary.decode(tokens) for path, tokens in values.items() if tokens}
@@ -430,7 +430,7 @@ class Bench:
             rows = [*self.train, *others]
             states = torch.stack([getattr(row, part) for row in rows])
             router = Router(states.shape[1], self.model.config.router_hidden_size, self.model.router.layer)
-            router.fit(states, torch.tensor([row.mode for row in rows]), self.options.seed)
+            router.fit(states, torch.tensor([row.mode for row in rows]), seed=self.options.seed)
             with torch.no_grad():
                 chosen = router(torch.stack([getattr(row, part) for row in self.modes])).argmax(dim=-1).tolist()
             called = MODES.index("tool")

@@ -1,4 +1,4 @@
-"""Calls that are read again once they are written: fewer of them, or more."""
+"""Calls that are read again once they are written: is another one due?"""
 
 import jsonschema
 import pytest
@@ -8,7 +8,7 @@ from conftest import FAMILIES, HELLO, LAMP, TOOLS, Pair, facts, make_pair, make_
 from lafunc import modeling_lafunc
 from lafunc.calling_lafunc import Calls
 from lafunc.compiling_lafunc import compile_tool
-from lafunc.planning_lafunc import review
+from lafunc.planning_lafunc import follows
 from lafunc.request_lafunc import FILLERS
 from lafunc.scaffolding_lafunc import Scaffold
 from lafunc.vocabulary_lafunc import Vocabulary
@@ -27,20 +27,15 @@ def asked(request) -> Pair:
     return make_pair(request.param, trained=["router", "diffusion", "calls"], max_calls=3)
 
 
-def stands(calls: Calls, due: int) -> tuple[int, bool]:
-    """What the review says if so many calls are due."""
-    return min(due, len(calls.scaffold.tools)), due > len(calls.scaffold.tools)
-
-
 def reviewed(monkeypatch, *counts: int) -> list[list[int]]:
-    """Answers of the review, the same for each row; the list fills with how many calls there were."""
+    """So many calls are due, the same of each row; the list fills with how many there were when it was asked."""
     seen: list[list[int]] = []
 
-    def answer(reader, rows, offered, max_calls):
+    def answer(reader, rows):
         seen.append([len(calls.scaffold.tools) for calls in rows])
-        return [stands(calls, counts[len(seen) - 1]) for calls in rows]
+        return [len(calls.scaffold.tools) < counts[len(seen) - 1] for calls in rows]
 
-    monkeypatch.setattr(modeling_lafunc, "review", answer)
+    monkeypatch.setattr(modeling_lafunc, "follows", answer)
     return seen
 
 
@@ -79,16 +74,10 @@ def test_a_scaffold_that_goes_on_is_that_of_all_the_calls(family):
 @pytest.mark.parametrize("filler", FILLERS)
 def test_calls_follow_as_long_as_they_are_due(asked, monkeypatch, filler):
     alone = asked.call(HELLO, [LAMP], filler=filler, parallel_tool_calls=False).tool_calls[0]
-    seen: list[int] = []
-
-    def more(reader, rows, offered, max_calls):
-        seen.extend(len(calls.scaffold.tools) for calls in rows)
-        return [stands(calls, min(len(calls.scaffold.tools) + 1, max_calls)) for calls in rows]
-
-    monkeypatch.setattr(modeling_lafunc, "review", more)
+    seen = reviewed(monkeypatch, 9, 9)
     monkeypatch.setattr(modeling_lafunc, "plan", one_call)
     output = asked.call(HELLO, [LAMP], filler=filler, return_trace=True)
-    assert seen == [1, 2, 3] and output.plan == ["set_lamp"] * 3 and len(output.tool_calls) == 3
+    assert seen == [[1], [2]] and output.plan == ["set_lamp"] * 3 and len(output.tool_calls) == 3
     assert output.tool_calls[0].arguments == alone.arguments
     assert output.tool_calls[0].confidence == pytest.approx(alone.confidence, rel=1e-3)
     for call in output.tool_calls:
@@ -101,23 +90,6 @@ def test_calls_follow_as_long_as_they_are_due(asked, monkeypatch, filler):
 def one_call(reader, vocabulary, rows, max_calls):
     for row in rows:
         row.plan = [row.tools[0]]
-
-
-@pytest.mark.parametrize("filler", FILLERS)
-def test_calls_that_are_not_due_are_dropped(asked, monkeypatch, filler):
-    def three(reader, vocabulary, rows, max_calls):
-        for row in rows:
-            row.plan = [row.tools[0]] * 3
-
-    monkeypatch.setattr(modeling_lafunc, "plan", three)
-    whole = asked.call(HELLO, [LAMP], filler=filler, parallel_tool_calls=False)
-    assert reviewed(monkeypatch, 2) == []
-    output = asked.call(HELLO, [LAMP], filler=filler, return_trace=True)
-    assert len(whole.tool_calls) == 3 and output.plan == ["set_lamp"] * 2
-    assert [call.arguments for call in output.tool_calls] == [call.arguments for call in whole.tool_calls[:2]]
-    assert all(path.startswith(("$[0]", "$[1]")) for path in [*output.evidence, *output.clipped])
-    assert output.scaffold.count("<tool_call>") == 2
-    assert [entry["names"] for entry in output.trace if entry["stage"] == "plan"][-1] == output.plan
 
 
 @pytest.mark.parametrize("filler", FILLERS)
@@ -144,20 +116,18 @@ def test_who_has_not_learned_it_is_not_asked(pair, monkeypatch):
 @pytest.mark.parametrize("filler", FILLERS)
 def test_no_call_follows_a_value_that_ran_away(asked, monkeypatch, filler):
     monkeypatch.setattr(modeling_lafunc, "plan", one_call)
-    seen = reviewed(monkeypatch, 2, 2)
+    seen = reviewed(monkeypatch)
     words = {"type": "object", "properties": {"words": {"type": "array", "items": {"type": "string"}}}}
     tools = [{"name": "say", "parameters": {**words, "required": ["words"]}}, PING]
     monkeypatch.setattr(modeling_lafunc.Calls, "ended", property(lambda calls: [(0, "words")]))
     output = asked.call(HELLO, tools, filler=filler)
-    assert seen == [[1]] and output.plan == ["say"] and output.clipped == ["$[0].words"]
+    assert seen == [] and output.plan == ["say"] and output.clipped == ["$[0].words"]
 
 
 @pytest.mark.parametrize("filler", FILLERS)
 def test_a_call_for_which_there_is_no_room_is_not_added(asked, monkeypatch, filler):
     monkeypatch.setattr(modeling_lafunc, "plan", one_call)
-    monkeypatch.setattr(
-        modeling_lafunc, "review", lambda reader, rows, *_: [(len(calls.scaffold.tools), True) for calls in rows]
-    )
+    monkeypatch.setattr(modeling_lafunc, "follows", lambda reader, rows: [True] * len(rows))
     vocabulary = asked.processor.vocabulary
     prompt = asked.processor.prompt(HELLO, [PING, LAMP])
     ping = Scaffold([compile_tool(PING, vocabulary)], vocabulary, asked.processor.opening(prompt))
@@ -196,7 +166,7 @@ class Says:
 VOCABULARY_SIZE = len(Vocabulary(make_tokenizer("llama")))
 
 
-def test_the_review_ends_where_the_base_would_and_keeps_calls_as_long_as_it_names_the_same():
+def test_another_call_follows_where_the_base_would_not_end():
     vocabulary = Vocabulary(make_tokenizer("llama"))
     lamp, ping = (compile_tool(tool, vocabulary) for tool in (LAMP, PING))
 
@@ -210,32 +180,6 @@ def test_the_review_ends_where_the_base_would_and_keeps_calls_as_long_as_it_name
         end = one.scaffold.ends(one.values)[-1]
         return [*end.tokens, end.over]
 
-    def found(planned, wanted, most=8) -> tuple[int, bool]:
-        reader = Says(said(*wanted))
-        (one,) = review(reader, [calls(*planned)], [[lamp, ping]], most)
-        assert reader.reads == 0
-        return one
-
-    assert found([lamp], [lamp]) == found([lamp] * 3, [lamp]) == (1, False)
-    assert found([lamp], [lamp, lamp]) == (1, True)
-    assert found([lamp] * 3, [lamp] * 4) == (3, True)
-    assert found([lamp] * 3, [lamp] * 4, most=3) == (3, False)
-    # Another tool comes next: what is planned in its place does not stand, nor what follows.
-    assert found([lamp, lamp, lamp], [lamp, ping, lamp]) == (1, True)
-    assert found([lamp, ping, ping], [lamp, ping, lamp]) == (2, True)
-    assert found([lamp, ping, lamp], [lamp, ping, lamp]) == (3, False)
-    one, other = review(Says(said(lamp), said(lamp, ping)), [calls(lamp, lamp), calls(lamp)], [[lamp, ping]] * 2, 8)
-    assert one == (1, False) and other == (1, True)
-
-
-def test_a_call_that_was_added_is_not_named_again():
-    vocabulary = Vocabulary(make_tokenizer("llama"))
-    lamp, ping = (compile_tool(tool, vocabulary) for tool in (LAMP, PING))
-    before = Scaffold([ping], vocabulary)
-    longer = before.followed_by(ping, before.read([{}]))
-    calls = Calls(longer, longer.read([{}, {}]))
-    other = Scaffold([ping, lamp], vocabulary)
-    values = other.read([{}, {"on": True, "colour": "red"}])
-    end = longer.ends(longer.read([{}, {}]))[-1]
-    wanted = [*other.tokens(values)[: len(end.tokens)], end.over]
-    assert review(Says(wanted), [calls], [[lamp, ping]], 8) == [(2, False)]
+    reader = Says(said(lamp), said(lamp, ping), said(lamp, lamp))
+    assert follows(reader, [calls(lamp), calls(lamp), calls(lamp, lamp)]) == [False, True, False]
+    assert reader.reads == 0

@@ -1,5 +1,6 @@
 """The router: which state it reads, and what it is fitted to."""
 
+import copy
 import threading
 
 import pytest
@@ -8,10 +9,11 @@ from conftest import FAMILIES, HELLO, TOOLS, head_config, make_base, make_pair
 
 from lafunc import LaFuncModel
 from lafunc.base_lafunc import CheckpointError
-from lafunc.filling_lafunc import Reader
+from lafunc.filling_lafunc import Reader, slides
 from lafunc.output_lafunc import Stats
+from lafunc.planning_lafunc import name_texts, states_after
 from lafunc.request_lafunc import MODES
-from lafunc.routing_lafunc import Router, listening
+from lafunc.routing_lafunc import CALL, Router, listening
 
 
 @pytest.mark.parametrize("layer", [1, 2])
@@ -30,7 +32,7 @@ def test_it_reads_the_state_after_its_layer_at_the_prompts_end(family, layer):
     decoder = model.base.get_decoder()
     assert model.router.source(model.base) is decoder.layers[layer - 1]
     expected = torch.cat([(found if isinstance(found, torch.Tensor) else found[0])[:, -1] for found in after])
-    torch.testing.assert_close(heard[decoder.layers[layer - 1]], expected, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(heard[decoder.layers[layer - 1]][:, -1], expected, rtol=1e-4, atol=1e-4)
 
 
 def test_the_layer_is_at_seven_tenths_unless_the_config_says():
@@ -82,10 +84,13 @@ def test_fitting_learns_what_can_be_told_apart_and_is_the_same_each_time():
     states[:, 5] = 3000 + 900 * modes  # bases have such dimensions
     router, again = Router(8, 128, 1), Router(8, 128, 1)
     before = torch.get_rng_state()
-    found = router.fit(states, modes)
+    called = [(modes[n : n + 1] == CALL).long() for n in range(300)]
+    tools = [(states[n : n + 1].clone(), called[n]) if n % 2 else (states[:0], called[n][:0]) for n in range(300)]
+    found = router.fit(states, modes, tools)
     assert torch.equal(torch.get_rng_state(), before)
-    assert found == {"held_out": 30, "right": 30, "called": 30} == again.fit(states.bfloat16(), modes)
-    again.fit(states, modes)
+    assert found == {"held_out": 30, "right": 30, "called": 30, "tools": 12, "tools_right": 12}
+    assert again.fit(states.bfloat16(), modes) == {"held_out": 30, "right": 30, "called": 30}
+    again.fit(states, modes, tools)
     assert all(
         torch.equal(a, b) for a, b in zip(router.state_dict().values(), again.state_dict().values(), strict=True)
     )
@@ -95,3 +100,90 @@ def test_fitting_says_what_is_wrong_of_rows_it_has_not_seen():
     torch.manual_seed(1)
     modes = torch.arange(300) % len(MODES)
     assert Router(8, 16, 1).fit(torch.randn(300, 8), modes)["right"] < 20  # nothing can be learned from noise
+
+
+def test_a_call_is_due_where_the_prompt_and_a_tool_say_so():
+    router = Router(4, 8, 1)
+    states = torch.randn(3, 4)
+    alone = router.modes(states, [None] * 3)
+    torch.testing.assert_close(alone, router(states).softmax(dim=-1))
+    both = router.modes(states, [torch.tensor([0.1, 0.9]), None, torch.tensor([0.0])])
+    torch.testing.assert_close(both.sum(dim=-1), torch.ones(3))
+    expected = torch.stack([(alone[0, CALL] + 0.9) / 2, alone[1, CALL], alone[2, CALL] / 2])
+    torch.testing.assert_close(both[:, CALL], expected)
+    torch.testing.assert_close(both[:, 0] / both[:, 1], alone[:, 0] / alone[:, 1])  # chat or think stays what it was
+
+
+NAMES = [tool["name"] for tool in TOOLS]
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_names_are_read_side_by_side_as_each_would_be_alone(family):
+    """Also those of other rows, longer and shorter, and rows without any; and nothing is left of them."""
+    pair = make_pair(family)
+    base, processor, layer = pair.model.base, pair.processor, pair.model.router.source(pair.model.base)
+    offered = [TOOLS, TOOLS[:1], [], TOOLS[1:]]
+    prompts = [processor.prompt(HELLO, tools) for tools in offered]
+    texts = [
+        name_texts(processor.opening(prompt), [tool["name"] for tool in tools], processor.vocabulary)
+        for prompt, tools in zip(prompts, offered, strict=True)
+    ]
+    with torch.no_grad():
+        reader = Reader(base, prompts, Stats())
+        mark, stats = reader.mark(), copy.deepcopy(reader.stats)
+        found = states_after(reader, texts, layer)
+        assert reader.mark() == mark and reader.cache.get_seq_length() == reader.mask.shape[1]
+        after = reader.read([[1, 2]] * 4)
+        assert reader.stats.base_passes - stats.base_passes == (2 if not slides(reader.cache) else 1 + len(TOOLS))
+        for b, (prompt, own) in enumerate(zip(prompts, texts, strict=True)):
+            alone = Reader(base, [prompt], Stats())
+            fresh = alone.mark()
+            assert len(found[b]) == len(own)
+            for n, text in enumerate(own):
+                with listening() as heard:
+                    alone.read([text])
+                torch.testing.assert_close(found[b][n], heard[layer][0, -1], rtol=1e-4, atol=1e-4)
+                alone = Reader(base, [prompt], Stats())
+                assert alone.mark() == fresh
+            torch.testing.assert_close(after[b], alone.read([[1, 2]])[0], rtol=1e-4, atol=1e-4)
+
+
+def calls_of(pair, odds: dict[str, float], monkeypatch, **options):
+    """What is planned where the router gives the tools these odds, in that order."""
+    monkeypatch.setattr(pair.model.config, "trained", ["router", "tools", "diffusion"])
+    given = torch.tensor(list(odds.values()))
+    monkeypatch.setattr(pair.model.router, "called", lambda states: given[: len(states)])
+    output = pair.call(HELLO, TOOLS, **options)
+    assert output.tool_probabilities == pytest.approx(odds)
+    return output
+
+
+def test_each_tool_that_is_called_is_planned_once(monkeypatch):
+    pair = make_pair("llama")
+    first, second = NAMES
+    found = calls_of(pair, {first: 0.9, second: 0.8}, monkeypatch, mode="tool")
+    assert sorted(found.plan) == sorted([first, second])
+    assert calls_of(pair, {first: 0.4, second: 0.8}, monkeypatch, mode="tool").plan == [second]
+    assert calls_of(pair, {first: 0.2, second: 0.1}, monkeypatch, mode="tool").plan == [
+        first
+    ]  # one is called for sure
+    one = calls_of(pair, {first: 0.8, second: 0.9}, monkeypatch, mode="tool", parallel_tool_calls=False)
+    assert one.plan == [second]
+    monkeypatch.setattr(pair.model.config, "max_calls", 1)
+    assert calls_of(pair, {first: 0.8, second: 0.9}, monkeypatch, mode="tool").plan == [second]
+
+
+def test_the_tools_have_a_say_in_the_mode(monkeypatch):
+    pair = make_pair("llama")
+    pair.model.router.out.weight.data.zero_()
+    pair.model.router.out.bias.data.copy_(torch.tensor([0.0, -20.0, 0.0]))  # chat or tool
+    first, second = NAMES
+    assert calls_of(pair, {first: 0.1, second: 0.3}, monkeypatch, mode="auto", max_new_tokens=1).mode == "chat"
+    output = calls_of(pair, {first: 0.1, second: 0.7}, monkeypatch, mode="auto")
+    assert (output.mode, output.plan) == ("tool", [second])
+    assert output.mode_probabilities == pytest.approx({"chat": 0.4, "think": 0.0, "tool": 0.6}, abs=1e-4)
+
+
+def test_a_router_that_knows_no_tools_is_not_asked_for_them():
+    output = make_pair("llama").call(HELLO, TOOLS, mode="tool")
+    assert output.tool_probabilities is None and output.plan

@@ -288,7 +288,12 @@ def test_only_heads_and_adapters_move_and_all_of_them_do(which, request, file, t
     trainer.train()
     for name, weight in fresh.model.named_parameters():
         moved = not torch.equal(weight, before[name])
-        fixed = name.startswith("base.") and ".lora_" not in name or name in ("router.mean", "router.scale")
+        fixed = (
+            name.startswith("base.")
+            and ".lora_" not in name
+            or name in ("router.mean", "router.scale")
+            or name.startswith("router.tools.")
+        )
         assert moved != fixed, name
 
 
@@ -424,9 +429,10 @@ def test_the_router_alone_can_be_fitted(recipe, tmp_path, capsys, monkeypatch):
     recipe.write_text(yaml.safe_dump(settings))
     assert main(["--config", str(recipe)]) == 0
     said = capsys.readouterr().out
-    assert "router    fitted to 8 rows; right on " in said and " of the 1 that were kept out" in said
+    assert "router    fitted to 8 rows; right on " in said and " of the 1 that were kept out, and on " in said
     made = results.read(tmp_path / "run" / "training.json", "training")
     assert made["data"]["router"]["rows"] == 8 and "loss" not in json.dumps(made["data"]["history"])  # 5 calls, 3 not
+    assert "tools" in json.loads((tmp_path / "run" / "config.json").read_text())["trained"]
     first = load_file(tmp_path / "run" / "model.safetensors")
     # What was read is not read again, unless the rows are others.
     monkeypatch.setattr(train_trl, "Reader", None)
@@ -459,7 +465,7 @@ def test_too_few_rows_of_a_kind_are_no_basis_for_a_router(recipe, capsys):
     assert "router_rows is 4, and the rows have 9 with a call and 3 without" in said and "lafunc data synth" in said
 
 
-def test_a_router_that_was_fitted_goes_on_learning(recipe, tmp_path):
+def test_a_router_is_fitted_to_what_the_trained_adapters_make_of_names(recipe, tmp_path):
     recipe.write_text(yaml.safe_dump(yaml.safe_load(recipe.read_text()) | {"router_rows": 10}))
     assert main(["--config", str(recipe)]) == 0
     made = results.read(tmp_path / "run" / "training.json", "training")["data"]
