@@ -527,7 +527,8 @@ def _narrowed(rows: list[int], kept: list[bool], reader: Reader) -> list[int]:
 
 def _tell_mode(row: Request) -> None:
     if row.tell is not None:
-        row.tell({"stage": "mode", "mode": row.mode, "probabilities": row.output.mode_probabilities})
+        found, tools = row.output.mode_probabilities, row.output.tool_probabilities
+        row.tell({"stage": "mode", "mode": row.mode, "probabilities": found, "tools": tools})
 
 
 LaFuncModel.register_for_auto_class("AutoModel")

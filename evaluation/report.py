@@ -305,6 +305,7 @@ def _training(document: Document) -> Iterable[str]:
             told.append(
                 f"router fitted to {number(fitted['rows'], 0)} rows, right on {number(fitted['right'], 0)} of the "
                 f"{number(fitted['held_out'], 0)} of them that were kept out"
+                + (f" and on {fitted['tools_right']} of their {fitted['tools']} tools" if "tools" in fitted else "")
             )
         if steps:
             minutes = number(data["history"][-1]["seconds"] / 60, 0)

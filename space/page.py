@@ -115,6 +115,7 @@ class Picture:
     request: str
     mode: str = ""
     probabilities: Mapping[str, float] | None = None
+    tools: Mapping[str, float] | None = None
     plan: list[str] = field(default_factory=list)
     pieces: list[Any] = field(default_factory=list)
     drafted: dict[str, list[Token]] = field(default_factory=dict)
@@ -132,6 +133,7 @@ class Picture:
         stage = entry["stage"]
         if stage == "mode":
             self.mode, self.probabilities = entry["mode"], entry["probabilities"]
+            self.tools = entry.get("tools")
             self.status = "Planning" if self.mode == "tool" else "Writing"
         elif stage == "plan":
             self.plan = list(entry["names"])
@@ -207,17 +209,13 @@ class Picture:
     def _modes(self) -> str:
         if self.probabilities is None:
             return f"<p><b>{escape(self.mode)}</b>, as asked for</p>"
-        rows = [
-            f'<div class="lf-bar{" lf-on" if name == self.mode else ""}"><span>{escape(name)}</span>'
-            f'<i><b style="width:{100 * p:.1f}%"></b></i><span>{p:.2f}</span></div>'
-            for name, p in self.probabilities.items()
-        ]
         asked = (
             ""
             if max(self.probabilities, key=self.probabilities.__getitem__) == self.mode
             else (f"<p>The router was asked, but <b>{escape(self.mode)}</b> was set.</p>")
         )
-        return "".join(rows) + asked
+        tools = _bars(self.tools, self.plan) if self.tools and len(self.tools) > 1 else ""
+        return _bars(self.probabilities, [self.mode]) + asked + (f'<div class="lf-tools">{tools}</div>' if tools else "")
 
     def _plan(self) -> str:
         names = " ".join(f"<code>{escape(name)}</code>" for name in self.plan)
@@ -349,3 +347,12 @@ def laid_out(pieces: Sequence[Any]) -> Iterator[Any]:
             else:
                 text += part
         yield text
+
+
+def _bars(probabilities: Mapping[str, float], on: Sequence[str]) -> str:
+    """One bar each; those that were chosen stand out."""
+    return "".join(
+        f'<div class="lf-bar{" lf-on" if name in on else ""}"><span>{escape(name)}</span>'
+        f'<i><b style="width:{100 * p:.1f}%"></b></i><span>{p:.2f}</span></div>'
+        for name, p in probabilities.items()
+    )

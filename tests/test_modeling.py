@@ -370,7 +370,8 @@ def test_a_scaffold_that_is_laid_out_with_more_room_is_told_again(pair):
 
 def test_in_chat_mode_the_mode_is_told(pair):
     output, seen = watch(pair, HELLO, None, mode="chat", max_new_tokens=2)
-    assert seen == [(0, {"stage": "mode", "mode": "chat", "probabilities": None})] and output.mode == "chat"
+    told = {"stage": "mode", "mode": "chat", "probabilities": None, "tools": None}
+    assert seen == [(0, told)] and output.mode == "chat"
 
 
 @pytest.mark.parametrize("filler", FILLERS)
