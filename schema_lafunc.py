@@ -68,6 +68,7 @@ REWRITTEN = frozenset(
     ("const", "additionalItems", "unevaluatedProperties", "unevaluatedItems", "then", "else", "$ref", "items")
     + ("exclusiveMinimum", "exclusiveMaximum")
 )
+ANYTHING: dict[str, Any] = {}  # always the same object
 ANNOTATIONS = ("title", "description", "default", "examples", "$comment")
 MAX_SCHEMAS = 30_000  # references can make a small schema stand for an exponentially large one
 MAX_ALTERNATIVES = 64  # of one value; combinations multiply
@@ -114,6 +115,7 @@ class SchemaReader:
         self.left: float = MAX_SCHEMAS
         self.looking = 0
         self.rewritten: dict[int, tuple[dict, dict]] = {}
+        self.combined: dict[tuple, tuple[dict, str, list[Part]]] = {}  # with the schema, which so keeps its id
 
     @cached_property
     def validator(self) -> Any:
@@ -136,8 +138,8 @@ class SchemaReader:
         self.left -= 1
         if self.left < 0:
             raise SchemaError(self.tool, place, f"the schema stands for more than {MAX_SCHEMAS} schemas; reuse fewer")
-        if schema is True:
-            return [Part({}, place, level)]
+        if schema in (True, {}):
+            return [Part(ANYTHING, place, level)]
         if schema is False:
             return []
         if not REWRITTEN.isdisjoint(schema):
@@ -148,6 +150,15 @@ class SchemaReader:
             schema = known[1]
         if COMBINING.isdisjoint(schema):
             return [Part(schema, place, level)]
+        # Once for each, so that the same alternatives stay the same objects.
+        key = id(schema), level, passed, self.looking
+        if key not in self.combined:
+            self.combined[key] = schema, place, self.combine(schema, place, level, passed)
+        _, first, found = self.combined[key]
+        return [part._replace(place=place + part.place[len(first) :]) for part in found]
+
+    def combine(self, schema: dict, place: str, level: int, passed: tuple[str, ...]) -> list[Part]:
+        """[`parts`] of a schema that combines others."""
         if "enum" in schema:
             members = self.members(schema, place)
             return [Part({**_annotations(schema), "enum": members}, place, level)] if members else []
