@@ -70,7 +70,7 @@ REWRITTEN = frozenset(
 )
 ANYTHING: dict[str, Any] = {}  # always the same object
 ANNOTATIONS = ("title", "description", "default", "examples", "$comment")
-MAX_SCHEMAS = 30_000  # references can make a small schema stand for an exponentially large one
+MAX_SCHEMAS = 3_000  # references can make a small schema stand for an exponentially large one
 MAX_ALTERNATIVES = 64  # of one value; combinations multiply
 MAX_RECURSION = 5  # recursive references on the way to a value
 
@@ -465,7 +465,8 @@ class SchemaReader:
                         continue  # what cannot be read is no reason to say that there is no value
                     finally:
                         self.looking -= 1
-        if types == ("string",) and ("_patterns" in schema or "_without" in schema or "_excluded" in schema):
+        told = {"pattern", "format"} & schema.keys() or schema.get("maxLength") == 0  # else many strings are left
+        if types == ("string",) and ("_patterns" in schema or "_without" in schema or (told and "_excluded" in schema)):
             try:
                 characters(text_of(schema))
             except PatternError as error:
@@ -626,12 +627,18 @@ class SchemaReader:
 
     def allows(self, schema: dict, value: Any, place: str) -> bool:
         """Whether a value satisfies a schema or an alternative."""
-        try:
-            if isinstance(schema.get("enum"), list) and len(schema["enum"]) > 64:
-                if kind_of(value) == "string" and value not in _strings(
-                    tuple(v for v in schema["enum"] if isinstance(v, str))
-                ):
+        kind = kind_of(value)
+        kinds = {"integer", "number"} if kind == "integer" else {kind}
+        if kind != "integer" or isinstance(value, int):  # drafts differ about 1.0
+            if "type" in schema and kinds.isdisjoint(_types(schema["type"])):
+                return False
+            if kind == "string" and isinstance(schema.get("enum"), list):
+                if value not in _strings(tuple(one for one in schema["enum"] if isinstance(one, str))):
                     return False
+                schema = {key: schema[key] for key in schema if key != "enum"}
+            if schema.keys() <= {"type", *ANNOTATIONS}:
+                return True
+        try:
             return self.validator.evolve(schema=public(schema)).is_valid(value)
         except RecursionError:
             raise
