@@ -546,6 +546,7 @@ def characters(text: Text) -> Characters:
 
 
 def _determine(parts: list[Any], alphabet: Ranges) -> Characters:
+    parts = parts or [_AtLeast(0)]
     cuts = {0, *(at for low, high in alphabet for at in (low, high + 1))}
     cuts |= {SURROGATES[0], SURROGATES[1] + 1}
     for part in parts:

@@ -71,7 +71,7 @@ def test_what_is_accepted_refused_and_kept(asked, tmp_path, capsys):
 
 def test_what_breaks_the_promise_is_named(asked, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(schemas, "fill", lambda scaffold, scores, n: {"age": "old"} if n == 1 else {})
-    monkeypatch.setattr(schemas, "documented_reason", lambda schema, instance: None)
+    monkeypatch.setattr(schemas, "documented_reason", lambda tool, instance: None)
     assert main(asked) == 0
     some = results.read(tmp_path / "out" / "schemas.json")["data"]["sets"]["some"]
     assert [fault.split(":")[0] for fault in some["invalid"]] == ["person $.age", "open $.age"]
