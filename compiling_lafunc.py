@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 from .language_lafunc import Automaton, arrangements, concat, deferred, literal, one_of, record, repeat, union
 from .literals_lafunc import number, string
 from .node_lafunc import MAX_ITEMS, Items, Member, Node, Object, Path, Slot, Tool, distinct, opener, plain_texts
-from .pattern_lafunc import PatternError, Text, characters, text
+from .pattern_lafunc import PatternError, Text, characters, text, unicode_categories
 from .schema_lafunc import COMBINING, NoValue, Part, SchemaReader, same, text_of
 from .validation_lafunc import SchemaError
 from .vocabulary_lafunc import Vocabulary
@@ -69,6 +69,14 @@ class _Depth(NamedTuple):
     def below(self, inner: Any) -> "_Depth":
         """Of what the schema `inner` describes."""
         return _Depth(self.all + 1, self.free + 1 if inner in (True, {}) else 0)
+
+
+def prepare(vocabulary: Vocabulary) -> None:
+    """Find out what most schemas need to know about a vocabulary, lest the first ones take longer: some tenths of a
+    second."""
+    unicode_categories()
+    for language in (string(vocabulary), number(vocabulary), text(vocabulary, Text(("^a",)))):
+        language.edges(language.start)
 
 
 def compile_tool(tool: Mapping[str, Any], vocabulary: Vocabulary, strict: bool = True) -> Tool:
