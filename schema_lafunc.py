@@ -70,7 +70,9 @@ REWRITTEN = frozenset(
 )
 ANYTHING: dict[str, Any] = {}  # always the same object
 ANNOTATIONS = ("title", "description", "default", "examples", "$comment")
-MAX_SCHEMAS = 3_000  # references can make a small schema stand for an exponentially large one
+Names = frozenset[str] | None  # of members; None: any
+Read = Callable[[Any, str], list["Part"]]  # (an inner schema, where it stands) -> its alternatives
+MAX_SCHEMAS = 2_000  # references can make a small schema stand for an exponentially large one
 MAX_ALTERNATIVES = 64  # of one value; combinations multiply
 MAX_RECURSION = 5  # recursive references on the way to a value
 
@@ -129,11 +131,14 @@ class SchemaReader:
 
     # ------------------------------------------------------------------------------------------------ alternatives
 
-    def parts(self, schema: Any, place: str = "$", level: int = 0, passed: tuple[str, ...] = ()) -> list[Part]:
+    def parts(
+        self, schema: Any, place: str = "$", level: int = 0, passed: tuple[str, ...] = (), inside: bool = False
+    ) -> list[Part]:
         """The alternatives of a schema; none if no value satisfies it.
 
         Args:
             passed: the references that led here without going into a value.
+            inside: the value has to satisfy more than this schema, which may declare other members.
         """
         self.left -= 1
         if self.left < 0:
@@ -151,42 +156,46 @@ class SchemaReader:
         if COMBINING.isdisjoint(schema):
             return [Part(schema, place, level)]
         # Once for each, so that the same alternatives stay the same objects.
-        key = id(schema), level, passed, self.looking
+        key = id(schema), level, passed, inside, self.looking
         if key not in self.combined:
-            self.combined[key] = schema, place, self.combine(schema, place, level, passed)
+            self.combined[key] = schema, place, self.combine(schema, place, level, passed, inside)
         _, first, found = self.combined[key]
         return [part._replace(place=place + part.place[len(first) :]) for part in found]
 
-    def combine(self, schema: dict, place: str, level: int, passed: tuple[str, ...]) -> list[Part]:
+    def combine(self, schema: dict, place: str, level: int, passed: tuple[str, ...], inside: bool) -> list[Part]:
         """[`parts`] of a schema that combines others."""
         if "enum" in schema:
             members = self.members(schema, place)
             return [Part({**_annotations(schema), "enum": members}, place, level)] if members else []
         found = [Part({k: v for k, v in schema.items() if k not in COMBINING}, place, level)]
+        alone = not inside and len(schema.keys() - {*ANNOTATIONS, "$defs", "definitions", "$schema", "$id", "id"}) == 1
+
+        def read(inner: Any, where: str) -> list[Part]:
+            return self.parts(inner, f"{place}.{where}", level, passed, not alone)
+
         if "$ref" in schema:
-            found = self.both(found, self.follow(schema["$ref"], place, level, passed), place, "$ref")
+            found = self.both(found, self.follow(schema["$ref"], place, level, passed, not alone), place, "$ref")
+        alone &= len(schema.get("allOf", ())) < 2
         for at, inner in enumerate(schema.get("allOf", ())):
-            found = self.both(found, self.parts(inner, f"{place}.allOf[{at}]", level, passed), place, "allOf")
-        if "if" in schema:
-            found = self.decide(schema, found, place, level, passed)
-        found = self.depend(schema, found, place, level, passed)
+            found = self.both(found, read(inner, f"allOf[{at}]"), place, "allOf")
         if "anyOf" in schema:
-            either = [
-                part
-                for at, inner in enumerate(schema["anyOf"])
-                for part in self.parts(inner, f"{place}.anyOf[{at}]", level, passed)
-            ]
+            either = [part for at, inner in enumerate(schema["anyOf"]) for part in read(inner, f"anyOf[{at}]")]
             found = self.both(found, gathered(either), place, "anyOf")
+        alone = False
+        if "if" in schema:
+            found = self.decide(schema, found, place, read, self.to_come(schema, inside, "else", *_LATER))
+        found = self.depend(schema, found, place, level, read, self.to_come(schema, inside, *_LATER))
+        rest = self.to_come(schema, inside, "unevaluatedProperties")
         if "oneOf" in schema:
-            found = self.exclude(schema["oneOf"], found, place, level, passed)
+            found = self.exclude(schema["oneOf"], found, place, level, read, rest)
         if "not" in schema:
-            found = self.without(found, self.parts(schema["not"], f"{place}.not", level, passed), place, "not")
+            found = self.without(found, read(schema["not"], "not"), place, "not", rest)
         if "unevaluatedProperties" in schema:
-            rest = {"additionalProperties": schema["unevaluatedProperties"]}
-            found = [Part({**rest, **part.schema}, part.place, part.level) for part in found]
+            more = {"additionalProperties": schema["unevaluatedProperties"]}
+            found = [Part({**more, **part.schema}, part.place, part.level) for part in found]
         if "unevaluatedItems" in schema:
-            rest = {"items": schema["unevaluatedItems"]}
-            found = [Part({**rest, **part.schema}, part.place, part.level) for part in found]
+            more = {"items": schema["unevaluatedItems"]}
+            found = [Part({**more, **part.schema}, part.place, part.level) for part in found]
         return found
 
     def rewrite(self, schema: dict) -> dict:
@@ -214,7 +223,7 @@ class SchemaReader:
             found.pop("if", None)
         return found
 
-    def follow(self, target: str, place: str, level: int, passed: tuple[str, ...]) -> list[Part]:
+    def follow(self, target: str, place: str, level: int, passed: tuple[str, ...], inside: bool) -> list[Part]:
         if target in passed:
             raise self.refuse(place, "$ref", "any", f"{target} refers to itself without end")
         inner = self.lookup(target, place)
@@ -222,35 +231,35 @@ class SchemaReader:
             level += 1
             if level > MAX_RECURSION:
                 return []
-        return self.parts(inner, place, level, (*passed, target))
+        return self.parts(inner, place, level, (*passed, target), inside)
 
-    def decide(self, schema: dict, found: list[Part], place: str, level: int, passed: tuple) -> list[Part]:
+    def decide(self, schema: dict, found: list[Part], place: str, read: Read, to_come: Names) -> list[Part]:
         """`if`, `then` and `else`."""
-        condition = self.parts(schema["if"], f"{place}.if", level, passed)
+        condition = read(schema["if"], "if")
         held = self.both(found, condition, place, "if")
         if "then" in schema:
-            held = self.both(held, self.parts(schema["then"], f"{place}.then", level, passed), place, "then")
-        failed = self.without(found, condition, place, "if")
+            held = self.both(held, read(schema["then"], "then"), place, "then")
+        failed = self.without(found, condition, place, "if", to_come)
         if "else" in schema:
-            failed = self.both(failed, self.parts(schema["else"], f"{place}.else", level, passed), place, "else")
+            failed = self.both(failed, read(schema["else"], "else"), place, "else")
         return held + failed
 
-    def depend(self, schema: dict, found: list[Part], place: str, level: int, passed: tuple) -> list[Part]:
+    def depend(
+        self, schema: dict, found: list[Part], place: str, level: int, read: Read, to_come: Names
+    ) -> list[Part]:
         """`dependentRequired`, `dependentSchemas` and, from earlier drafts, `dependencies`."""
-        for keyword in ("dependentRequired", "dependentSchemas", "dependencies"):
+        for keyword in _DEPENDENT:
             for name, needed in schema.get(keyword, {}).items():
                 where = f"{place}.{keyword}.{name}"
                 if isinstance(needed, list):
                     inner = [Part({"type": "object", "required": needed}, where, level)]
                 else:
-                    inner = self.parts(needed, where, level, passed)
+                    inner = read(needed, f"{keyword}.{name}")
                 there: list[Part] = []
                 for part in found:
-                    if name not in part.schema.get("properties", {}) and self.closed(part.schema):
-                        there.append(part)  # never written, unless it is required
-                        if name not in part.schema.get("required", ()):
-                            continue
-                        there.pop()
+                    if self.unwritten(part.schema, name, to_come):
+                        there.append(part)
+                        continue
                     present = [Part({"type": "object", "required": [name]}, where, level)]
                     there += self.both(self.both([part], present, place, keyword), inner, place, keyword)
                     if name not in part.schema.get("required", ()):
@@ -259,9 +268,11 @@ class SchemaReader:
                 found = there
         return found
 
-    def exclude(self, branches: list, found: list[Part], place: str, level: int, passed: tuple) -> list[Part]:
+    def exclude(
+        self, branches: list, found: list[Part], place: str, level: int, read: Read, to_come: Names
+    ) -> list[Part]:
         """`oneOf`: the alternatives of each branch without those of all others."""
-        apart = [self.parts(inner, f"{place}.oneOf[{at}]", level, passed) for at, inner in enumerate(branches)]
+        apart = [read(inner, f"oneOf[{at}]") for at, inner in enumerate(branches)]
         if all("enum" in part.schema for parts in apart for part in parts):
             told = Counter(
                 equality_key(one)
@@ -277,9 +288,43 @@ class SchemaReader:
             mine = self.both(found, alternatives, place, "oneOf")
             for other, parts in enumerate(apart):
                 if other != at:
-                    mine = self.without(mine, parts, place, "oneOf")
+                    mine = self.without(mine, parts, place, "oneOf", to_come)
             kept += mine
         return kept
+
+    def to_come(self, schema: dict, inside: bool, *keywords: str) -> Names:
+        """The names of the members that these keywords, or what a value satisfies beside the schema, may declare."""
+        return None if inside else self.declared({key: schema[key] for key in keywords if key in schema})
+
+    def declared(self, schema: Any) -> Names:
+        """The names of the members that may be written because of a schema; None: any."""
+        if not isinstance(schema, dict):
+            return frozenset()
+        rest = (schema.get(key, True) for key in ("additionalProperties", "unevaluatedProperties"))
+        if not _UNBOUNDED.isdisjoint(schema) or any(one not in (True, False, {}) for one in rest):
+            return None
+        inner = [schema[key] for key in ("if", "then", "else") if key in schema]
+        inner += [one for key in ("allOf", "anyOf", "oneOf") for one in schema.get(key, ())]
+        for key in _DEPENDENT:
+            inner += [{"required": one} if isinstance(one, list) else one for one in schema.get(key, {}).values()]
+        found = {*schema.get("properties", ()), *schema.get("required", ())}
+        for one in map(self.declared, inner):
+            if one is None:
+                return None
+            found |= one
+        return frozenset(found)
+
+    def unwritten(self, schema: dict, name: str, to_come: Names) -> bool:
+        """Whether a member is never written for an alternative, although nothing forbids it.
+
+        Args:
+            to_come: the names of the members that it may still come to declare.
+        """
+        if to_come is None or name in to_come or not self.closed(schema):
+            return False
+        required = schema.get("required", ())
+        few = schema.get("minProperties", 0) <= len(required)  # else others fill it up
+        return few and name not in required and name not in schema.get("properties", ())
 
     def both(self, some: list[Part], others: list[Part], place: str, keyword: str) -> list[Part]:
         """What satisfies one of `some` and one of `others`."""
@@ -459,7 +504,7 @@ class SchemaReader:
                 if isinstance(inner, dict) and not COMBINING.isdisjoint(inner):
                     self.looking += 1  # no deeper: this is a quick look
                     try:
-                        if not self.parts(inner, "$", MAX_RECURSION - 1):
+                        if not self.parts(inner, "$", MAX_RECURSION - 1, inside=True):
                             return True
                     except SchemaError:
                         continue  # what cannot be read is no reason to say that there is no value
@@ -475,11 +520,11 @@ class SchemaReader:
 
     # ------------------------------------------------------------------------------------------------ negation
 
-    def without(self, found: list[Part], parts: list[Part], place: str, keyword: str) -> list[Part]:
+    def without(self, found: list[Part], parts: list[Part], place: str, keyword: str, to_come: Names) -> list[Part]:
         """What satisfies one of `found` and none of `parts`."""
         for part in parts:
             try:
-                found = [rest for one in found for rest in self.subtract(one, part, place, keyword)]
+                found = [rest for one in found for rest in self.subtract(one, part, place, keyword, to_come)]
             except Unclear as unclear:
                 if not self.strict:
                     continue
@@ -495,12 +540,12 @@ class SchemaReader:
                 )
         return found
 
-    def subtract(self, x: Part, y: Part, place: str, keyword: str) -> list[Part]:
+    def subtract(self, x: Part, y: Part, place: str, keyword: str, to_come: Names) -> list[Part]:
         """The alternatives of what satisfies x and not y."""
         if "enum" in x.schema:
             members = [one for one in x.schema["enum"] if not self.allows(y.schema, one, place)]
             return [Part({**x.schema, "enum": members}, x.place, x.level)] if members else []
-        if self.apart(x, y, keyword):
+        if self.apart(x, y, keyword, to_come):
             return [x]
         found: list[Part] = []
         for kind in self.types(x.schema):
@@ -512,15 +557,14 @@ class SchemaReader:
             elif kind == "number" and "type" in y.schema and "number" not in _types(y.schema["type"]):
                 raise Unclear("type")
             else:
-                rest = list(self.violations(only, kind, y.schema))
+                rest = list(self.violations(only, kind, y.schema, to_come))
             found += [Part(one, x.place, x.level) for one in rest if not self.hollow(one)]
         return found
 
-    def apart(self, x: Part, y: Part, keyword: str) -> bool:
+    def apart(self, x: Part, y: Part, keyword: str, to_come: Names) -> bool:
         """Whether no value that is written for x satisfies y."""
-        if "required" in y.schema and self.types(x.schema) == ("object",) and self.closed(x.schema):
-            known = {*x.schema.get("properties", ()), *x.schema.get("required", ())}
-            if not known.issuperset(y.schema["required"]):
+        if self.types(x.schema) == ("object",):
+            if any(self.unwritten(x.schema, name, to_come) for name in y.schema.get("required", ())):
                 return True
         return self.merge(x, y, keyword) is None
 
@@ -546,7 +590,7 @@ class SchemaReader:
             raise Unclear("enum")
         return [{**x, "_excluded": (*x.get("_excluded", ()), *known)}]
 
-    def violations(self, x: dict, kind: str, y: dict) -> Iterator[dict]:
+    def violations(self, x: dict, kind: str, y: dict, to_come: Names) -> Iterator[dict]:
         """The ways in which a value of x can violate y, both of one type."""
         family = "number" if kind == "integer" else kind
         for key in y:
@@ -565,14 +609,13 @@ class SchemaReader:
                 for name in value:
                     if name in x.get("required", ()):
                         continue
-                    if name in x.get("properties", {}) or not self.closed(x):
-                        yield {**x, "properties": {**x.get("properties", {}), name: False}}
-                    else:
-                        yield x  # never written
+                    if self.unwritten(x, name, to_come):
+                        yield x
                         return
+                    yield {**x, "properties": {**x.get("properties", {}), name: False}}
             elif key == "properties":
                 for name, inner in value.items():
-                    if inner is True or (name not in x.get("properties", {}) and self.closed(x)):
+                    if inner is True or self.unwritten(x, name, to_come):
                         continue
                     mine = x.get("properties", {}).get(name, True)
                     if same(mine, inner):
@@ -747,6 +790,10 @@ _OPPOSITE = {
     "minProperties": ("maxProperties", -1),
     "maxProperties": ("minProperties", 1),
 }
+_DEPENDENT = ("dependentRequired", "dependentSchemas", "dependencies")
+_LATER = (*_DEPENDENT, "oneOf", "unevaluatedProperties")
+# What may bring members that no keyword names, or that are named elsewhere.
+_UNBOUNDED = frozenset(("$ref", "patternProperties", "minProperties"))
 _NUMERIC, _TEXT = frozenset(("number", "integer")), frozenset(("string",))
 _BOUNDS = (
     ("minimum", "maximum", _NUMERIC),
