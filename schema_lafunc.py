@@ -185,14 +185,13 @@ class SchemaReader:
         if "if" in schema:
             found = self.decide(schema, found, place, read, self.to_come(schema, inside, "else", *_LATER))
         found = self.depend(schema, found, place, level, read, self.to_come(schema, inside, *_LATER))
-        rest = self.to_come(schema, inside, "unevaluatedProperties")
+        rest = self.to_come(schema, inside)
         if "oneOf" in schema:
-            found = self.exclude(schema["oneOf"], found, place, level, read, rest)
+            found = self.exclude(schema, found, place, level, read, rest)
+        else:
+            found = _evaluated(schema, found)
         if "not" in schema:
             found = self.without(found, read(schema["not"], "not"), place, "not", rest)
-        if "unevaluatedProperties" in schema:
-            more = {"additionalProperties": schema["unevaluatedProperties"]}
-            found = [Part({**more, **part.schema}, part.place, part.level) for part in found]
         if "unevaluatedItems" in schema:
             more = {"items": schema["unevaluatedItems"]}
             found = [Part({**more, **part.schema}, part.place, part.level) for part in found]
@@ -214,13 +213,13 @@ class SchemaReader:
         for bound, exclusive in (("minimum", "exclusiveMinimum"), ("maximum", "exclusiveMaximum")):
             if isinstance(found.get(exclusive), bool) and found.pop(exclusive) and bound in found:
                 found[exclusive] = found.pop(bound)
+        if not {"then", "else"} & found.keys():
+            found.pop("if", None)
         if COMBINING.isdisjoint(found):
             if "unevaluatedProperties" in found:
                 found.setdefault("additionalProperties", found.pop("unevaluatedProperties"))
             if "unevaluatedItems" in found and not {"contains"} & found.keys():
                 found.setdefault("items", found.pop("unevaluatedItems"))
-        if not {"then", "else"} & found.keys():
-            found.pop("if", None)
         return found
 
     def follow(self, target: str, place: str, level: int, passed: tuple[str, ...], inside: bool) -> list[Part]:
@@ -240,6 +239,11 @@ class SchemaReader:
         if "then" in schema:
             held = self.both(held, read(schema["then"], "then"), place, "then")
         failed = self.without(found, condition, place, "if", to_come)
+        if schema.get("unevaluatedProperties", True) not in (True, {}):
+            known = {name for part in found for name in part.schema.get("properties", ())}
+            if any(part.schema.get("properties", {}).keys() - known for part in failed):
+                message = "a condition on members that are not declared beside it is not supported here"
+                raise self.refuse(place, "unevaluatedProperties", "object", message)
         if "else" in schema:
             failed = self.both(failed, read(schema["else"], "else"), place, "else")
         return held + failed
@@ -269,10 +273,10 @@ class SchemaReader:
         return found
 
     def exclude(
-        self, branches: list, found: list[Part], place: str, level: int, read: Read, to_come: Names
+        self, schema: dict, found: list[Part], place: str, level: int, read: Read, to_come: Names
     ) -> list[Part]:
         """`oneOf`: the alternatives of each branch without those of all others."""
-        apart = [read(inner, f"oneOf[{at}]") for at, inner in enumerate(branches)]
+        apart = [read(inner, f"oneOf[{at}]") for at, inner in enumerate(schema["oneOf"])]
         if all("enum" in part.schema for parts in apart for part in parts):
             told = Counter(
                 equality_key(one)
@@ -282,10 +286,11 @@ class SchemaReader:
             once = [
                 one for parts in apart for part in parts for one in part.schema["enum"] if told[equality_key(one)] == 1
             ]
-            return self.both(found, [Part({"enum": once}, place, level)] if once else [], place, "oneOf")
+            parts = [Part({"enum": once}, place, level)] if once else []
+            return _evaluated(schema, self.both(found, parts, place, "oneOf"))
         kept: list[Part] = []
         for at, alternatives in enumerate(apart):
-            mine = self.both(found, alternatives, place, "oneOf")
+            mine = _evaluated(schema, self.both(found, alternatives, place, "oneOf"))
             for other, parts in enumerate(apart):
                 if other != at:
                     mine = self.without(mine, parts, place, "oneOf", to_come)
@@ -617,17 +622,14 @@ class SchemaReader:
                 for name, inner in value.items():
                     if inner is True or self.unwritten(x, name, to_come):
                         continue
-                    mine = x.get("properties", {}).get(name, True)
-                    if same(mine, inner):
+                    mine = self.member(x, name)
+                    if mine is False or same(mine, inner):
                         continue
-                    required = list(dict.fromkeys([*x.get("required", ()), name]))
-                    told = {"not": inner} if inner is not False else True
-                    yield {
-                        **x,
-                        "required": required,
-                        "properties": {**x.get("properties", {}), name: _and(mine, told)},
-                    }
-            elif key == "additionalProperties" and value is False and self.closed(x):
+                    there = {**x, "required": list(dict.fromkeys([*x.get("required", ()), name]))}
+                    if inner is not False:
+                        there["properties"] = {**x.get("properties", {}), name: _and(mine, {"not": inner})}
+                    yield there
+            elif key == "additionalProperties" and value is False and to_come == frozenset() and self.closed(x):
                 for name in x.get("properties", ()):
                     if self.member(y, name) is False:
                         yield {**x, "required": list(dict.fromkeys([*x.get("required", ()), name]))}
@@ -808,6 +810,14 @@ _BOUNDS = (
 
 def _annotations(schema: dict) -> dict:
     return {key: schema[key] for key in ANNOTATIONS if key in schema}
+
+
+def _evaluated(schema: dict, found: list[Part]) -> list[Part]:
+    """What `unevaluatedProperties` leaves of a schema's alternatives."""
+    if "unevaluatedProperties" not in schema:
+        return found
+    rest = {"additionalProperties": schema["unevaluatedProperties"]}
+    return [Part({**rest, **part.schema}, part.place, part.level) for part in found]
 
 
 def _types(named: str | Iterable[str]) -> tuple[str, ...]:
