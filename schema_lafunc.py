@@ -71,7 +71,8 @@ REWRITTEN = frozenset(
 ANYTHING: dict[str, Any] = {}  # always the same object
 ANNOTATIONS = ("title", "description", "default", "examples", "$comment")
 Names = frozenset[str] | None  # of members; None: any
-Read = Callable[[Any, str], list["Part"]]  # (an inner schema, where it stands) -> its alternatives
+NOBODY: frozenset[str] = frozenset()
+Read = Callable[..., list["Part"]]  # (an inner schema, where it stands, …) -> its alternatives
 MAX_SCHEMAS = 2_000  # references can make a small schema stand for an exponentially large one
 MAX_ALTERNATIVES = 64  # of one value; combinations multiply
 MAX_RECURSION = 5  # recursive references on the way to a value
@@ -132,13 +133,13 @@ class SchemaReader:
     # ------------------------------------------------------------------------------------------------ alternatives
 
     def parts(
-        self, schema: Any, place: str = "$", level: int = 0, passed: tuple[str, ...] = (), inside: bool = False
+        self, schema: Any, place: str = "$", level: int = 0, passed: tuple[str, ...] = (), outer: Names = NOBODY
     ) -> list[Part]:
         """The alternatives of a schema; none if no value satisfies it.
 
         Args:
             passed: the references that led here without going into a value.
-            inside: the value has to satisfy more than this schema, which may declare other members.
+            outer: the members that may be declared by what else the value has to satisfy.
         """
         self.left -= 1
         if self.left < 0:
@@ -156,42 +157,47 @@ class SchemaReader:
         if COMBINING.isdisjoint(schema):
             return [Part(schema, place, level)]
         # Once for each, so that the same alternatives stay the same objects.
-        key = id(schema), level, passed, inside, self.looking
+        key = id(schema), level, passed, outer, self.looking
         if key not in self.combined:
-            self.combined[key] = schema, place, self.combine(schema, place, level, passed, inside)
+            self.combined[key] = schema, place, self.combine(schema, place, level, passed, outer)
         _, first, found = self.combined[key]
         return [part._replace(place=place + part.place[len(first) :]) for part in found]
 
-    def combine(self, schema: dict, place: str, level: int, passed: tuple[str, ...], inside: bool) -> list[Part]:
+    def combine(self, schema: dict, place: str, level: int, passed: tuple[str, ...], outer: Names) -> list[Part]:
         """[`parts`] of a schema that combines others."""
         if "enum" in schema:
             members = self.members(schema, place)
             return [Part({**_annotations(schema), "enum": members}, place, level)] if members else []
         found = [Part({k: v for k, v in schema.items() if k not in COMBINING}, place, level)]
-        alone = not inside and len(schema.keys() - {*ANNOTATIONS, "$defs", "definitions", "$schema", "$id", "id"}) == 1
 
-        def read(inner: Any, where: str) -> list[Part]:
-            return self.parts(inner, f"{place}.{where}", level, passed, not alone)
+        def read(inner: Any, where: str, *keywords: str, beside: Iterable[Any] = ()) -> list[Part]:
+            """Alternatives of what is merged with all but these keywords, and with what stands beside it in one."""
+            others = [{key: schema[key] for key in schema if key not in keywords}, *beside]
+            return self.parts(inner, f"{place}.{where}", level, passed, self.declared({"allOf": others}, outer))
 
         if "$ref" in schema:
-            found = self.both(found, self.follow(schema["$ref"], place, level, passed, not alone), place, "$ref")
-        alone &= len(schema.get("allOf", ())) < 2
-        for at, inner in enumerate(schema.get("allOf", ())):
-            found = self.both(found, read(inner, f"allOf[{at}]"), place, "allOf")
+            rest = self.declared({key: schema[key] for key in schema if key != "$ref"}, outer)
+            found = self.both(found, self.follow(schema["$ref"], place, level, passed, rest), place, "$ref")
+        denied = [(schema["not"], "not")] if "not" in schema else []
+        every = schema.get("allOf", ())
+        for at, inner in enumerate(every):
+            if isinstance(inner, dict) and inner.keys() == {"not"}:
+                denied.append((inner["not"], f"allOf[{at}].not"))  # clearer once all the rest is known
+            else:
+                mine = read(inner, f"allOf[{at}]", "allOf", beside=(*every[:at], *every[at + 1 :]))
+                found = self.both(found, mine, place, "allOf")
         if "anyOf" in schema:
-            either = [part for at, inner in enumerate(schema["anyOf"]) for part in read(inner, f"anyOf[{at}]")]
+            either = [part for at, inner in enumerate(schema["anyOf"]) for part in read(inner, f"anyOf[{at}]", "anyOf")]
             found = self.both(found, gathered(either), place, "anyOf")
-        alone = False
         if "if" in schema:
-            found = self.decide(schema, found, place, read, self.to_come(schema, inside, "else", *_LATER))
-        found = self.depend(schema, found, place, level, read, self.to_come(schema, inside, *_LATER))
-        rest = self.to_come(schema, inside)
+            found = self.decide(schema, found, place, read, self.to_come(schema, outer, "else", *_LATER))
+        found = self.depend(schema, found, place, level, read, self.to_come(schema, outer, *_LATER))
         if "oneOf" in schema:
-            found = self.exclude(schema, found, place, level, read, rest)
+            found = self.exclude(schema, found, place, level, read, outer)
         else:
             found = _evaluated(schema, found)
-        if "not" in schema:
-            found = self.without(found, read(schema["not"], "not"), place, "not", rest)
+        for inner, where in denied:
+            found = self.without(found, read(inner, where), place, "not", outer)
         if "unevaluatedItems" in schema:
             more = {"items": schema["unevaluatedItems"]}
             found = [Part({**more, **part.schema}, part.place, part.level) for part in found]
@@ -222,7 +228,7 @@ class SchemaReader:
                 found.setdefault("items", found.pop("unevaluatedItems"))
         return found
 
-    def follow(self, target: str, place: str, level: int, passed: tuple[str, ...], inside: bool) -> list[Part]:
+    def follow(self, target: str, place: str, level: int, passed: tuple[str, ...], outer: Names) -> list[Part]:
         if target in passed:
             raise self.refuse(place, "$ref", "any", f"{target} refers to itself without end")
         inner = self.lookup(target, place)
@@ -230,7 +236,7 @@ class SchemaReader:
             level += 1
             if level > MAX_RECURSION:
                 return []
-        return self.parts(inner, place, level, (*passed, target), inside)
+        return self.parts(inner, place, level, (*passed, target), outer)
 
     def decide(self, schema: dict, found: list[Part], place: str, read: Read, to_come: Names) -> list[Part]:
         """`if`, `then` and `else`."""
@@ -258,7 +264,8 @@ class SchemaReader:
                 if isinstance(needed, list):
                     inner = [Part({"type": "object", "required": needed}, where, level)]
                 else:
-                    inner = read(needed, f"{keyword}.{name}")
+                    rest = {key: one for key, one in schema[keyword].items() if key != name}
+                    inner = read(needed, f"{keyword}.{name}", keyword, beside=[{keyword: rest, "required": [name]}])
                 there: list[Part] = []
                 for part in found:
                     if self.unwritten(part.schema, name, to_come):
@@ -297,27 +304,29 @@ class SchemaReader:
             kept += mine
         return kept
 
-    def to_come(self, schema: dict, inside: bool, *keywords: str) -> Names:
-        """The names of the members that these keywords, or what a value satisfies beside the schema, may declare."""
-        return None if inside else self.declared({key: schema[key] for key in keywords if key in schema})
+    def to_come(self, schema: dict, outer: Names, *keywords: str) -> Names:
+        """The names of the members that these keywords, or what else a value has to satisfy, may declare."""
+        return self.declared({key: schema[key] for key in keywords if key in schema}, outer)
 
-    def declared(self, schema: Any) -> Names:
-        """The names of the members that may be written because of a schema; None: any."""
-        if not isinstance(schema, dict):
-            return frozenset()
-        rest = (schema.get(key, True) for key in ("additionalProperties", "unevaluatedProperties"))
-        if not _UNBOUNDED.isdisjoint(schema) or any(one not in (True, False, {}) for one in rest):
-            return None
-        inner = [schema[key] for key in ("if", "then", "else") if key in schema]
-        inner += [one for key in ("allOf", "anyOf", "oneOf") for one in schema.get(key, ())]
-        for key in _DEPENDENT:
-            inner += [{"required": one} if isinstance(one, list) else one for one in schema.get(key, {}).values()]
-        found = {*schema.get("properties", ()), *schema.get("required", ())}
-        for one in map(self.declared, inner):
-            if one is None:
+    def declared(self, schema: Any, outer: Names = NOBODY) -> Names:
+        """The names of the members that may be written because of a schema, and those of `outer`; None: any."""
+        found, seen, todo = set(outer or ()), set(), [schema]
+        while todo and outer is not None:
+            inner = todo.pop()
+            if not isinstance(inner, dict):
+                continue
+            rest = (inner.get(key, True) for key in ("additionalProperties", "unevaluatedProperties"))
+            if not _UNBOUNDED.isdisjoint(inner) or any(one not in (True, False, {}) for one in rest):
                 return None
-            found |= one
-        return frozenset(found)
+            found |= {*inner.get("properties", ()), *inner.get("required", ())}
+            todo += [inner[key] for key in ("if", "then", "else") if key in inner]
+            todo += [one for key in ("allOf", "anyOf", "oneOf") for one in inner.get(key, ())]
+            for key in _DEPENDENT:
+                todo += [{"required": one} if isinstance(one, list) else one for one in inner.get(key, {}).values()]
+            if "$ref" in inner and inner["$ref"] not in seen:
+                seen.add(inner["$ref"])
+                todo.append(self.lookup(inner["$ref"], "$"))
+        return None if outer is None else frozenset(found)
 
     def unwritten(self, schema: dict, name: str, to_come: Names) -> bool:
         """Whether a member is never written for an alternative, although nothing forbids it.
@@ -509,7 +518,7 @@ class SchemaReader:
                 if isinstance(inner, dict) and not COMBINING.isdisjoint(inner):
                     self.looking += 1  # no deeper: this is a quick look
                     try:
-                        if not self.parts(inner, "$", MAX_RECURSION - 1, inside=True):
+                        if not self.parts(inner, "$", MAX_RECURSION - 1, outer=None):
                             return True
                     except SchemaError:
                         continue  # what cannot be read is no reason to say that there is no value
@@ -629,7 +638,7 @@ class SchemaReader:
                     if inner is not False:
                         there["properties"] = {**x.get("properties", {}), name: _and(mine, {"not": inner})}
                     yield there
-            elif key == "additionalProperties" and value is False and to_come == frozenset() and self.closed(x):
+            elif key == "additionalProperties" and value is False and to_come == NOBODY and self.closed(x):
                 for name in x.get("properties", ()):
                     if self.member(y, name) is False:
                         yield {**x, "required": list(dict.fromkeys([*x.get("required", ()), name]))}
@@ -795,7 +804,7 @@ _OPPOSITE = {
 _DEPENDENT = ("dependentRequired", "dependentSchemas", "dependencies")
 _LATER = (*_DEPENDENT, "oneOf", "unevaluatedProperties")
 # What may bring members that no keyword names, or that are named elsewhere.
-_UNBOUNDED = frozenset(("$ref", "patternProperties", "minProperties"))
+_UNBOUNDED = frozenset(("patternProperties", "minProperties"))
 _NUMERIC, _TEXT = frozenset(("number", "integer")), frozenset(("string",))
 _BOUNDS = (
     ("minimum", "maximum", _NUMERIC),
