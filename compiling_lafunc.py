@@ -66,9 +66,12 @@ class _Depth(NamedTuple):
     all: int = 0
     free: int = 0
 
-    def below(self, inner: Any) -> "_Depth":
-        """Of what the schema `inner` describes."""
+    def below(self, inner: Any = None) -> "_Depth":
+        """Of a declared member or element; or of any others, which the schema `inner` describes."""
         return _Depth(self.all + 1, self.free + 1 if inner in (True, {}) else 0)
+
+
+TOP = _Depth()
 
 
 def prepare(vocabulary: Vocabulary) -> None:
@@ -258,7 +261,7 @@ class _Compiler(SchemaReader):
             raise self.nothing(schema, place)
         return self.join(cases, depth)
 
-    def join(self, cases: list[tuple[str, Part]], depth: _Depth = _Depth()) -> _Value:
+    def join(self, cases: list[tuple[str, Part]], depth: _Depth = TOP) -> _Value:
         """Any of several cases; those that turn out to have no value fall away."""
         found: list[tuple[Part, _Value]] = []
         missing: NoValue | None = None
@@ -459,7 +462,7 @@ class _Compiler(SchemaReader):
         rest: _Value | None = None
         for at, inner in enumerate(schema.get("prefixItems", ())[:high]):
             try:
-                first.append(self.value(inner, f"{place}.prefixItems[{at}]", level, depth.below(inner)))
+                first.append(self.value(inner, f"{place}.prefixItems[{at}]", level, depth.below()))
             except NoValue:
                 if at < low:
                     raise
@@ -580,7 +583,7 @@ class _Compiler(SchemaReader):
         named: dict[str, _Value] = {}
         for name, inner in self.named(schema, place).items():
             try:
-                named[name] = self.value(inner, f"{place}.properties.{name}", level, depth.below(inner))
+                named[name] = self.value(inner, f"{place}.properties.{name}", level, depth.below())
             except NoValue:
                 if name in required:
                     raise

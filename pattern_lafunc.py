@@ -182,7 +182,8 @@ def _category(name: str, wide: bool) -> Ranges:
     category, positive = _CATEGORIES[name]
     if positive != wide:
         return _ECMA[category] if positive else _complement(_ECMA[category])
-    either = _union([*unicode_categories()[category], *_ECMA[category], *(_points("\ufeff") if category == r"\s" else ())])
+    python, more = unicode_categories()[category], _points("\ufeff") if category == r"\s" else ()
+    either = _union([*python, *_ECMA[category], *more])
     return either if positive else _complement(either)
 
 

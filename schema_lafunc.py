@@ -187,7 +187,9 @@ class SchemaReader:
                 mine = read(inner, f"allOf[{at}]", "allOf", beside=(*every[:at], *every[at + 1 :]))
                 found = self.both(found, mine, place, "allOf")
         if "anyOf" in schema:
-            either = [part for at, inner in enumerate(schema["anyOf"]) for part in read(inner, f"anyOf[{at}]", "anyOf")]
+            either: list[Part] = []
+            for at, inner in enumerate(schema["anyOf"]):
+                either += read(inner, f"anyOf[{at}]", "anyOf")
             found = self.both(found, gathered(either), place, "anyOf")
         if "if" in schema:
             found = self.decide(schema, found, place, read, self.to_come(schema, outer, "else", *_LATER))
@@ -488,7 +490,7 @@ class SchemaReader:
             found["patternProperties"] = patterns
         extra = _and(*extras)
         found.pop("additionalProperties", None)
-        if extra is not True:
+        if "additionalProperties" in a or "additionalProperties" in b:  # also where it is true: that evaluates all
             found["additionalProperties"] = extra
 
     @staticmethod
@@ -524,8 +526,9 @@ class SchemaReader:
                         continue  # what cannot be read is no reason to say that there is no value
                     finally:
                         self.looking -= 1
-        told = {"pattern", "format"} & schema.keys() or schema.get("maxLength") == 0  # else many strings are left
-        if types == ("string",) and ("_patterns" in schema or "_without" in schema or (told and "_excluded" in schema)):
+        # Where only words are excluded, many strings are left.
+        few = "_excluded" in schema and ({"pattern", "format"} & schema.keys() or schema.get("maxLength") == 0)
+        if types == ("string",) and ("_patterns" in schema or "_without" in schema or few):
             try:
                 characters(text_of(schema))
             except PatternError as error:

@@ -235,7 +235,8 @@ class Vocabulary:
     @cached_property
     def columns(self) -> tuple[np.ndarray, list[np.ndarray]]:
         """The ids of the tokens, the longest first, and the n-th bytes of those that have so many."""
-        ids = sorted((id for id, written in enumerate(self.bytes) if written), key=lambda id: -len(self.bytes[id] or b""))
+        ids = [id for id, written in enumerate(self.bytes) if written]
+        ids.sort(key=lambda id: -len(self.bytes[id] or b""))
         longest: list[list[int]] = []
         for id in ids:
             written = self.bytes[id] or b""

@@ -423,22 +423,22 @@ def _reason_within(reader: SchemaReader, part: Part, value: Any, free: int) -> s
         except PatternError:
             return None
         return None if known else "not of the format, or of the pattern in one dialect only"
-    inside: list[tuple[Any, Any]] = []
+    inside: list[tuple[Any, Any, bool]] = []  # schemas, values, and whether the schema is for these alone
     if isinstance(value, list):
         first = schema.get("prefixItems", ())
-        inside = [
-            (first[at] if at < len(first) else schema.get("items", True), one) for at, one in enumerate(value)
-        ]
+        rest = schema.get("items", True)
+        inside = [(first[n] if n < len(first) else rest, one, n < len(first)) for n, one in enumerate(value)]
     if isinstance(value, dict):
         declared = {*schema.get("properties", ()), *schema.get("required", ())}
         patterns = schema.get("patternProperties", {})
         for name, one in value.items():
-            known = reader.member(schema, name)
-            if name not in declared and known in (True, {}) and (declared or patterns):
+            inner = reader.member(schema, name)
+            if name not in declared and inner in (True, {}) and (declared or patterns):
                 if not any(found_in(pattern, name) for pattern in patterns):
                     return "a member that is not declared"
-            inside.append((known, one))
+            inside.append((inner, one, name in declared))
     found = (
-        _reason_of(reader, inner, one, part.level, free + 1 if inner in (True, {}) else 0) for inner, one in inside
+        _reason_of(reader, inner, one, part.level, free + 1 if inner in (True, {}) and not alone else 0)
+        for inner, one, alone in inside
     )
     return next((reason for reason in found if reason is not None), None)
