@@ -73,7 +73,8 @@ ANNOTATIONS = ("title", "description", "default", "examples", "$comment")
 Names = frozenset[str] | None  # of members; None: any
 NOBODY: frozenset[str] = frozenset()
 Read = Callable[..., list["Part"]]  # (an inner schema, where it stands, …) -> its alternatives
-MAX_SCHEMAS = 2_000  # references can make a small schema stand for an exponentially large one
+MAX_SCHEMAS = 30_000  # references can make a small schema stand for an exponentially large one
+MERGING = 20  # to merge two alternatives counts as so many schemas
 MAX_ALTERNATIVES = 64  # of one value; combinations multiply
 MAX_RECURSION = 5  # recursive references on the way to a value
 
@@ -161,7 +162,7 @@ class SchemaReader:
         if key not in self.combined:
             self.combined[key] = schema, place, self.combine(schema, place, level, passed, outer)
         _, first, found = self.combined[key]
-        return [part._replace(place=place + part.place[len(first) :]) for part in found]
+        return [Part(part.schema, place + part.place[len(first) :], part.level) for part in found]
 
     def combine(self, schema: dict, place: str, level: int, passed: tuple[str, ...], outer: Names) -> list[Part]:
         """[`parts`] of a schema that combines others."""
@@ -429,6 +430,7 @@ class SchemaReader:
         place, level = b.place if bare else a.place, max(a.level, b.level)
         if bare:
             return Part({**b.schema, **a.schema} if a.schema else b.schema, place, level)
+        self.left -= MERGING
         found = self.merge_schemas(a.schema, b.schema, a.place, keyword)
         return None if found is None or self.hollow(found) else Part(found, place, level)
 
