@@ -171,10 +171,14 @@ class SchemaReader:
             return [Part({**_annotations(schema), "enum": members}, place, level)] if members else []
         found = [Part({k: v for k, v in schema.items() if k not in COMBINING}, place, level)]
 
-        def read(inner: Any, where: str, *keywords: str, beside: Iterable[Any] = ()) -> list[Part]:
-            """Alternatives of what is merged with all but these keywords, and with what stands beside it in one."""
+        def read(
+            inner: Any, where: str, *keywords: str, beside: Iterable[Any] = (), denied: bool = False
+        ) -> list[Part]:
+            """Alternatives of what is merged with all but these keywords, and with what stands beside it in one; if
+            `denied`, of what is also taken away from others, which may declare anything."""
             others = [{key: schema[key] for key in schema if key not in keywords}, *beside]
-            return self.parts(inner, f"{place}.{where}", level, passed, self.declared({"allOf": others}, outer))
+            rest = None if denied else self.declared({"allOf": others}, outer)
+            return self.parts(inner, f"{place}.{where}", level, passed, rest)
 
         if "$ref" in schema:
             rest = self.declared({key: schema[key] for key in schema if key != "$ref"}, outer)
@@ -200,7 +204,7 @@ class SchemaReader:
         else:
             found = _evaluated(schema, found)
         for inner, where in denied:
-            found = self.without(found, read(inner, where), place, "not", outer)
+            found = self.without(found, read(inner, where, denied=True), place, "not", outer)
         if "unevaluatedItems" in schema:
             more = {"items": schema["unevaluatedItems"]}
             found = [Part({**more, **part.schema}, part.place, part.level) for part in found]
@@ -243,7 +247,7 @@ class SchemaReader:
 
     def decide(self, schema: dict, found: list[Part], place: str, read: Read, to_come: Names) -> list[Part]:
         """`if`, `then` and `else`."""
-        condition = read(schema["if"], "if")
+        condition = read(schema["if"], "if", denied=True)
         held = self.both(found, condition, place, "if")
         if "then" in schema:
             held = self.both(held, read(schema["then"], "then"), place, "then")
@@ -286,7 +290,9 @@ class SchemaReader:
         self, schema: dict, found: list[Part], place: str, level: int, read: Read, to_come: Names
     ) -> list[Part]:
         """`oneOf`: the alternatives of each branch without those of all others."""
-        apart = [read(inner, f"oneOf[{at}]") for at, inner in enumerate(schema["oneOf"])]
+        names = lambda one: isinstance(one, dict) and bool(one.get("properties") or one.get("required"))  # noqa: E731
+        denied = not (names(schema) or all(map(names, schema["oneOf"])))
+        apart = [read(inner, f"oneOf[{at}]", denied=denied) for at, inner in enumerate(schema["oneOf"])]
         if all("enum" in part.schema for parts in apart for part in parts):
             told = Counter(
                 equality_key(one)

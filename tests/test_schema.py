@@ -158,6 +158,11 @@ CASES = {
         [{"x": 1, "z": 2}, {"y": ""}, {"x": 1, "y": "", "z": 2}],
         [{"y": "", "z": 2}, {"x": 1}],
     ),
+    "a negation in a negation": (
+        {"type": "object", "not": {"type": "object", "not": {"properties": {"x": {"type": "number", "maximum": 3}}}}},
+        [{"x": 1}],
+        [{"x": 5}, {"x": "s"}],
+    ),
     "a dependency beside what declares the member": (
         {**OPEN, "allOf": [{"required": ["x"], "dependentRequired": {"z": ["y"]}}]},
         [{"x": 1}, {"x": 1, "y": "", "z": 2}],
