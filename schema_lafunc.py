@@ -627,7 +627,13 @@ class SchemaReader:
                 opposite, by = _OPPOSITE[key]
                 limit = value + by
                 if limit >= 0 or not by:
-                    yield {**x, opposite: _TIGHTER[opposite](x[opposite], limit) if opposite in x else limit}
+                    more = {**x, opposite: _TIGHTER[opposite](x[opposite], limit) if opposite in x else limit}
+                    if opposite == "minProperties" and to_come is not None and self.closed(x):
+                        # Undeclared members would fill it up, although they were taken for unwritten.
+                        if to_come:
+                            raise Unclear(key)
+                        more["additionalProperties"] = False
+                    yield more
             elif key == "pattern":
                 yield {**x, "_without": (*x.get("_without", ()), value)}
             elif key == "required":

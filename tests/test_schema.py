@@ -163,6 +163,15 @@ CASES = {
         [{"x": 1}],
         [{"x": 5}, {"x": "s"}],
     ),
+    "a negated count": (
+        {
+            **OPEN,
+            "required": [],
+            "not": {"required": ["x"], "not": {"properties": {"w": {"const": 1}}, "minProperties": 4}},
+        },
+        [{"y": "", "z": 1}],
+        [{"x": 1, "y": "", "z": 1, "w": 2}, {"x": 1, "y": "", "z": 1}],
+    ),
     "a dependency beside what declares the member": (
         {**OPEN, "allOf": [{"required": ["x"], "dependentRequired": {"z": ["y"]}}]},
         [{"x": 1}, {"x": 1, "y": "", "z": 2}],
