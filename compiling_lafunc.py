@@ -16,17 +16,17 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from functools import cache, lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from .language_lafunc import Automaton, arrangements, concat, deferred, literal, one_of, record, repeat, union
 from .literals_lafunc import number, string
 from .node_lafunc import MAX_ITEMS, Items, Member, Node, Object, Path, Slot, Tool, distinct, opener, plain_texts
-from .pattern_lafunc import PatternError, Text, characters, text
+from .pattern_lafunc import PatternError, Text, characters, text, unicode_categories
 from .schema_lafunc import COMBINING, NoValue, Part, SchemaReader, same, text_of
 from .validation_lafunc import SchemaError
 from .vocabulary_lafunc import Vocabulary
 
-ANY_DEPTH = 1  # arrays and maps nested in a value of any type
+ANY_DEPTH = 1  # free arrays and maps nested in a value of any type
 # Positions that a slot has at first, where the schema does not say; a filling that needs more gets more.
 STRING_TOKENS = 20
 NUMBER_TOKENS = 8
@@ -57,6 +57,29 @@ class _Value:
     least: int = 2
     texts: Callable[[Any], Iterator[str]] = plain_texts
     tidy: Callable[[Any], Any] | None = None
+
+
+class _Depth(NamedTuple):
+    """Where a value stands inside its slot: below how many arrays and objects, and below how many in a row that say
+    nothing about what is in them."""
+
+    all: int = 0
+    free: int = 0
+
+    def below(self, inner: Any = None) -> "_Depth":
+        """Of a declared member or element; or of any others, which the schema `inner` describes."""
+        return _Depth(self.all + 1, self.free + 1 if inner in (True, {}) else 0)
+
+
+TOP = _Depth()
+
+
+def prepare(vocabulary: Vocabulary) -> None:
+    """Find out what most schemas need to know about a vocabulary, lest the first ones take longer: some tenths of a
+    second."""
+    unicode_categories()
+    for language in (string(vocabulary), number(vocabulary), text(vocabulary, Text(("^a",)))):
+        language.edges(language.start)
 
 
 def compile_tool(tool: Mapping[str, Any], vocabulary: Vocabulary, strict: bool = True) -> Tool:
@@ -227,23 +250,18 @@ class _Compiler(SchemaReader):
 
     # ------------------------------------------------------------------------------------------------ values
 
-    def value(self, schema: Any, place: str, level: int, depth: int) -> _Value:
+    def value(self, schema: Any, place: str, level: int, depth: _Depth) -> _Value:
         """The language of a value inside a slot."""
-        if depth > MAX_DEPTH:
+        if depth.all > MAX_DEPTH:
             raise SchemaError(self.tool, place, f"values nested deeper than {MAX_DEPTH} levels are not supported")
         cases = self.cases(self.parts(schema, place, level))
-        if depth > ANY_DEPTH:
-            # A value of any type ends somewhere.
-            cases = [
-                (kind, part)
-                for kind, part in cases
-                if kind not in ("array", "object") or self.types(part.schema) == (kind,)
-            ]
+        if depth.free > ANY_DEPTH:
+            cases = [(kind, part) for kind, part in cases if kind not in ("array", "object")]
         if not cases:
             raise self.nothing(schema, place)
         return self.join(cases, depth)
 
-    def join(self, cases: list[tuple[str, Part]], depth: int = 0) -> _Value:
+    def join(self, cases: list[tuple[str, Part]], depth: _Depth = TOP) -> _Value:
         """Any of several cases; those that turn out to have no value fall away."""
         found: list[tuple[Part, _Value]] = []
         missing: NoValue | None = None
@@ -257,9 +275,9 @@ class _Compiler(SchemaReader):
             raise missing
         return self.union(found)
 
-    def case(self, kind: str, part: Part, depth: int) -> _Value:
+    def case(self, kind: str, part: Part, depth: _Depth) -> _Value:
         """The language of one case; the same schema on the same level of recursion is compiled once."""
-        key = (kind, id(part.schema), part.level, depth if depth <= ANY_DEPTH else -1)
+        key = (kind, id(part.schema), part.level, depth.free)
         if key not in self.known:
             try:
                 self.known[key] = part.schema, self.compile(kind, part, depth)
@@ -270,7 +288,7 @@ class _Compiler(SchemaReader):
             raise found
         return found
 
-    def compile(self, kind: str, part: Part, depth: int) -> _Value:
+    def compile(self, kind: str, part: Part, depth: _Depth) -> _Value:
         schema, place, _ = part
         if kind == "enum":
             return self.enum(schema, place)
@@ -437,14 +455,14 @@ class _Compiler(SchemaReader):
             )
         return low, None if high is None else int(high)
 
-    def array(self, part: Part, depth: int) -> _Value:
+    def array(self, part: Part, depth: _Depth) -> _Value:
         schema, place, level = part
         low, high = self.counts(schema, place)
         first: list[_Value] = []
         rest: _Value | None = None
         for at, inner in enumerate(schema.get("prefixItems", ())[:high]):
             try:
-                first.append(self.value(inner, f"{place}.prefixItems[{at}]", level, depth + 1))
+                first.append(self.value(inner, f"{place}.prefixItems[{at}]", level, depth.below()))
             except NoValue:
                 if at < low:
                     raise
@@ -452,7 +470,8 @@ class _Compiler(SchemaReader):
                 break
         if high is None or high > len(first):
             try:
-                rest = self.value(schema.get("items", True), f"{place}.items", level, depth + 1)
+                inner = schema.get("items", True)
+                rest = self.value(inner, f"{place}.items", level, depth.below(inner))
             except NoValue:
                 if len(first) < low:
                     raise
@@ -556,7 +575,7 @@ class _Compiler(SchemaReader):
 
     # ------------------------------------------------------------------------------------------------ objects
 
-    def map(self, part: Part, depth: int) -> _Value:
+    def map(self, part: Part, depth: _Depth) -> _Value:
         """A whole object in one slot: declared members in their order, then others if there may be any."""
         schema, place, level = part
         self.check_keywords(schema, place, "object")
@@ -564,7 +583,7 @@ class _Compiler(SchemaReader):
         named: dict[str, _Value] = {}
         for name, inner in self.named(schema, place).items():
             try:
-                named[name] = self.value(inner, f"{place}.properties.{name}", level, depth + 1)
+                named[name] = self.value(inner, f"{place}.properties.{name}", level, depth.below())
             except NoValue:
                 if name in required:
                     raise
@@ -639,7 +658,7 @@ class _Compiler(SchemaReader):
         budget = min(VALUE_TOKENS, 3 + sum(size[name] + named[name].budget for name in named) + 20 * bool(extras))
         return _Value("mixed", language, "", budget, least, texts, tidy)
 
-    def extras(self, part: Part, named: Iterable[str], low: int, depth: int) -> list[tuple[Automaton, _Value]]:
+    def extras(self, part: Part, named: Iterable[str], low: int, depth: _Depth) -> list[tuple[Automaton, _Value]]:
         """Members that are not declared by name: (the language of their keys, their values)."""
         schema, place, level = part
         patterns = dict(schema.get("patternProperties", {}))
@@ -679,7 +698,7 @@ class _Compiler(SchemaReader):
                     keyword = "patternProperties" if patterns else "propertyNames"
                     raise self.refuse(place, keyword, "object", f"its keys cannot be followed: {error}") from None
                 try:
-                    value = self.value(inner, where, level, depth + 1)
+                    value = self.value(inner, where, level, depth.below(inner))
                 except NoValue:
                     continue
                 found.append((body, value))

@@ -32,12 +32,19 @@ class Automaton:
         start: the initial state.
         edges: state -> ((token class, next state), …); called once per state.
         accepting: state -> may the string end here? Called once per state, too.
+        after: (state, token) -> the next states, where that is faster than to look through the edges.
     """
 
-    def __init__(self, start: State, edges: Callable[[Any], Edges], accepting: Callable[[Any], bool]):
+    def __init__(
+        self,
+        start: State,
+        edges: Callable[[Any], Edges],
+        accepting: Callable[[Any], bool],
+        after: Callable[[Any, int], Iterable[State]] | None = None,
+    ):
         self.start = start
         self.accepting = cache(accepting)
-        self._edges = edges
+        self._edges, self._after = edges, after
         self._known: dict[State, Edges] = {}
 
     def edges(self, state: State) -> Edges:
@@ -45,9 +52,15 @@ class Automaton:
             self._known[state] = self._edges(state)
         return self._known[state]
 
+    def after(self, state: State, token: int) -> Iterable[State]:
+        """The states to which a token leads from one."""
+        if self._after is not None:
+            return self._after(state, token)
+        return [to for group, to in self.edges(state) if token in group.members]
+
     def step(self, states: frozenset, token: int) -> frozenset:
         """The states after `token`, empty if the language forbids it."""
-        return frozenset(to for state in states for group, to in self.edges(state) if token in group.members)
+        return frozenset(to for state in states for to in self.after(state, token))
 
     @cached_property
     def forced(self) -> list[int]:
@@ -91,8 +104,8 @@ class Automaton:
         for at, states in enumerate(known[:-1]):
             for token, end in vocabulary.tokens_at(text, at) if states else ():
                 for state, (count, *_) in states.items():
-                    for group, to in self.edges(state):
-                        if token in group.members and known[end].get(to, (count + 2,))[0] > count + 1:
+                    for to in self.after(state, token):
+                        if known[end].get(to, (count + 2,))[0] > count + 1:
                             known[end][to] = (count + 1, token, at, state)
         ends = [(found[0], state) for state, found in known[-1].items() if self.accepting(state)]
         if not ends:
@@ -102,6 +115,23 @@ class Automaton:
             _, token, at, state = known[at][state]
             written.append(token)
         return written[::-1]
+
+
+Look = Callable[[Automaton, State], Iterable[tuple[Any, State]]]  # (part, its state) -> (what is read, next state)
+
+
+def _combined(
+    start: State, ways: Callable[[Any, Look], Iterable[tuple[Any, State]]], accepting: Callable[[Any], bool]
+) -> Automaton:
+    """A language made of others, through which `ways` only looks by the function that it is given."""
+
+    def after(state: State, token: int) -> list[State]:
+        def look(part: Automaton, at: State) -> Iterable[tuple[Any, State]]:
+            return ((None, to) for to in part.after(at, token))
+
+        return [to for _, to in ways(state, look)]
+
+    return Automaton(start, lambda state: tuple(ways(state, Automaton.edges)), accepting, after)
 
 
 def accepts(language: Automaton, tokens: Iterable[int]) -> bool:
@@ -170,40 +200,40 @@ def deferred(build: Callable[[], Automaton]) -> Automaton:
     """A language that is built when its first edges are asked for."""
     made = cache(build)
 
-    def edges(state: State) -> Edges:
-        return made().edges(made().start if state is BEGIN else state)
+    def ways(state: State, look: Look) -> Iterable:
+        return look(made(), made().start if state is BEGIN else state)
 
-    return Automaton(BEGIN, edges, lambda state: made().accepting(made().start if state is BEGIN else state))
+    return _combined(BEGIN, ways, lambda state: made().accepting(made().start if state is BEGIN else state))
 
 
 @_shared
 def union(*languages: Automaton) -> Automaton:
     """Any of the languages."""
 
-    def edges(state: tuple) -> Edges:
+    def ways(state: tuple, look: Look) -> Iterable:
         if state == ():
-            return tuple((g, (k, to)) for k, part in enumerate(languages) for g, to in part.edges(part.start))
+            return tuple((g, (k, to)) for k, part in enumerate(languages) for g, to in look(part, part.start))
         k, at = state
-        return tuple((group, (k, to)) for group, to in languages[k].edges(at))
+        return tuple((group, (k, to)) for group, to in look(languages[k], at))
 
     def accepting(state: tuple) -> bool:
         if state == ():
             return any(part.accepting(part.start) for part in languages)
         return languages[state[0]].accepting(state[1])
 
-    return Automaton((), edges, accepting)
+    return _combined((), ways, accepting)
 
 
 @_shared
 def concat(*languages: Automaton) -> Automaton:
     """The languages one after the other. States are (which part, its state)."""
 
-    def edges(state: tuple) -> Edges:
+    def ways(state: tuple, look: Look) -> Iterable:
         k, at = state
-        found = [(group, (k, to)) for group, to in languages[k].edges(at)]
+        found = [(group, (k, to)) for group, to in look(languages[k], at)]
         while languages[k].accepting(at) and k + 1 < len(languages):
             k, at = k + 1, languages[k + 1].start
-            found += [(group, (k, to)) for group, to in languages[k].edges(at)]
+            found += [(group, (k, to)) for group, to in look(languages[k], at)]
         return tuple(found)
 
     def accepting(state: tuple) -> bool:
@@ -211,7 +241,7 @@ def concat(*languages: Automaton) -> Automaton:
         rest = languages[k + 1 :]
         return languages[k].accepting(at) and all(part.accepting(part.start) for part in rest)
 
-    return Automaton((0, languages[0].start), edges, accepting)
+    return _combined((0, languages[0].start), ways, accepting)
 
 
 @_shared
@@ -221,23 +251,23 @@ def repeat(item: Automaton, low: int, high: int | None) -> Automaton:
     States are (items begun, item's state); the count stops at `low` when there is no maximum.
     """
 
-    def begin(count: int) -> list:
+    def begin(count: int, look: Look) -> list:
         if high is not None and count >= high:
             return []
         following = count + 1 if high is not None or count < low else max(low, 1)
-        return [(group, (following, to)) for group, to in item.edges(item.start)]
+        return [(group, (following, to)) for group, to in look(item, item.start)]
 
-    def edges(state: tuple) -> Edges:
+    def ways(state: tuple, look: Look) -> Iterable:
         if state == ():
-            return tuple(begin(0))
+            return tuple(begin(0, look))
         count, at = state
-        found = [(group, (count, to)) for group, to in item.edges(at)]
-        return tuple(found + begin(count)) if item.accepting(at) else tuple(found)
+        found = [(group, (count, to)) for group, to in look(item, at)]
+        return tuple(found + begin(count, look)) if item.accepting(at) else tuple(found)
 
     def accepting(state: tuple) -> bool:
         return low == 0 if state == () else state[0] >= low and item.accepting(state[1])
 
-    return Automaton((), edges, accepting)
+    return _combined((), ways, accepting)
 
 
 def record(
@@ -266,7 +296,7 @@ def record(
     def counted(n: int) -> int:
         return n if high is not None else min(n, low)
 
-    def begin(at: int, names: int, others: int, opening: bool) -> list:
+    def begin(at: int, names: int, others: int, opening: bool, look: Look) -> list:
         found: list = []
         for j in range(at, len(following)):
             n, x = (
@@ -279,34 +309,34 @@ def record(
             most = n + (declared - j - 1 + (len(following) > declared) if j < declared else 1)
             if fits and (high is None and low == 0 or most >= low):
                 part = first[j] if opening else following[j]
-                found += [(group, (j, n, x, opening, to)) for group, to in part.edges(part.start)]
+                found += [(group, (j, n, x, opening, to)) for group, to in look(part, part.start)]
             if j < declared and required[j]:
                 return found
         if at <= declared and needed[min(at, declared)]:
             return found
         if names + min(others, 1) >= low:
             part = empty if opening else end
-            found += [(group, ("", opening, to)) for group, to in part.edges(part.start)]
+            found += [(group, ("", opening, to)) for group, to in look(part, part.start)]
         return found
 
-    def edges(state: Any) -> Edges:
+    def ways(state: Any, look: Look) -> Iterable:
         if state == "":
-            return tuple(begin(0, 0, 0, True))
+            return tuple(begin(0, 0, 0, True, look))
         if state[0] == "":
             _, opening, at = state
             part = empty if opening else end
-            return tuple((group, ("", opening, to)) for group, to in part.edges(at))
+            return tuple((group, ("", opening, to)) for group, to in look(part, at))
         j, names, others, opening, at = state
         part = first[j] if opening else following[j]
-        found = [(group, (j, names, others, opening, to)) for group, to in part.edges(at)]
+        found = [(group, (j, names, others, opening, to)) for group, to in look(part, at)]
         if part.accepting(at):
-            found += begin(min(j + 1, declared), names, others, False)
+            found += begin(min(j + 1, declared), names, others, False, look)
         return tuple(found)
 
     def accepting(state: Any) -> bool:
         return state != "" and state[0] == "" and (empty if state[1] else end).accepting(state[2])
 
-    return Automaton("", edges, accepting)
+    return _combined("", ways, accepting)
 
 
 def arrangements(
@@ -318,18 +348,18 @@ def arrangements(
     """
     most = len(first) if high is None else min(high, len(first))
 
-    def edges(state: Any) -> Edges:
+    def ways(state: Any, look: Look) -> Iterable:
         if state == ():
             return tuple(
-                (g, (frozenset([k]), k, to)) for k, part in enumerate(first) for g, to in part.edges(part.start)
+                (g, (frozenset([k]), k, to)) for k, part in enumerate(first) for g, to in look(part, part.start)
             )
         written, k, at = state
         part = first[k] if len(written) == 1 else following[k]
-        found = [(group, (written, k, to)) for group, to in part.edges(at)]
+        found = [(group, (written, k, to)) for group, to in look(part, at)]
         if part.accepting(at) and len(written) < most:
             for other, part in enumerate(following):
                 if other not in written:
-                    found += [(group, (written | {other}, other, to)) for group, to in part.edges(part.start)]
+                    found += [(group, (written | {other}, other, to)) for group, to in look(part, part.start)]
         return tuple(found)
 
     def accepting(state: Any) -> bool:
@@ -338,7 +368,7 @@ def arrangements(
         written, k, at = state
         return len(written) >= low and (first[k] if len(written) == 1 else following[k]).accepting(at)
 
-    return Automaton((), edges, accepting)
+    return _combined((), ways, accepting)
 
 
 def bytewise(

@@ -40,28 +40,20 @@ _LEADS: tuple[tuple[range, tuple], ...] = (
 _UNICODE_ESCAPE = (frozenset(b"0"), frozenset(b"0"), frozenset(b"01"), _HEX)
 
 
-def _walk_string(pending: tuple, written: bytes) -> tuple[tuple, int] | None:
-    """The string automaton over bytes: (pending byte sets after, characters completed); None if it has no way on."""
-    characters = 0
-    for byte in written:
-        if pending:
-            if byte not in pending[0]:
-                return None
-            pending = _UNICODE_ESCAPE if pending[0] is _ESCAPED and byte == ord("u") else pending[1:]
-        elif byte == ord("\\"):
-            pending = (_ESCAPED,)
-        elif byte < 0x80:
-            if byte < 0x20 or byte == ord('"'):
-                return None
-        else:
-            pending = next((after for lead, after in _LEADS if byte in lead), ())
-            if not pending:
-                return None
-        characters += not pending
-    return pending, characters
+def _step_string(pending: tuple, byte: int) -> tuple | None:
+    """The string automaton: the sets of bytes that must follow after this one; None if it may not stand here."""
+    if pending:
+        if byte not in pending[0]:
+            return None
+        return _UNICODE_ESCAPE if pending[0] is _ESCAPED and byte == ord("u") else pending[1:]
+    if byte == ord("\\"):
+        return (_ESCAPED,)
+    if byte < 0x80:
+        return None if byte < 0x20 or byte == ord('"') else ()
+    return next((after for lead, after in _LEADS if byte in lead), None)
 
 
-def _prune_dead_ends(table: dict[tuple, dict[tuple, list[int]]]) -> dict[tuple, dict[tuple, list[int]]]:
+def _prune_dead_ends(table: dict[tuple, dict[tuple, TokenClass]]) -> dict[tuple, dict[tuple, TokenClass]]:
     """Drop edges into states from which the vocabulary cannot finish the character."""
     alive = {()}
     while grown := {s for s in table if s not in alive and any(to in alive for to, _ in table[s])}:
@@ -72,20 +64,15 @@ def _prune_dead_ends(table: dict[tuple, dict[tuple, list[int]]]) -> dict[tuple, 
 @remembered
 def _string_edges(vocabulary: Vocabulary) -> dict[tuple, dict[tuple, TokenClass]]:
     """Inside a JSON string: pending bytes -> {(pending bytes after, characters completed): tokens}."""
-    table: dict[tuple, dict[tuple, list[int]]] = {}
+    follow = vocabulary.follower(_step_string, lambda state: state == ())
+    table: dict[tuple, dict[tuple, TokenClass]] = {}
     todo: list[tuple] = [()]
     while todo:
         state = todo.pop()
-        if state in table:
-            continue
-        targets: dict[tuple, list[int]] = {}
-        for id, written in enumerate(vocabulary.bytes):
-            if written and (end := _walk_string(state, written)) is not None:
-                targets.setdefault(end, []).append(id)
-        table[state] = targets
-        todo += [pending for pending, _ in targets]
-    table = _prune_dead_ends(table)
-    return {s: {end: TokenClass(ids) for end, ids in targets.items()} for s, targets in table.items()}
+        if state not in table:
+            table[state] = {(to, characters): group for group, to, characters in follow(state)}
+            todo += [pending for pending, _ in table[state]]
+    return _prune_dead_ends(table)
 
 
 @remembered

@@ -19,7 +19,7 @@ import re
 import sys
 import warnings
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 from typing import Any, NamedTuple
@@ -151,10 +151,13 @@ def _points(text: str) -> Ranges:
 
 
 @cache
-def _unicode(category: str) -> Ranges:
-    """What Python means by `\\d`, `\\w` or `\\s`."""
+def unicode_categories() -> dict[str, Ranges]:
+    """What Python means by `\\d`, `\\w` and `\\s`. Takes some hundredths of a second, once."""
     every = "".join(map(chr, range(sys.maxunicode + 1)))
-    return _union((found.start(), found.end() - 1) for found in re.finditer(category + "+", every))
+    found = {}
+    for category in (r"\d", r"\w", r"\s"):
+        found[category] = _union((run.start(), run.end() - 1) for run in re.finditer(category + "+", every))
+    return found
 
 
 # What ECMA-262 means by them; white space as both have it.
@@ -179,7 +182,8 @@ def _category(name: str, wide: bool) -> Ranges:
     category, positive = _CATEGORIES[name]
     if positive != wide:
         return _ECMA[category] if positive else _complement(_ECMA[category])
-    either = _union([*_unicode(category), *_ECMA[category], *(_points("\ufeff") if category == r"\s" else ())])
+    python, more = unicode_categories()[category], _points("\ufeff") if category == r"\s" else ()
+    either = _union([*python, *_ECMA[category], *more])
     return either if positive else _complement(either)
 
 
@@ -294,31 +298,74 @@ def _parse(pattern: str) -> Any:
 # --------------------------------------------------------------------------------------------------------------------
 
 
-class _Expression:
+class _Condition:
+    """What a string must satisfy, as a deterministic automaton whose states are numbered as they are met.
+
+    Characters come in classes that no condition tells apart; `prepare` says which. State 0 is the start.
+    """
+
+    def __init__(self, start: Any):
+        self.states, self.numbers = [start], {start: 0}
+        self.rows: dict[int, list[int]] = {}
+
+    def row(self, number: int) -> list[int]:
+        """The state after each class of characters; -1 if nothing that follows can help any more."""
+        if number not in self.rows:
+            following = self.steps(self.states[number])
+            for state in dict.fromkeys(following):
+                if state not in self.numbers:
+                    self.numbers[state] = -1 if state is None else len(self.states)
+                    self.states += [] if state is None else [state]
+            self.rows[number] = [self.numbers[state] for state in following]
+        return self.rows[number]
+
+    def cuts(self) -> Iterable[int]:
+        """Where characters begin to be told apart from those before."""
+        return ()
+
+    def marks(self, starts: list[int]) -> list[int]:
+        """A mark for the characters from each of `starts` on; those with the same mark are not told apart."""
+        return [0] * len(starts)
+
+    def prepare(self, marks: list[int]) -> None:
+        """The mark of each class of characters."""
+        self.known = marks
+
+    def steps(self, state: Any) -> list[Any]:
+        """The state after each class of characters, or None."""
+        raise NotImplementedError
+
+    def accepting(self, state: Any, first: bool) -> bool:
+        """Whether the string may end here, or, if `first`, be empty."""
+        raise NotImplementedError
+
+
+class _Expression(_Condition):
     """Whether an expression is found somewhere in the string, read character by character."""
 
     def __init__(self, tree: Any, found: bool = True):
         self.found = found
         self.nodes = _Nodes(wide=not found)
         self.nodes.skips[self.nodes.add(tree, 0)].append(("", 1))
-        self.start = self._closure([0], "^")
-
-    def cuts(self) -> Iterator[int]:
-        for reads in self.nodes.reads:
-            for ranges, _ in reads:
-                for low, high in ranges:
-                    yield low
-                    yield high + 1
-
-    def prepare(self, starts: list[int]) -> None:
+        super().__init__(self._closure([0], "^"))
         self.again = self._closure([0], "")  # the expression may begin anywhere
-        self.ways: list[dict[int, frozenset[int]]] = [{} for _ in starts]
-        for node, reads in enumerate(self.nodes.reads):
-            for ranges, to in reads:
-                reached = self._closure([to], "")
-                for low, high in ranges:
-                    for at in range(bisect_left(starts, low), bisect_right(starts, high)):
-                        self.ways[at][node] = self.ways[at].get(node, NONE) | reached
+        # A mark has a bit for each set of characters that is read anywhere.
+        sets = dict.fromkeys(ranges for reads in self.nodes.reads for ranges, _ in reads)
+        self.bits = {ranges: 1 << at for at, ranges in enumerate(sets)}
+        self.ways = [
+            [(self.bits[ranges], self._closure([to], "")) for ranges, to in reads] for reads in self.nodes.reads
+        ]
+
+    def cuts(self) -> Iterable[int]:
+        return (at for ranges in self.bits for low, high in ranges for at in (low, high + 1))
+
+    def marks(self, starts: list[int]) -> list[int]:
+        found = [0] * len(starts)
+        for ranges, bit in self.bits.items():
+            for low, high in ranges:
+                for at in range(bisect_left(starts, low), bisect_right(starts, high)):
+                    found[at] |= bit
+        return found
 
     def _closure(self, nodes: Iterable[int], allowed: str) -> frozenset[int]:
         found, todo = set(), list(nodes)
@@ -330,96 +377,105 @@ class _Expression:
         reads, skips = self.nodes.reads, self.nodes.skips
         return FOUND if 1 in found else frozenset(n for n in found if reads[n] or any(c == "$" for c, _ in skips[n]))
 
-    def step(self, state: frozenset[int], at: int) -> frozenset[int]:
+    def steps(self, state: frozenset[int]) -> list[frozenset[int] | None]:
         if state is FOUND:
-            return state
-        ways = self.ways[at]
-        following = self.again.union(*[ways[node] for node in state if node in ways])
-        return FOUND if 1 in following else following
+            return [FOUND] * len(self.known)
+        reached: dict[int, set[int]] = {}
+        for node in state:
+            for bit, to in self.ways[node]:
+                reached.setdefault(bit, set()).update(to)
+        told = sum(reached)  # of bits
+        following: dict[int, frozenset[int] | None] = {}
+        for mark in self.known:
+            if mark & told not in following:
+                found = self.again.union(*(to for bit, to in reached.items() if bit & mark))
+                if 1 in found:
+                    following[mark & told] = FOUND if self.found else None
+                else:
+                    following[mark & told] = found if found or not self.found else None
+        return [following[mark & told] for mark in self.known]
 
     def accepting(self, state: frozenset[int], first: bool) -> bool:
         return (self._closure(state, "^$" if first else "$") is FOUND) == self.found
 
-    def size(self, state: frozenset[int]) -> int:
-        return len(state)
 
-
-class _Words:
+class _Words(_Condition):
     """The string is none of these words."""
 
     def __init__(self, words: frozenset[str]):
-        self.words, self.start = words, ""
-        self.prefixes = {word[:end] for word in words for end in range(len(word) + 1)}
+        super().__init__("")
+        self.words = words
+        self.next: dict[str, dict[str, str]] = {}
+        for word in words:
+            for at, char in enumerate(word):
+                self.next.setdefault(word[:at], {})[char] = word[: at + 1]
 
-    def cuts(self) -> Iterator[int]:
-        for char in set("".join(self.words)):
-            yield ord(char)
-            yield ord(char) + 1
+    def cuts(self) -> Iterable[int]:
+        return (at for char in set("".join(self.words)) for at in (ord(char), ord(char) + 1))
 
-    def prepare(self, starts: list[int]) -> None:
-        self.chars = [chr(code) for code in starts]
+    def marks(self, starts: list[int]) -> list[int]:
+        known = set("".join(self.words))
+        return [code if chr(code) in known else -1 for code in starts]
 
-    def step(self, state: str, at: int) -> str:
-        further = state + self.chars[at]
-        return further if further in self.prefixes else OTHER
+    def prepare(self, marks: list[int]) -> None:
+        self.known, self.at = marks, {chr(mark): at for at, mark in enumerate(marks) if mark >= 0}
+
+    def steps(self, state: str) -> list[str]:
+        found = [OTHER] * len(self.known)
+        for char, further in self.next.get(state, {}).items():
+            if char in self.at:
+                found[self.at[char]] = further
+        return found
 
     def accepting(self, state: str, first: bool) -> bool:
         return state not in self.words
 
-    def size(self, state: str) -> int:
-        return 1
 
-
-class _AtLeast:
+class _AtLeast(_Condition):
     """The string has so many characters."""
 
     def __init__(self, low: int):
-        self.low, self.start = low, 0
+        super().__init__(0)
+        self.low = low
 
-    def cuts(self) -> Iterator[int]:
-        yield from ()
-
-    def prepare(self, starts: list[int]) -> None:
-        pass
-
-    def step(self, state: int, at: int) -> int:
-        return min(state + 1, self.low)
+    def steps(self, state: int) -> list[int]:
+        return [min(state + 1, self.low)] * len(self.known)
 
     def accepting(self, state: int, first: bool) -> bool:
         return state >= self.low
-
-    def size(self, state: int) -> int:
-        return 1
 
 
 class Characters(NamedTuple):
     """A deterministic automaton over characters, without dead ends. State 0 is the start.
 
     Attributes:
-        starts: where the classes of characters begin, ascending from 0.
+        starts: where runs of characters begin, ascending from 0.
+        classes: [runs], the class of the characters of a run; -1: they never occur.
         to: [states][classes], the next state or -1.
         accepting: [states].
     """
 
     starts: list[int]
+    classes: list[int]
     to: list[list[int]]
     accepting: list[bool]
+
+    def step(self, state: int, code: int) -> int:
+        """The state after a character, or -1."""
+        at = self.classes[bisect_right(self.starts, code) - 1]
+        return self.to[state][at] if at >= 0 else -1
 
     def matches(self, string: str) -> bool:
         state = 0
         for char in string:
-            state = self.to[state][bisect_right(self.starts, ord(char)) - 1]
+            state = self.step(state, ord(char))
             if state < 0:
                 return False
         return self.accepting[state]
 
     def ahead(self) -> list[int]:
         """Per state, how many characters the shortest way to the end has."""
-        origins: list[set[int]] = [set() for _ in self.to]
-        for state, row in enumerate(self.to):
-            for to in set(row):
-                if to >= 0:
-                    origins[to].add(state)
+        origins = _origins(self.to)
         found = [0 if final else -1 for final in self.accepting]
         todo = [state for state, final in enumerate(self.accepting) if final]
         for state in todo:  # grows: breadth first
@@ -437,7 +493,7 @@ class Characters(NamedTuple):
                 break
             for at, to in enumerate(self.to[state]):
                 if to >= 0 and to not in origins:
-                    origins[to] = (state, chr(self.starts[at]))
+                    origins[to] = (state, chr(self.starts[self.classes.index(at)]))
                     todo.append(to)
         found = ""
         while state:
@@ -491,45 +547,52 @@ def characters(text: Text) -> Characters:
 
 
 def _determine(parts: list[Any], alphabet: Ranges) -> Characters:
+    parts = parts or [_AtLeast(0)]
     cuts = {0, *(at for low, high in alphabet for at in (low, high + 1))}
     cuts |= {SURROGATES[0], SURROGATES[1] + 1}
     for part in parts:
         cuts.update(part.cuts())
     starts = sorted(at for at in cuts if at <= LAST)
-    usable = [
-        at
-        for at, code in enumerate(starts)
+    numbers: dict[tuple[int, ...], int] = {}
+    classes = [
+        numbers.setdefault(marks, len(numbers))
         if not SURROGATES[0] <= code <= SURROGATES[1] and any(low <= code <= high for low, high in alphabet)
+        else -1
+        for code, marks in zip(starts, zip(*(part.marks(starts) for part in parts), strict=True), strict=True)
     ]
-    for part in parts:
-        part.prepare(starts)
-    begin = tuple(part.start for part in parts)
-    numbers: dict[tuple, int] = {(True, begin): 0}  # the start is a state of its own: `^` holds there
-    order, to, work = [(True, begin)], [], 0
-    for _, state in order:  # grows
-        row = [-1] * len(starts)
-        for at in usable:
-            following = tuple([part.step(s, at) for part, s in zip(parts, state, strict=True)])
-            key = (False, following)
-            if key not in numbers:
-                numbers[key] = len(order)
-                order.append(key)
-            row[at] = numbers[key]
-        to.append(row)
-        work += len(usable) * sum(part.size(s) for part, s in zip(parts, state, strict=True))
-        if len(order) > MAX_STATES or work > MAX_WORK:
+    for part, marks in zip(parts, zip(*numbers, strict=True), strict=True):
+        part.prepare(list(marks))
+    begin = (0,) * len(parts)
+    known: dict[tuple[int, ...], int] = {}
+    order, to = [begin], []  # the start is a state of its own: `^` holds there
+    for state in order:  # grows
+        following = list(zip(*(part.row(at) for part, at in zip(parts, state, strict=True)), strict=True))
+        for key in dict.fromkeys(following):
+            if key not in known:
+                known[key] = -1 if -1 in key else len(order)
+                order += [] if -1 in key else [key]
+        to.append([known[key] for key in following])
+        if len(order) > MAX_STATES or len(order) * len(numbers) > MAX_WORK:
             raise PatternError("it needs too large an automaton to be followed")
-    accepting = [all(part.accepting(s, first) for part, s in zip(parts, state, strict=True)) for first, state in order]
-    return _prune(starts, to, accepting)
+    ends = [[part.accepting(state, False) for state in part.states] for part in parts]
+    accepting = [all(end[at] for end, at in zip(ends, state, strict=True)) for state in order]
+    accepting[0] = all(part.accepting(part.states[0], True) for part in parts)
+    return _prune(starts, classes, to, accepting)
 
 
-def _prune(starts: list[int], to: list[list[int]], accepting: list[bool]) -> Characters:
-    """Without the states from which no string can be completed."""
-    origins: list[set[int]] = [set() for _ in to]
+def _origins(to: list[list[int]]) -> list[set[int]]:
+    """Per state, those that lead to it."""
+    found: list[set[int]] = [set() for _ in to]
     for state, row in enumerate(to):
         for target in set(row):
             if target >= 0:
-                origins[target].add(state)
+                found[target].add(state)
+    return found
+
+
+def _prune(starts: list[int], classes: list[int], to: list[list[int]], accepting: list[bool]) -> Characters:
+    """Without the states from which no string can be completed."""
+    origins = _origins(to)
     alive = {state for state, final in enumerate(accepting) if final}
     todo = list(alive)
     while todo:
@@ -541,6 +604,7 @@ def _prune(starts: list[int], to: list[list[int]], accepting: list[bool]) -> Cha
     numbers = {state: at for at, state in enumerate(sorted(alive))}
     return Characters(
         starts,
+        classes,
         [[numbers.get(target, -1) for target in to[state]] for state in numbers],
         [accepting[state] for state in numbers],
     )
@@ -564,11 +628,9 @@ class _Bytes:
 
     def __init__(self, characters: Characters):
         self.characters = characters
+        self.to = characters.step
         self.step = cache(self._step)
         self.escapes = cache(self._escapes)
-
-    def to(self, state: int, code: int) -> int:
-        return self.characters.to[state][bisect_right(self.characters.starts, code) - 1]
 
     def _escapes(self, state: int) -> dict[int, Any]:
         found: dict[int, Any] = {byte: to for byte, code in _ESCAPES.items() if (to := self.to(state, code)) >= 0}
@@ -614,14 +676,14 @@ class _Bytes:
 
     def _ways(self, state: int, low: int, end: int) -> list[tuple[int, int, int]]:
         """The code points from `low` up to `end` that may come next."""
-        starts, row = self.characters.starts, self.characters.to[state]
+        starts, classes, row = self.characters.starts, self.characters.classes, self.characters.to[state]
         found: list[tuple[int, int, int]] = []
         for at in range(bisect_right(starts, low) - 1, len(starts)):
             first, last = max(starts[at], low), (starts[at + 1] if at + 1 < len(starts) else LAST + 1) - 1
             if first >= end:
                 break
-            if row[at] >= 0:
-                found.append((first, min(last, end - 1), row[at]))
+            if classes[at] >= 0 and (to := row[classes[at]]) >= 0:
+                found.append((first, min(last, end - 1), to))
         return found
 
     @staticmethod
@@ -638,52 +700,17 @@ class _Bytes:
         return (more, tuple(found)) if more else found[0][2]
 
 
-def _alike(characters: Characters) -> bytes:
-    """Per byte, a byte that the automaton does not tell apart from it, outside of escapes."""
-    first: dict[Any, int] = {}
-    split = sum(code > 0x80 and not SURROGATES[0] <= code <= SURROGATES[1] + 1 for code in characters.starts)
-    table = bytearray(range(256))
-    for byte in range(0x20, 0x80):
-        if byte not in b'"\\':
-            table[byte] = first.setdefault(bisect_right(characters.starts, byte), byte)
-    if not split and 0x80 in characters.starts + [0x80]:
-        for low, high in (
-            (0xC2, 0xDF),
-            (0xE1, 0xEC),
-            (0xEE, 0xEF),
-            (0xF1, 0xF3),
-            (0x80, 0x8F),
-            (0x90, 0x9F),
-            (0xA0, 0xBF),
-        ):
-            table[low : high + 1] = bytes([low]) * (high - low + 1)
-    return bytes(table)
-
-
-@remembered
-def _tree(vocabulary: Vocabulary, alike: bytes) -> tuple[list, dict]:
-    """The tokens by the bytes that they write, bytes that are alike put together: ([ids], {byte: tree})."""
-    root: tuple[list, dict] = ([], {})
-    for id, written in enumerate(vocabulary.bytes):
-        if not written:
-            continue
-        at = root
-        for byte in written if b"\\" in written else written.translate(alike):
-            at = at[1].setdefault(byte, ([], {}))
-        at[0].append(id)
-    return root
-
-
 @remembered
 def text(vocabulary: Vocabulary, meant: Text) -> Automaton:
     """The inside of JSON quotes whose string is one that is meant.
+
+    States are (a state of [`_Bytes`], characters so far); nothing is counted where there is no upper bound.
 
     Raises:
         PatternError: see the module.
     """
     known = characters(replace(meant, alphabet=vocabulary.alphabet))
-    walk, alike = _Bytes(known), _alike(known)
-    identity, ahead, high = bytes(range(256)), known.ahead(), meant.high
+    walk, ahead, high = _Bytes(known), known.ahead(), meant.high
 
     @cache
     def still(at: Any) -> int:
@@ -696,26 +723,32 @@ def text(vocabulary: Vocabulary, meant: Text) -> Automaton:
             return 1 + min(ahead[to] for to in walk.controls(*at[1:]))
         return 1 + min(ahead[to] for _, _, to in at[1])
 
-    def edges(state: tuple) -> Edges:
-        at, count = state
-        # A backslash makes letters differ that are alike otherwise, so what follows one is not put together.
-        targets: dict[tuple, list[int]] = {}
-        todo = [(_tree(vocabulary, alike if isinstance(at, int) else identity), at, count)]
-        while todo:
-            (_, further), at, count = todo.pop()
-            for byte, tree in further.items():
-                to = walk.step(at, byte)
-                if to is None:
-                    continue
-                characters = 0
-                if high is not None:
-                    characters = count + isinstance(to, int)
-                    if characters + still(to) > high:
-                        continue
-                if tree[0] and (vocabulary.bytewise or isinstance(to, int) or to[0] in ("\\", "u")):
-                    targets.setdefault((to, characters), []).extend(tree[0])
-                if tree[1]:
-                    todo.append((tree, to, characters))
-        return tuple((TokenClass(sorted(ids)), to) for to, ids in targets.items())
+    def is_whole(at: Any) -> bool:
+        """Whether a token may end here."""
+        return vocabulary.bytewise or isinstance(at, int) or at[0] in ("\\", "u")
 
-    return Automaton((0, 0), edges, lambda state: isinstance(state[0], int) and known.accepting[state[0]])
+    follow = vocabulary.follower(walk.step, lambda at: high is not None and isinstance(at, int))
+
+    @cache
+    def ways(at: Any) -> list[tuple[TokenClass, Any, int]]:
+        """(tokens, the state that they lead to, the characters that they complete)."""
+        return [way for way in follow(at) if is_whole(way[1])]
+
+    def fits(to: Any, count: int) -> bool:
+        return high is None or count + still(to) <= high
+
+    def edges(state: tuple) -> Edges:
+        at, so_far = state
+        return tuple((group, (to, so_far + count)) for group, to, count in ways(at) if fits(to, so_far + count))
+
+    def after(state: tuple, token: int) -> Iterable[tuple]:
+        at, count = state
+        written = vocabulary.bytes[token]
+        for byte in written or ():
+            at = walk.step(at, byte)
+            if at is None:
+                return ()
+            count += high is not None and isinstance(at, int)
+        return ((at, count),) if written and is_whole(at) and fits(at, count) else ()
+
+    return Automaton((0, 0), edges, lambda state: isinstance(state[0], int) and known.accepting[state[0]], after)

@@ -24,7 +24,7 @@ from transformers import PreTrainedConfig, PreTrainedTokenizerBase, ProcessorMix
 from transformers.utils import get_json_schema
 
 from .base_lafunc import load_tokenizer
-from .compiling_lafunc import compile_tool
+from .compiling_lafunc import compile_tool, prepare
 from .node_lafunc import Tool
 from .publishing_lafunc import publish
 from .vocabulary_lafunc import Vocabulary
@@ -230,7 +230,9 @@ class LaFuncProcessor(ProcessorMixin):
     @cached_property
     def vocabulary(self) -> Vocabulary:
         """What the tokens write; about half a second the first time."""
-        return Vocabulary(copy.deepcopy(self.tokenizer))  # of its own, since it encodes special tokens as text
+        found = Vocabulary(copy.deepcopy(self.tokenizer))  # of its own, since it encodes special tokens as text
+        prepare(found)
+        return found
 
     # ------------------------------------------------------------------------------------------------ tools
 

@@ -68,8 +68,13 @@ REWRITTEN = frozenset(
     ("const", "additionalItems", "unevaluatedProperties", "unevaluatedItems", "then", "else", "$ref", "items")
     + ("exclusiveMinimum", "exclusiveMaximum")
 )
+ANYTHING: dict[str, Any] = {}  # always the same object
 ANNOTATIONS = ("title", "description", "default", "examples", "$comment")
+Names = frozenset[str] | None  # of members; None: any
+NOBODY: frozenset[str] = frozenset()
+Read = Callable[..., list["Part"]]  # (an inner schema, where it stands, …) -> its alternatives
 MAX_SCHEMAS = 30_000  # references can make a small schema stand for an exponentially large one
+MERGING = 20  # to merge two alternatives counts as so many schemas
 MAX_ALTERNATIVES = 64  # of one value; combinations multiply
 MAX_RECURSION = 5  # recursive references on the way to a value
 
@@ -114,6 +119,7 @@ class SchemaReader:
         self.left: float = MAX_SCHEMAS
         self.looking = 0
         self.rewritten: dict[int, tuple[dict, dict]] = {}
+        self.combined: dict[tuple, tuple[dict, str, list[Part]]] = {}  # with the schema, which so keeps its id
 
     @cached_property
     def validator(self) -> Any:
@@ -127,17 +133,20 @@ class SchemaReader:
 
     # ------------------------------------------------------------------------------------------------ alternatives
 
-    def parts(self, schema: Any, place: str = "$", level: int = 0, passed: tuple[str, ...] = ()) -> list[Part]:
+    def parts(
+        self, schema: Any, place: str = "$", level: int = 0, passed: tuple[str, ...] = (), outer: Names = NOBODY
+    ) -> list[Part]:
         """The alternatives of a schema; none if no value satisfies it.
 
         Args:
             passed: the references that led here without going into a value.
+            outer: the members that may be declared by what else the value has to satisfy.
         """
         self.left -= 1
         if self.left < 0:
             raise SchemaError(self.tool, place, f"the schema stands for more than {MAX_SCHEMAS} schemas; reuse fewer")
-        if schema is True:
-            return [Part({}, place, level)]
+        if schema in (True, {}):
+            return [Part(ANYTHING, place, level)]
         if schema is False:
             return []
         if not REWRITTEN.isdisjoint(schema):
@@ -148,34 +157,57 @@ class SchemaReader:
             schema = known[1]
         if COMBINING.isdisjoint(schema):
             return [Part(schema, place, level)]
+        # Once for each, so that the same alternatives stay the same objects.
+        key = id(schema), level, passed, outer, self.looking
+        if key not in self.combined:
+            self.combined[key] = schema, place, self.combine(schema, place, level, passed, outer)
+        _, first, found = self.combined[key]
+        return [Part(part.schema, place + part.place[len(first) :], part.level) for part in found]
+
+    def combine(self, schema: dict, place: str, level: int, passed: tuple[str, ...], outer: Names) -> list[Part]:
+        """[`parts`] of a schema that combines others."""
         if "enum" in schema:
             members = self.members(schema, place)
             return [Part({**_annotations(schema), "enum": members}, place, level)] if members else []
         found = [Part({k: v for k, v in schema.items() if k not in COMBINING}, place, level)]
+
+        def read(
+            inner: Any, where: str, *keywords: str, beside: Iterable[Any] = (), denied: bool = False
+        ) -> list[Part]:
+            """Alternatives of what is merged with all but these keywords, and with what stands beside it in one; if
+            `denied`, of what is also taken away from others, which may declare anything."""
+            others = [{key: schema[key] for key in schema if key not in keywords}, *beside]
+            rest = None if denied else self.declared({"allOf": others}, outer)
+            return self.parts(inner, f"{place}.{where}", level, passed, rest)
+
         if "$ref" in schema:
-            found = self.both(found, self.follow(schema["$ref"], place, level, passed), place, "$ref")
-        for at, inner in enumerate(schema.get("allOf", ())):
-            found = self.both(found, self.parts(inner, f"{place}.allOf[{at}]", level, passed), place, "allOf")
-        if "if" in schema:
-            found = self.decide(schema, found, place, level, passed)
-        found = self.depend(schema, found, place, level, passed)
+            rest = self.declared({key: schema[key] for key in schema if key != "$ref"}, outer)
+            found = self.both(found, self.follow(schema["$ref"], place, level, passed, rest), place, "$ref")
+        denied = [(schema["not"], "not")] if "not" in schema else []
+        every = schema.get("allOf", ())
+        for at, inner in enumerate(every):
+            if isinstance(inner, dict) and inner.keys() == {"not"}:
+                denied.append((inner["not"], f"allOf[{at}].not"))  # clearer once all the rest is known
+            else:
+                mine = read(inner, f"allOf[{at}]", "allOf", beside=(*every[:at], *every[at + 1 :]))
+                found = self.both(found, mine, place, "allOf")
         if "anyOf" in schema:
-            either = [
-                part
-                for at, inner in enumerate(schema["anyOf"])
-                for part in self.parts(inner, f"{place}.anyOf[{at}]", level, passed)
-            ]
+            either: list[Part] = []
+            for at, inner in enumerate(schema["anyOf"]):
+                either += read(inner, f"anyOf[{at}]", "anyOf")
             found = self.both(found, gathered(either), place, "anyOf")
+        if "if" in schema:
+            found = self.decide(schema, found, place, read, self.to_come(schema, outer, "else", *_LATER))
+        found = self.depend(schema, found, place, level, read, self.to_come(schema, outer, *_LATER))
         if "oneOf" in schema:
-            found = self.exclude(schema["oneOf"], found, place, level, passed)
-        if "not" in schema:
-            found = self.without(found, self.parts(schema["not"], f"{place}.not", level, passed), place, "not")
-        if "unevaluatedProperties" in schema:
-            rest = {"additionalProperties": schema["unevaluatedProperties"]}
-            found = [Part({**rest, **part.schema}, part.place, part.level) for part in found]
+            found = self.exclude(schema, found, place, level, read, outer)
+        else:
+            found = _evaluated(schema, found)
+        for inner, where in denied:
+            found = self.without(found, read(inner, where, denied=True), place, "not", outer)
         if "unevaluatedItems" in schema:
-            rest = {"items": schema["unevaluatedItems"]}
-            found = [Part({**rest, **part.schema}, part.place, part.level) for part in found]
+            more = {"items": schema["unevaluatedItems"]}
+            found = [Part({**more, **part.schema}, part.place, part.level) for part in found]
         return found
 
     def rewrite(self, schema: dict) -> dict:
@@ -194,16 +226,16 @@ class SchemaReader:
         for bound, exclusive in (("minimum", "exclusiveMinimum"), ("maximum", "exclusiveMaximum")):
             if isinstance(found.get(exclusive), bool) and found.pop(exclusive) and bound in found:
                 found[exclusive] = found.pop(bound)
+        if not {"then", "else"} & found.keys():
+            found.pop("if", None)
         if COMBINING.isdisjoint(found):
             if "unevaluatedProperties" in found:
                 found.setdefault("additionalProperties", found.pop("unevaluatedProperties"))
             if "unevaluatedItems" in found and not {"contains"} & found.keys():
                 found.setdefault("items", found.pop("unevaluatedItems"))
-        if not {"then", "else"} & found.keys():
-            found.pop("if", None)
         return found
 
-    def follow(self, target: str, place: str, level: int, passed: tuple[str, ...]) -> list[Part]:
+    def follow(self, target: str, place: str, level: int, passed: tuple[str, ...], outer: Names) -> list[Part]:
         if target in passed:
             raise self.refuse(place, "$ref", "any", f"{target} refers to itself without end")
         inner = self.lookup(target, place)
@@ -211,35 +243,41 @@ class SchemaReader:
             level += 1
             if level > MAX_RECURSION:
                 return []
-        return self.parts(inner, place, level, (*passed, target))
+        return self.parts(inner, place, level, (*passed, target), outer)
 
-    def decide(self, schema: dict, found: list[Part], place: str, level: int, passed: tuple) -> list[Part]:
+    def decide(self, schema: dict, found: list[Part], place: str, read: Read, to_come: Names) -> list[Part]:
         """`if`, `then` and `else`."""
-        condition = self.parts(schema["if"], f"{place}.if", level, passed)
+        condition = read(schema["if"], "if", denied=True)
         held = self.both(found, condition, place, "if")
         if "then" in schema:
-            held = self.both(held, self.parts(schema["then"], f"{place}.then", level, passed), place, "then")
-        failed = self.without(found, condition, place, "if")
+            held = self.both(held, read(schema["then"], "then"), place, "then")
+        failed = self.without(found, condition, place, "if", to_come)
+        if schema.get("unevaluatedProperties", True) not in (True, {}):
+            known = {name for part in found for name in part.schema.get("properties", ())}
+            if any(part.schema.get("properties", {}).keys() - known for part in failed):
+                message = "a condition on members that are not declared beside it is not supported here"
+                raise self.refuse(place, "unevaluatedProperties", "object", message)
         if "else" in schema:
-            failed = self.both(failed, self.parts(schema["else"], f"{place}.else", level, passed), place, "else")
+            failed = self.both(failed, read(schema["else"], "else"), place, "else")
         return held + failed
 
-    def depend(self, schema: dict, found: list[Part], place: str, level: int, passed: tuple) -> list[Part]:
+    def depend(
+        self, schema: dict, found: list[Part], place: str, level: int, read: Read, to_come: Names
+    ) -> list[Part]:
         """`dependentRequired`, `dependentSchemas` and, from earlier drafts, `dependencies`."""
-        for keyword in ("dependentRequired", "dependentSchemas", "dependencies"):
+        for keyword in _DEPENDENT:
             for name, needed in schema.get(keyword, {}).items():
                 where = f"{place}.{keyword}.{name}"
                 if isinstance(needed, list):
                     inner = [Part({"type": "object", "required": needed}, where, level)]
                 else:
-                    inner = self.parts(needed, where, level, passed)
+                    rest = {key: one for key, one in schema[keyword].items() if key != name}
+                    inner = read(needed, f"{keyword}.{name}", keyword, beside=[{keyword: rest, "required": [name]}])
                 there: list[Part] = []
                 for part in found:
-                    if name not in part.schema.get("properties", {}) and self.closed(part.schema):
-                        there.append(part)  # never written, unless it is required
-                        if name not in part.schema.get("required", ()):
-                            continue
-                        there.pop()
+                    if self.unwritten(part.schema, name, to_come):
+                        there.append(part)
+                        continue
                     present = [Part({"type": "object", "required": [name]}, where, level)]
                     there += self.both(self.both([part], present, place, keyword), inner, place, keyword)
                     if name not in part.schema.get("required", ()):
@@ -248,9 +286,13 @@ class SchemaReader:
                 found = there
         return found
 
-    def exclude(self, branches: list, found: list[Part], place: str, level: int, passed: tuple) -> list[Part]:
+    def exclude(
+        self, schema: dict, found: list[Part], place: str, level: int, read: Read, to_come: Names
+    ) -> list[Part]:
         """`oneOf`: the alternatives of each branch without those of all others."""
-        apart = [self.parts(inner, f"{place}.oneOf[{at}]", level, passed) for at, inner in enumerate(branches)]
+        names = lambda one: isinstance(one, dict) and bool(one.get("properties") or one.get("required"))  # noqa: E731
+        denied = not (names(schema) or all(map(names, schema["oneOf"])))
+        apart = [read(inner, f"oneOf[{at}]", denied=denied) for at, inner in enumerate(schema["oneOf"])]
         if all("enum" in part.schema for parts in apart for part in parts):
             told = Counter(
                 equality_key(one)
@@ -260,15 +302,52 @@ class SchemaReader:
             once = [
                 one for parts in apart for part in parts for one in part.schema["enum"] if told[equality_key(one)] == 1
             ]
-            return self.both(found, [Part({"enum": once}, place, level)] if once else [], place, "oneOf")
+            parts = [Part({"enum": once}, place, level)] if once else []
+            return _evaluated(schema, self.both(found, parts, place, "oneOf"))
         kept: list[Part] = []
         for at, alternatives in enumerate(apart):
-            mine = self.both(found, alternatives, place, "oneOf")
+            mine = _evaluated(schema, self.both(found, alternatives, place, "oneOf"))
             for other, parts in enumerate(apart):
                 if other != at:
-                    mine = self.without(mine, parts, place, "oneOf")
+                    mine = self.without(mine, parts, place, "oneOf", to_come)
             kept += mine
         return kept
+
+    def to_come(self, schema: dict, outer: Names, *keywords: str) -> Names:
+        """The names of the members that these keywords, or what else a value has to satisfy, may declare."""
+        return self.declared({key: schema[key] for key in keywords if key in schema}, outer)
+
+    def declared(self, schema: Any, outer: Names = NOBODY) -> Names:
+        """The names of the members that may be written because of a schema, and those of `outer`; None: any."""
+        found, seen, todo = set(outer or ()), set(), [schema]
+        while todo and outer is not None:
+            inner = todo.pop()
+            if not isinstance(inner, dict):
+                continue
+            rest = (inner.get(key, True) for key in ("additionalProperties", "unevaluatedProperties"))
+            if not _UNBOUNDED.isdisjoint(inner) or any(one not in (True, False, {}) for one in rest):
+                return None
+            found |= {*inner.get("properties", ()), *inner.get("required", ())}
+            todo += [inner[key] for key in ("if", "then", "else") if key in inner]
+            todo += [one for key in ("allOf", "anyOf", "oneOf") for one in inner.get(key, ())]
+            for key in _DEPENDENT:
+                todo += [{"required": one} if isinstance(one, list) else one for one in inner.get(key, {}).values()]
+            if "$ref" in inner and inner["$ref"] not in seen:
+                seen.add(inner["$ref"])
+                todo.append(self.lookup(inner["$ref"], "$"))
+        return None if outer is None else frozenset(found)
+
+    def unwritten(self, schema: dict, name: str, to_come: Names) -> bool:
+        """Whether a member is never written for an alternative, although nothing forbids it.
+
+        Args:
+            to_come: the names of the members that it may still come to declare.
+        """
+        if to_come is None or name in to_come or not self.closed(schema):
+            return False
+        required = schema.get("required", ())
+        few = schema.get("minProperties", 0) <= len(required)  # else others fill it up
+        return few and name not in required and name not in schema.get("properties", ())
 
     def both(self, some: list[Part], others: list[Part], place: str, keyword: str) -> list[Part]:
         """What satisfies one of `some` and one of `others`."""
@@ -357,6 +436,7 @@ class SchemaReader:
         place, level = b.place if bare else a.place, max(a.level, b.level)
         if bare:
             return Part({**b.schema, **a.schema} if a.schema else b.schema, place, level)
+        self.left -= MERGING
         found = self.merge_schemas(a.schema, b.schema, a.place, keyword)
         return None if found is None or self.hollow(found) else Part(found, place, level)
 
@@ -418,7 +498,7 @@ class SchemaReader:
             found["patternProperties"] = patterns
         extra = _and(*extras)
         found.pop("additionalProperties", None)
-        if extra is not True:
+        if "additionalProperties" in a or "additionalProperties" in b:  # also where it is true: that evaluates all
             found["additionalProperties"] = extra
 
     @staticmethod
@@ -448,13 +528,15 @@ class SchemaReader:
                 if isinstance(inner, dict) and not COMBINING.isdisjoint(inner):
                     self.looking += 1  # no deeper: this is a quick look
                     try:
-                        if not self.parts(inner, "$", MAX_RECURSION - 1):
+                        if not self.parts(inner, "$", MAX_RECURSION - 1, outer=None):
                             return True
                     except SchemaError:
                         continue  # what cannot be read is no reason to say that there is no value
                     finally:
                         self.looking -= 1
-        if types == ("string",) and ("_patterns" in schema or "_without" in schema or "_excluded" in schema):
+        # Where only words are excluded, many strings are left.
+        few = "_excluded" in schema and ({"pattern", "format"} & schema.keys() or schema.get("maxLength") == 0)
+        if types == ("string",) and ("_patterns" in schema or "_without" in schema or few):
             try:
                 characters(text_of(schema))
             except PatternError as error:
@@ -463,11 +545,11 @@ class SchemaReader:
 
     # ------------------------------------------------------------------------------------------------ negation
 
-    def without(self, found: list[Part], parts: list[Part], place: str, keyword: str) -> list[Part]:
+    def without(self, found: list[Part], parts: list[Part], place: str, keyword: str, to_come: Names) -> list[Part]:
         """What satisfies one of `found` and none of `parts`."""
         for part in parts:
             try:
-                found = [rest for one in found for rest in self.subtract(one, part, place, keyword)]
+                found = [rest for one in found for rest in self.subtract(one, part, place, keyword, to_come)]
             except Unclear as unclear:
                 if not self.strict:
                     continue
@@ -483,12 +565,12 @@ class SchemaReader:
                 )
         return found
 
-    def subtract(self, x: Part, y: Part, place: str, keyword: str) -> list[Part]:
+    def subtract(self, x: Part, y: Part, place: str, keyword: str, to_come: Names) -> list[Part]:
         """The alternatives of what satisfies x and not y."""
         if "enum" in x.schema:
             members = [one for one in x.schema["enum"] if not self.allows(y.schema, one, place)]
             return [Part({**x.schema, "enum": members}, x.place, x.level)] if members else []
-        if self.apart(x, y, keyword):
+        if self.apart(x, y, keyword, to_come):
             return [x]
         found: list[Part] = []
         for kind in self.types(x.schema):
@@ -500,15 +582,14 @@ class SchemaReader:
             elif kind == "number" and "type" in y.schema and "number" not in _types(y.schema["type"]):
                 raise Unclear("type")
             else:
-                rest = list(self.violations(only, kind, y.schema))
+                rest = list(self.violations(only, kind, y.schema, to_come))
             found += [Part(one, x.place, x.level) for one in rest if not self.hollow(one)]
         return found
 
-    def apart(self, x: Part, y: Part, keyword: str) -> bool:
+    def apart(self, x: Part, y: Part, keyword: str, to_come: Names) -> bool:
         """Whether no value that is written for x satisfies y."""
-        if "required" in y.schema and self.types(x.schema) == ("object",) and self.closed(x.schema):
-            known = {*x.schema.get("properties", ()), *x.schema.get("required", ())}
-            if not known.issuperset(y.schema["required"]):
+        if self.types(x.schema) == ("object",):
+            if any(self.unwritten(x.schema, name, to_come) for name in y.schema.get("required", ())):
                 return True
         return self.merge(x, y, keyword) is None
 
@@ -534,7 +615,7 @@ class SchemaReader:
             raise Unclear("enum")
         return [{**x, "_excluded": (*x.get("_excluded", ()), *known)}]
 
-    def violations(self, x: dict, kind: str, y: dict) -> Iterator[dict]:
+    def violations(self, x: dict, kind: str, y: dict, to_come: Names) -> Iterator[dict]:
         """The ways in which a value of x can violate y, both of one type."""
         family = "number" if kind == "integer" else kind
         for key in y:
@@ -546,33 +627,35 @@ class SchemaReader:
                 opposite, by = _OPPOSITE[key]
                 limit = value + by
                 if limit >= 0 or not by:
-                    yield {**x, opposite: _TIGHTER[opposite](x[opposite], limit) if opposite in x else limit}
+                    more = {**x, opposite: _TIGHTER[opposite](x[opposite], limit) if opposite in x else limit}
+                    if opposite == "minProperties" and to_come is not None and self.closed(x):
+                        # Undeclared members would fill it up, although they were taken for unwritten.
+                        if to_come:
+                            raise Unclear(key)
+                        more["additionalProperties"] = False
+                    yield more
             elif key == "pattern":
                 yield {**x, "_without": (*x.get("_without", ()), value)}
             elif key == "required":
                 for name in value:
                     if name in x.get("required", ()):
                         continue
-                    if name in x.get("properties", {}) or not self.closed(x):
-                        yield {**x, "properties": {**x.get("properties", {}), name: False}}
-                    else:
-                        yield x  # never written
+                    if self.unwritten(x, name, to_come):
+                        yield x
                         return
+                    yield {**x, "properties": {**x.get("properties", {}), name: False}}
             elif key == "properties":
                 for name, inner in value.items():
-                    if inner is True or (name not in x.get("properties", {}) and self.closed(x)):
+                    if inner is True or self.unwritten(x, name, to_come):
                         continue
-                    mine = x.get("properties", {}).get(name, True)
-                    if same(mine, inner):
+                    mine = self.member(x, name)
+                    if mine is False or same(mine, inner):
                         continue
-                    required = list(dict.fromkeys([*x.get("required", ()), name]))
-                    told = {"not": inner} if inner is not False else True
-                    yield {
-                        **x,
-                        "required": required,
-                        "properties": {**x.get("properties", {}), name: _and(mine, told)},
-                    }
-            elif key == "additionalProperties" and value is False and self.closed(x):
+                    there = {**x, "required": list(dict.fromkeys([*x.get("required", ()), name]))}
+                    if inner is not False:
+                        there["properties"] = {**x.get("properties", {}), name: _and(mine, {"not": inner})}
+                    yield there
+            elif key == "additionalProperties" and value is False and to_come == NOBODY and self.closed(x):
                 for name in x.get("properties", ()):
                     if self.member(y, name) is False:
                         yield {**x, "required": list(dict.fromkeys([*x.get("required", ()), name]))}
@@ -615,12 +698,18 @@ class SchemaReader:
 
     def allows(self, schema: dict, value: Any, place: str) -> bool:
         """Whether a value satisfies a schema or an alternative."""
-        try:
-            if isinstance(schema.get("enum"), list) and len(schema["enum"]) > 64:
-                if kind_of(value) == "string" and value not in _strings(
-                    tuple(v for v in schema["enum"] if isinstance(v, str))
-                ):
+        kind = kind_of(value)
+        kinds = {"integer", "number"} if kind == "integer" else {kind}
+        if kind != "integer" or isinstance(value, int):  # drafts differ about 1.0
+            if "type" in schema and kinds.isdisjoint(_types(schema["type"])):
+                return False
+            if kind == "string" and isinstance(schema.get("enum"), list):
+                if value not in _strings(tuple(one for one in schema["enum"] if isinstance(one, str))):
                     return False
+                schema = {key: schema[key] for key in schema if key != "enum"}
+            if schema.keys() <= {"type", *ANNOTATIONS}:
+                return True
+        try:
             return self.validator.evolve(schema=public(schema)).is_valid(value)
         except RecursionError:
             raise
@@ -729,6 +818,10 @@ _OPPOSITE = {
     "minProperties": ("maxProperties", -1),
     "maxProperties": ("minProperties", 1),
 }
+_DEPENDENT = ("dependentRequired", "dependentSchemas", "dependencies")
+_LATER = (*_DEPENDENT, "oneOf", "unevaluatedProperties")
+# What may bring members that no keyword names, or that are named elsewhere.
+_UNBOUNDED = frozenset(("patternProperties", "minProperties"))
 _NUMERIC, _TEXT = frozenset(("number", "integer")), frozenset(("string",))
 _BOUNDS = (
     ("minimum", "maximum", _NUMERIC),
@@ -743,6 +836,14 @@ _BOUNDS = (
 
 def _annotations(schema: dict) -> dict:
     return {key: schema[key] for key in ANNOTATIONS if key in schema}
+
+
+def _evaluated(schema: dict, found: list[Part]) -> list[Part]:
+    """What `unevaluatedProperties` leaves of a schema's alternatives."""
+    if "unevaluatedProperties" not in schema:
+        return found
+    rest = {"additionalProperties": schema["unevaluatedProperties"]}
+    return [Part({**rest, **part.schema}, part.place, part.level) for part in found]
 
 
 def _types(named: str | Iterable[str]) -> tuple[str, ...]:

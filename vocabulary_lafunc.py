@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property, wraps
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
+import numpy as np
+
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -25,12 +27,18 @@ class TokenClass:
     that begins with it. Compared by identity: fillers cache one index tensor per class.
     """
 
-    __slots__ = ("ids", "kin", "members", "__weakref__")
+    __slots__ = ("ids", "kin", "_members", "__weakref__")
 
     def __init__(self, ids: Iterable[int], kin: Iterable[int] | None = None):
         self.ids = tuple(ids)
         self.kin = self.ids if kin is None else tuple(kin)
-        self.members = frozenset(self.ids)
+        self._members: frozenset[int] | None = None
+
+    @property
+    def members(self) -> frozenset[int]:
+        if self._members is None:
+            self._members = frozenset(self.ids)
+        return self._members
 
     def __repr__(self) -> str:
         return f"TokenClass({self.ids[:4]}{'…' if len(self.ids) > 4 else ''})"
@@ -223,6 +231,81 @@ class Vocabulary:
     @cached_property
     def _single(self) -> dict[int, TokenClass]:
         return {}
+
+    @cached_property
+    def columns(self) -> tuple[np.ndarray, list[np.ndarray]]:
+        """The ids of the tokens, the longest first, and the n-th bytes of those that have so many."""
+        ids = [id for id, written in enumerate(self.bytes) if written]
+        ids.sort(key=lambda id: -len(self.bytes[id] or b""))
+        longest: list[list[int]] = []
+        for id in ids:
+            written = self.bytes[id] or b""
+            longest += [[] for _ in range(len(longest), len(written))]
+            for at, byte in enumerate(written):
+                longest[at].append(byte)
+        return np.array(ids), [np.array(column, dtype=np.uint8) for column in longest]
+
+    def follower(
+        self, step: Callable[[Any, int], Any], counts: Callable[[Any], bool]
+    ) -> Callable[[Any], list[tuple[TokenClass, Any, int]]]:
+        """Lift a deterministic automaton over bytes to tokens: all of them go through it at once.
+
+        Args:
+            step: (state, byte) -> the next state; None if there is no way on.
+            counts: which states to count on the way.
+
+        Returns:
+            state -> [(tokens, the state that they lead to, how many states were counted)].
+        """
+        numbers: dict[Any, int] = {}
+        states: list[Any] = []
+        table = np.empty((0, 256), dtype=np.int32)  # the next state; -1: none, -2: not known yet
+        counted = np.empty(0, dtype=np.int64)
+
+        def number(state: Any) -> int:
+            nonlocal table, counted
+            if state not in numbers:
+                numbers[state] = len(states)
+                states.append(state)
+                if len(states) > len(table):
+                    more = max(16, len(table))
+                    table = np.concatenate([table, np.full((more, 256), -2, dtype=np.int32)])
+                    counted = np.concatenate([counted, np.zeros(more, dtype=np.int64)])
+                counted[numbers[state]] = counts(state)
+            return numbers[state]
+
+        def follow(state: Any) -> list[tuple[TokenClass, Any, int]]:
+            ids, columns = self.columns
+            alive, at = np.arange(len(ids)), np.full(len(ids), number(state))
+            count = np.zeros(len(ids), dtype=np.int64)
+            ended: list[tuple[np.ndarray, ...]] = []
+            for column in (*columns, np.empty(0, dtype=np.uint8)):
+                longer = int(np.searchsorted(alive, len(column)))
+                ended.append((ids[alive[longer:]], at[longer:], count[longer:]))
+                alive, at, count = alive[:longer], at[:longer], count[:longer]
+                written = column[alive]
+                to = table[at, written]
+                if (unknown := to == -2).any():
+                    for origin, byte in set(zip(at[unknown].tolist(), written[unknown].tolist(), strict=True)):
+                        following = step(states[origin], byte)
+                        target = -1 if following is None else number(following)
+                        table[origin, byte] = target
+                    to = table[at, written]
+                kept = to >= 0
+                alive, at = alive[kept], to[kept]
+                count = count[kept] + counted[at]
+            found, at, count = (np.concatenate(parts) for parts in zip(*ended, strict=True))
+            keys = at.astype(np.int64) << 32 | count
+            order = np.lexsort((found, keys))
+            found, keys = found[order], keys[order]
+            cuts = np.flatnonzero(np.diff(keys)) + 1
+            return [
+                (TokenClass(group.tolist()), states[int(key[0]) >> 32], int(key[0]) & 0xFFFFFFFF)
+                for group, key in zip(np.split(found, cuts), np.split(keys, cuts), strict=True)
+                if len(group)
+            ]
+
+        return follow
 
     def spelled(self, alphabet: frozenset[int]) -> list[tuple[int, bytes]]:
         """Tokens made of these bytes only."""

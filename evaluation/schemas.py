@@ -10,6 +10,7 @@ rows. XGrammar and LLGuidance, if installed, compile the same schemas in the sam
 """
 
 import argparse
+import gc
 import gzip
 import json
 import time
@@ -27,11 +28,11 @@ from tqdm import tqdm
 from .. import EMBEDDED_BASE, LaFuncProcessor
 from ..compiling_lafunc import ANY_DEPTH, compile_tool
 from ..filling_lafunc import Cursor
-from ..node_lafunc import continuations
+from ..node_lafunc import MAX_ITEMS, Node, Tool, continuations
 from ..pattern_lafunc import PatternError, characters
 from ..scaffolding_lafunc import Scaffold
-from ..schema_lafunc import MAX_RECURSION, SchemaReader, kind_of, text_of
-from ..validation_lafunc import SchemaError, validator
+from ..schema_lafunc import MAX_RECURSION, Part, SchemaReader, kind_of, text_of
+from ..validation_lafunc import SchemaError, found_in, validator
 from ..vocabulary_lafunc import Vocabulary
 from . import bfcl, results
 from .markdown import number, table
@@ -41,6 +42,7 @@ from .quantiles import quantile
 FOLDER = results.ROOT.parent / "shared" / "data" / "json_schemas"
 SLOT_TOKENS = 24  # longer values are ended as soon as their language allows
 LIMITS = (600, 200, 100, 50)  # of the fillings in turn: after so many tokens everything is
+LATER_DRAFT = "https://json-schema.org/draft/2019-09/schema"  # reads all that earlier ones say in the same way
 SHOWN = 10  # faults of a kind
 
 
@@ -202,27 +204,36 @@ def measure(sets: Mapping[str, list[Case]], options: argparse.Namespace, journal
     journal.sort(lambda record: place[record["set"], record["at"]])
 
 
+def _timed(make: Callable[..., Any], *given: Any) -> tuple[Any, float]:
+    """What a function makes, and how long that took; as in `timeit`, no garbage is collected meanwhile."""
+    gc.disable()
+    try:
+        start = time.perf_counter()
+        return make(*given), time.perf_counter() - start
+    finally:
+        gc.enable()
+
+
+def _compiled(schema: Any, vocabulary: Vocabulary) -> tuple[Any, Any, SchemaError | None]:
+    try:
+        tool = compile_tool({"name": "f", "parameters": schema}, vocabulary)
+        return tool, Scaffold([tool], vocabulary), None
+    except SchemaError as error:
+        return None, None, error
+
+
 def examine(
     case: Case, vocabulary: Vocabulary, compilers: Mapping[str, Callable], scores: list[torch.Tensor], fills: int
 ) -> dict[str, Any]:
     """A schema's record: see the module. scores: [V] each."""
     seconds: dict[str, float | None] = {}  # None: refused
     for name, compiler in compilers.items():
-        text = json.dumps(case.schema)
-        start = time.perf_counter()
         try:
-            compiler(text)
-            seconds[name] = time.perf_counter() - start
+            seconds[name] = _timed(compiler, json.dumps(case.schema))[1]
         except Exception:
             seconds[name] = None
-    start = time.perf_counter()
-    try:
-        tool = compile_tool({"name": "f", "parameters": case.schema}, vocabulary)
-        scaffold = Scaffold([tool], vocabulary)
-        refused = None
-    except SchemaError as error:
-        refused = {"reason": _reason(error), "path": error.path[:200]}
-    seconds["lafunc"] = time.perf_counter() - start
+    (tool, scaffold, error), seconds["lafunc"] = _timed(_compiled, case.schema, vocabulary)
+    refused = error and {"reason": _reason(error), "path": error.path[:200]}
     found: dict[str, Any] = {"name": case.name, "refused": refused, "seconds": seconds}
     if refused is not None:
         return found
@@ -234,7 +245,7 @@ def examine(
     inexpressible = []
     for instance in instances:
         if not scaffold.accepts([instance]):
-            if (why := documented_reason(tool.parameters, instance)) is None:
+            if (why := documented_reason(tool, instance)) is None:
                 inexpressible.append(json.dumps(instance)[:300])
             else:
                 documented[why] += 1
@@ -359,57 +370,75 @@ def fill(scaffold: Scaffold, scores: list[torch.Tensor], seed: int) -> Any:
     return scaffold.arguments(cursor.values)[0]
 
 
-def documented_reason(schema: Mapping[str, Any], instance: Any) -> str | None:
+def documented_reason(tool: Tool, instance: Any) -> str | None:
     """Why no filling makes a valid instance, if docs/json-schema.md says so; None if it should."""
-    reader = SchemaReader("f", schema)
+    if _overlong(tool.arguments(0), instance):
+        return f"an array of more than {MAX_ITEMS} objects"
+    if not validator({**tool.parameters, "$schema": LATER_DRAFT}).is_valid(instance):
+        return "a keyword that only a later draft knows"
+    reader = SchemaReader("f", tool.parameters)
     reader.left = float("inf")
-    todo: list[tuple[Any, Any, int, int]] = [(reader.schema, instance, 0, 0)]
-    while todo:
-        inner, value, level, free = todo.pop()
-        parts = reader.parts(inner, "$", level)
-        kind = kind_of(value)
-        kinds = {"number", "integer"} if kind == "integer" else {kind}
-        if any("enum" in part.schema for part in parts):
-            continue
-        mine = [part for part in parts if kinds & set(reader.types(part.schema))]
-        if not mine:
-            return (
-                f"nested more than {MAX_RECURSION} recursive references deep"
-                if level
-                else "a type that the keywords do not speak of"
-            )
-        level = max(part.level for part in mine)
-        if kind == "string":
-            for part in mine:
-                try:
-                    if not characters(text_of(part.schema)).matches(value):
-                        return "not of the format, or of the pattern in one dialect only"
-                except PatternError:
-                    continue
-        if kind == "array":
-            free = free + 1 if all("items" not in part.schema for part in mine) else 0
-            for part in mine[:1]:
-                first = part.schema.get("prefixItems", ())
-                todo += [
-                    (first[at] if at < len(first) else part.schema.get("items", True), one, level, free)
-                    for at, one in enumerate(value)
-                ]
-        if kind == "object":
-            for name, one in value.items():
-                declaring = [
-                    part
-                    for part in mine
-                    if name in part.schema.get("properties", {}) or name in part.schema.get("required", ())
-                ]
-                if not declaring and all(
-                    reader.closed(part.schema) or part.schema.get("patternProperties") for part in mine
-                ):
-                    matching = [reader.member(part.schema, name) for part in mine]
-                    if all(found in (True, {}, False) for found in matching):
-                        return "a member that is not declared"
-                for part in (declaring or mine)[:1]:
-                    known = reader.member(part.schema, name)
-                    todo.append((known, one, level, free + 1 if known in (True, {}) else 0))
-        if free > ANY_DEPTH:
-            return f"nested more than {ANY_DEPTH} deep in a value of any type"
-    return None
+    return _reason_of(reader, reader.schema, instance)
+
+
+def _overlong(node: Node, value: Any) -> bool:
+    """Whether an array in a value is longer than we let arrays of objects become."""
+    if node.bracket == "{" and isinstance(value, dict):
+        return any(_overlong(member.node, value[member.name]) for member in node.members if member.name in value)
+    if node.bracket == "[" and isinstance(value, list):
+        over = node.capped and len(value) > node.high
+        return over or any(_overlong(node.element(at), one) for at, one in enumerate(value[: node.high]))
+    return False
+
+
+def _reason_of(reader: SchemaReader, schema: Any, value: Any, level: int = 0, free: int = 0) -> str | None:
+    """[`documented_reason`] of a value that the schema allows.
+
+    Args:
+        level: of recursive references.
+        free: arrays and maps in a row around the value that say nothing about what is in them.
+    """
+    kind = kind_of(value)
+    kinds = {"number", "integer"} if kind == "integer" else {kind}
+    if free > ANY_DEPTH:
+        return f"nested more than {ANY_DEPTH} deep in a value of any type" if kind in ("array", "object") else None
+    parts = reader.parts(schema, "$", level)
+    if not any("enum" in part.schema or kinds & set(reader.types(part.schema)) for part in parts) and parts:
+        return "a type that the keywords do not speak of"
+    allowed = [part for part in parts if reader.allows(part.schema, value, "$")]
+    if not allowed and level == MAX_RECURSION:
+        return f"nested more than {MAX_RECURSION} recursive references deep"
+    reasons = [_reason_within(reader, part, value, free) for part in allowed]
+    return reasons[0] if all(reasons) and reasons else None
+
+
+def _reason_within(reader: SchemaReader, part: Part, value: Any, free: int) -> str | None:
+    """[`documented_reason`] of a value that an alternative allows."""
+    schema = part.schema
+    if "enum" in schema:
+        return None
+    if isinstance(value, str):
+        try:
+            known = characters(text_of(schema)).matches(value)
+        except PatternError:
+            return None
+        return None if known else "not of the format, or of the pattern in one dialect only"
+    inside: list[tuple[Any, Any, bool]] = []  # schemas, values, and whether the schema is for these alone
+    if isinstance(value, list):
+        first = schema.get("prefixItems", ())
+        rest = schema.get("items", True)
+        inside = [(first[n] if n < len(first) else rest, one, n < len(first)) for n, one in enumerate(value)]
+    if isinstance(value, dict):
+        declared = {*schema.get("properties", ()), *schema.get("required", ())}
+        patterns = schema.get("patternProperties", {})
+        for name, one in value.items():
+            inner = reader.member(schema, name)
+            if name not in declared and inner in (True, {}) and (declared or patterns):
+                if not any(found_in(pattern, name) for pattern in patterns):
+                    return "a member that is not declared"
+            inside.append((inner, one, name in declared))
+    found = (
+        _reason_of(reader, inner, one, part.level, free + 1 if inner in (True, {}) and not alone else 0)
+        for inner, one, alone in inside
+    )
+    return next((reason for reason in found if reason is not None), None)

@@ -2,6 +2,7 @@
 
 import json
 import random
+import time
 
 import jsonschema
 import pytest
@@ -46,6 +47,22 @@ NESTED = {
     },
 }
 TOOLS = {"weather": [WEATHER["function"]], "order": [ORDER], "nested": [NESTED], "several": [ORDER, NESTED, ORDER]}
+
+
+def test_long_arguments_are_read_in_a_moment():
+    """Whatever their tokens: neither all edges of all states on the way nor all tokenizations are looked at."""
+    vocabulary = Vocabulary(make_tokenizer("llama"))
+    names = {f"rule-{n}-of-many": {"enum": ["off", "warning", "error"]} for n in range(40)}
+    schema = {
+        "type": "object",
+        "properties": names,
+        "additionalProperties": {"type": "string", "pattern": "^[a-z ]*$"},
+    }
+    scaffold = one_argument(vocabulary, schema)
+    value = {**dict.fromkeys(names, "warning"), "rule-of-more": "as long as anything " * 20}
+    start = time.perf_counter()
+    assert scaffold.accepts([{"a": value}]) and not scaffold.accepts([{"a": {**value, "rule-of-more": "No"}}])
+    assert time.perf_counter() - start < 5
 
 
 def scaffold_of(vocabulary: Vocabulary, *tools, opening=()) -> Scaffold:

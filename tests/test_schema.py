@@ -1,6 +1,8 @@
 """JSON Schema keywords: honoured by the languages, or refused by name and place."""
 
+import itertools
 import json
+import random
 import re
 import time
 from pathlib import Path
@@ -135,6 +137,59 @@ CASES = {
         },
         [[[[[1]]]], []],
         [[[[1]]]],
+    ),
+    "arrays and maps deep in a slot": (
+        {"additionalProperties": {"additionalProperties": {"items": {"type": ["array", "null"], "items": OBJECT}}}},
+        [{"k": {"k": [[{"x": 1}], None]}}],
+        [{"k": {"k": [[{"x": "1"}]]}}],
+    ),
+    "any value deep in a slot": (
+        {"additionalProperties": {"properties": {"p": {"type": ["object", "null"]}, "q": {}}}},
+        [{"k": {"p": {"a": [1]}, "q": [{"a": 1}]}}, {"k": {"p": None}}],
+        [{"k": {"p": [1]}}],
+    ),
+    "a negation beside what declares the member": (
+        {**OPEN, "allOf": [{"required": ["x"], "not": {"required": ["z"]}}]},
+        [{"x": 1, "y": ""}],
+        [{"x": 1, "z": 1}],
+    ),
+    "a negation in one branch": (
+        {**OPEN, "required": [], "oneOf": [{"required": ["x", "z"]}, {"required": ["y"], "not": {"required": ["z"]}}]},
+        [{"x": 1, "z": 2}, {"y": ""}, {"x": 1, "y": "", "z": 2}],
+        [{"y": "", "z": 2}, {"x": 1}],
+    ),
+    "a negation in a negation": (
+        {"type": "object", "not": {"type": "object", "not": {"properties": {"x": {"type": "number", "maximum": 3}}}}},
+        [{"x": 1}],
+        [{"x": 5}, {"x": "s"}],
+    ),
+    "a negated count": (
+        {
+            **OPEN,
+            "required": [],
+            "not": {"required": ["x"], "not": {"properties": {"w": {"const": 1}}, "minProperties": 4}},
+        },
+        [{"y": "", "z": 1}],
+        [{"x": 1, "y": "", "z": 1, "w": 2}, {"x": 1, "y": "", "z": 1}],
+    ),
+    "a dependency beside what declares the member": (
+        {**OPEN, "allOf": [{"required": ["x"], "dependentRequired": {"z": ["y"]}}]},
+        [{"x": 1}, {"x": 1, "y": "", "z": 2}],
+        [{"x": 1, "z": 2}],
+    ),
+    "unevaluatedProperties beside an idle if": (
+        {"properties": {"x": {}}, "unevaluatedProperties": False, "if": {"required": ["y"]}},
+        [{"x": 1}],
+        [{"y": 1}],
+    ),
+    "unevaluatedProperties and a negation": (
+        {
+            "properties": {"x": {"enum": ["a", "b"]}},
+            "unevaluatedProperties": False,
+            "not": {"properties": {"x": {"const": "a"}, "y": {"maximum": 1}}},
+        },
+        [{"x": "b"}],
+        [{"y": 2}, {"x": "a"}, {"x": "a", "y": 2}],
     ),
     "oneOf": ({"oneOf": [{"type": "integer"}, {"type": "null"}]}, [1, None], ["x", 1.5]),
     "oneOf constants": ({"oneOf": [{"const": "a", "title": "A"}, {"const": "b"}]}, ["a", "b"], ["c"]),
@@ -482,6 +537,67 @@ def test_deep_nesting_never_exhausts_the_stack(wrap, levels, vocabulary):
         return
     with pytest.raises(SchemaError, match="nested (too deeply|deeper)|combinations"):
         compile_value(nested(levels, WRAPS[wrap]), vocabulary)
+
+
+MEMBERS = ("a", "b", "c")
+INSTANCES = [
+    {name: value for name, value in zip((*MEMBERS, "d"), values, strict=True) if value}
+    for values in itertools.product((None, 1, 5), repeat=4)
+]
+
+
+def some_schema(rng: random.Random, depth: int) -> dict:
+    """Objects of few members, under conditions of all kinds."""
+    leaves = [{"type": "integer"}, {"type": "integer", "maximum": 3}, {"const": 1}, {"enum": [1, 5]}, True]
+    schema: dict = (
+        {"properties": {n: rng.choice(leaves) for n in rng.sample(MEMBERS, 2)}} if rng.random() < 0.6 else {}
+    )
+    for key, chance, values in (
+        ("type", 0.3, ["object"]),
+        ("required", 0.4, [["a"], ["b"], ["b", "c"]]),
+        ("additionalProperties", 0.15, [False, True, {"type": "integer"}]),
+        ("unevaluatedProperties", 0.1, [False, {"type": "integer"}]),
+        ("minProperties", 0.05, [1, 2, 3]),
+        ("patternProperties", 0.05, [{"^[cd]": {"type": "integer"}}]),
+        ("dependentRequired", 0.1, [{"a": ["c"]}, {"a": ["b"], "b": ["c"]}]),
+    ):
+        if rng.random() < chance:
+            schema[key] = rng.choice(values)
+    for key in (
+        rng.sample(["allOf", "anyOf", "oneOf", "not", "if", "dependentSchemas"], rng.randint(1, 2)) if depth else ()
+    ):
+        inner = [some_schema(rng, depth - 1) for _ in range(3)]
+        if key.endswith("Of"):
+            schema[key] = inner[: rng.randint(1, 3)]
+        elif key == "if":
+            schema |= dict(zip(("if", "then", "else"), inner[: rng.randint(1, 3)], strict=False))
+        else:
+            schema[key] = inner[0] if key == "not" else {rng.choice(MEMBERS): inner[0]}
+    return schema
+
+
+def test_conditions_in_conditions_let_nothing_invalid_through(vocabulary):
+    compiled = 0
+    for seed in range(300):
+        parameters = {"type": "object", **some_schema(random.Random(seed), 2)}
+        try:
+            scaffold = Scaffold([compile_tool({"name": "f", "parameters": parameters}, vocabulary)], vocabulary)
+        except SchemaError:
+            continue
+        compiled += 1
+        valid = validator(parameters).is_valid
+        assert not [one for one in INSTANCES if not valid(one) and scaffold.accepts([one])], parameters
+    assert compiled > 60
+
+
+def test_schemas_that_refer_to_each_other_everywhere_are_read_once(vocabulary):
+    inner = {"$ref": "#/$defs/s"}
+    combined = {
+        "allOf": [{"type": "object", "properties": {name: inner for name in "abcdefgh"}}, {"minProperties": 0}]
+    }
+    start = time.perf_counter()
+    scaffold = compile_value(inner, vocabulary, **{"$defs": {"s": combined}})
+    assert time.perf_counter() - start < 2 and scaffold.accepts([{"a": {"h": {"h": {"a": {}}}}}])
 
 
 def test_references_that_multiply_are_refused(vocabulary):

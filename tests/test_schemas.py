@@ -8,7 +8,10 @@ from conftest import make_tokenizer
 
 from lafunc import LaFuncProcessor
 from lafunc.__main__ import main
+from lafunc.compiling_lafunc import compile_tool
 from lafunc.evaluation import bfcl, results, schemas
+from lafunc.scaffolding_lafunc import Scaffold
+from lafunc.validation_lafunc import validator
 
 PERSON = {"type": "object", "properties": {"name": {"type": "string"}, "age": {"type": "integer"}}}
 ROWS = [
@@ -71,12 +74,41 @@ def test_what_is_accepted_refused_and_kept(asked, tmp_path, capsys):
 
 def test_what_breaks_the_promise_is_named(asked, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(schemas, "fill", lambda scaffold, scores, n: {"age": "old"} if n == 1 else {})
-    monkeypatch.setattr(schemas, "documented_reason", lambda schema, instance: None)
+    monkeypatch.setattr(schemas, "documented_reason", lambda tool, instance: None)
     assert main(asked) == 0
     some = results.read(tmp_path / "out" / "schemas.json")["data"]["sets"]["some"]
     assert [fault.split(":")[0] for fault in some["invalid"]] == ["person $.age", "open $.age"]
     assert some["inexpressible"] == ['open {"name": "Ann", "more": 1}']
     assert "- invalid: `person $.age: 'old' is not of type 'integer'`" in capsys.readouterr().out
+
+
+DRAFT4 = "http://json-schema.org/draft-04/schema#"
+NODE = {"type": "object", "properties": {"n": {"$ref": "#/definitions/node"}}}
+BRANCHES = [{"properties": {"a": {"type": "string"}}}, {"properties": {"b": {"type": "string"}}}]
+DEEP: dict = {}
+for _ in range(9):
+    DEEP = {"n": DEEP}
+
+
+@pytest.mark.parametrize(("schema", "instance", "reason"), [
+    (PERSON, {"name": "Ann", "more": 1}, "a member that is not declared"),
+    ({"anyOf": BRANCHES}, {"a": "x", "b": "y"}, "a member that is not declared"),
+    ({"properties": {"x": {}}}, {"x": {"a": {"b": {"c": 1}}}}, "nested more than 1 deep in a value of any type"),
+    ({"properties": {"x": {"properties": {"y": {}}}}}, {"x": 5}, "a type that the keywords do not speak of"),
+    ({"properties": {"x": {"format": "date", "type": "string"}}}, {"x": "today"},
+     "not of the format, or of the pattern in one dialect only"),
+    ({"properties": {"x": {"type": "array", "items": PERSON}}}, {"x": [{}] * 65}, "an array of more than 64 objects"),
+    ({"$schema": DRAFT4, "properties": {"x": {"const": 1}}}, {"x": 2}, "a keyword that only a later draft knows"),
+    ({**NODE, "definitions": {"node": NODE}}, DEEP, "nested more than 5 recursive references deep"),
+    (PERSON, {"name": "Ann"}, None),
+    ({"properties": {"x": {}}}, {"x": {"a": {"b": 1}}}, None),
+])  # fmt: skip
+def test_what_cannot_be_written_has_an_exact_reason(schema, instance, reason):
+    vocabulary = LaFuncProcessor.from_base(make_tokenizer("llama")).vocabulary
+    tool = compile_tool({"name": "f", "parameters": schema}, vocabulary)
+    assert validator(schema).is_valid(instance)
+    assert Scaffold([tool], vocabulary).accepts([instance]) == (reason is None)
+    assert schemas.documented_reason(tool, instance) == reason
 
 
 def test_a_run_that_was_killed_goes_on(asked, tmp_path, monkeypatch):
