@@ -215,7 +215,8 @@ class Picture:
             else (f"<p>The router was asked, but <b>{escape(self.mode)}</b> was set.</p>")
         )
         tools = _bars(self.tools, self.plan) if self.tools and len(self.tools) > 1 else ""
-        return _bars(self.probabilities, [self.mode]) + asked + (f'<div class="lf-tools">{tools}</div>' if tools else "")
+        shown = f'<div class="lf-tools">{tools}</div>' if tools else ""
+        return _bars(self.probabilities, [self.mode]) + asked + shown
 
     def _plan(self) -> str:
         names = " ".join(f"<code>{escape(name)}</code>" for name in self.plan)
