@@ -68,6 +68,15 @@ class Calls:
         """Values that would have gone on: those that were clipped, and arrays at our limit of elements."""
         return self.clipped + self.scaffold.capped(self.values)
 
+    def cut(self, count: int) -> None:
+        """Drop all calls but the first ones."""
+        scaffold = self.scaffold
+        self.scaffold = Scaffold(scaffold.tools[:count], scaffold.vocabulary, scaffold.opening, scaffold.limit)
+        for part in (self.values, self.confidence, self.absent):
+            for path in [path for path in part if path[0] >= count]:
+                del part[path]
+        self.clipped = [path for path in self.clipped if path[0] < count]
+
 
 def fill(
     rows: Sequence[Calls],

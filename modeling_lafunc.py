@@ -39,7 +39,7 @@ from .filling_lafunc import Reader, Tell, slides
 from .node_lafunc import json_path
 from .objective_lafunc import objective
 from .output_lafunc import Stats, ToolCallOutput, assemble
-from .planning_lafunc import another, follows, name_texts, plan, states_after
+from .planning_lafunc import another, follows, name_texts, plan, standing_calls, states_after
 from .processing_lafunc import LaFuncProcessor
 from .publishing_lafunc import MODEL_FILES, publish
 from .request_lafunc import MODES, Request, check_options, read_request, split_batch
@@ -457,13 +457,20 @@ class LaFuncModel(PreTrainedModel):
     def _review(
         self, rows: list[Request], written: list[Calls], now: list[int], reader: Reader, filler: str
     ) -> list[int]:
-        """Name one more call where one is due; these rows are left in the reader."""
-        # After a value that ran away another call would run away, too.
-        fit = [len(written[b].scaffold.tools) < self.config.max_calls and not written[b].ended for b in now]
-        now = _narrowed(now, [may and not rows[b].settled for b, may in zip(now, fit, strict=True)], reader)
+        """Drop the calls that do not stand, and name one more where one is due; these rows are left in the reader."""
+        now = _narrowed(now, [not rows[b].settled for b in now], reader)
         if not now:
             return []
-        now = _narrowed(now, follows(reader, [written[b] for b in now]), reader)
+        more = []
+        for b, due in zip(now, follows(reader, [written[b] for b in now]), strict=True):
+            calls, planned = written[b], len(written[b].scaffold.tools)
+            stand = standing_calls(calls, due, rows[b].output.tool_probabilities)
+            if stand < planned:
+                calls.cut(stand)
+                calls.tell(rows[b].tell)
+            # After a value that ran away another call would run away, too.
+            more.append(stand == planned < self.config.max_calls and due[-1] > 0.5 and not calls.ended)
+        now = _narrowed(now, more, reader)
         if not now:
             return []
         tools = [rows[b].called or rows[b].tools for b in now]

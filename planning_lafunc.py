@@ -13,7 +13,7 @@ learned it is asked, once the calls are written, whether another one follows, an
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -167,18 +167,38 @@ def ways_after(end: End, tools: Sequence[Tool]) -> dict[Continuation, Tool]:
     return {Continuation(f"{end.text}\n{call_open(tool)}"): tool for tool in tools}
 
 
-def follows(reader: Reader, rows: Sequence[Calls]) -> list[bool]:
-    """Of each row whether another call is due after those that are written.
+def follows(reader: Reader, rows: Sequence[Calls]) -> list[list[float]]:
+    """Of each row, after each of its calls, how likely another one is due, now that they are written.
 
     The reader, which stands after the prompts, is left there.
     """
-    stops = [calls.scaffold.ends(calls.values)[-1] for calls in rows]
+    stops = [calls.scaffold.ends(calls.values) for calls in rows]
     mark = reader.mark()
-    hidden = reader.read([end.tokens for end in stops])  # [B, S, H]
+    hidden = reader.read([ends[-1].tokens for ends in stops])  # [B, S, H]; each text begins with those before it
     reader.rewind(mark)
-    last = torch.stack([hidden[b, len(end.tokens) - 1] for b, end in enumerate(stops)])  # [B, H]
-    logits = reader.logits(last)  # [B, V]
-    return [bool(logits[b, end.more] > logits[b, end.over]) for b, end in enumerate(stops)]
+    found = []
+    for b, ends in enumerate(stops):
+        logits = reader.logits(hidden[b, [len(end.tokens) - 1 for end in ends]])  # [N, V]
+        pairs = torch.stack([logits[n, [end.over, end.more]] for n, end in enumerate(ends)])  # [N, 2]
+        found.append(pairs.softmax(dim=-1)[:, 1].tolist())
+    return found
+
+
+def standing_calls(calls: Calls, due: Sequence[float], called: Mapping[str, float] | None) -> int:
+    """How many of a row's planned calls stand: the router's word on a tool and the base's on whether another call is
+    due, now that the arguments of those before can be read, count alike.
+
+    Args:
+        due: see [`follows`].
+        called: of each tool by name, how likely it is called; None: only the base is heard.
+    """
+    count = calls.scaffold.written + 1  # what was added was decided with all before it in sight
+    for tool in calls.scaffold.tools[count:]:
+        p = due[count - 1]
+        if p + (p if called is None else called[tool.name]) < 1:
+            break
+        count += 1
+    return count
 
 
 def another(reader: Reader, rows: Sequence[Calls], offered: Sequence[Sequence[Tool]], filler: str) -> list[bool]:

@@ -8,7 +8,7 @@ from conftest import FAMILIES, HELLO, LAMP, TOOLS, Pair, facts, make_pair, make_
 from lafunc import modeling_lafunc
 from lafunc.calling_lafunc import Calls
 from lafunc.compiling_lafunc import compile_tool
-from lafunc.planning_lafunc import follows
+from lafunc.planning_lafunc import follows, standing_calls
 from lafunc.request_lafunc import FILLERS
 from lafunc.scaffolding_lafunc import Scaffold
 from lafunc.vocabulary_lafunc import Vocabulary
@@ -33,7 +33,7 @@ def reviewed(monkeypatch, *counts: int) -> list[list[int]]:
 
     def answer(reader, rows):
         seen.append([len(calls.scaffold.tools) for calls in rows])
-        return [len(calls.scaffold.tools) < counts[len(seen) - 1] for calls in rows]
+        return [[float(n < counts[len(seen) - 1]) for n in range(1, count + 1)] for count in seen[-1]]
 
     monkeypatch.setattr(modeling_lafunc, "follows", answer)
     return seen
@@ -74,10 +74,10 @@ def test_a_scaffold_that_goes_on_is_that_of_all_the_calls(family):
 @pytest.mark.parametrize("filler", FILLERS)
 def test_calls_follow_as_long_as_they_are_due(asked, monkeypatch, filler):
     alone = asked.call(HELLO, [LAMP], filler=filler, parallel_tool_calls=False).tool_calls[0]
-    seen = reviewed(monkeypatch, 9, 9)
+    seen = reviewed(monkeypatch, 9, 9, 9)
     monkeypatch.setattr(modeling_lafunc, "plan", one_call)
     output = asked.call(HELLO, [LAMP], filler=filler, return_trace=True)
-    assert seen == [[1], [2]] and output.plan == ["set_lamp"] * 3 and len(output.tool_calls) == 3
+    assert seen == [[1], [2], [3]] and output.plan == ["set_lamp"] * 3 and len(output.tool_calls) == 3
     assert output.tool_calls[0].arguments == alone.arguments
     assert output.tool_calls[0].confidence == pytest.approx(alone.confidence, rel=1e-3)
     for call in output.tool_calls:
@@ -90,6 +90,23 @@ def test_calls_follow_as_long_as_they_are_due(asked, monkeypatch, filler):
 def one_call(reader, vocabulary, rows, max_calls):
     for row in rows:
         row.plan = [row.tools[0]]
+
+
+@pytest.mark.parametrize("filler", FILLERS)
+def test_calls_that_are_not_due_are_dropped(asked, monkeypatch, filler):
+    def three(reader, vocabulary, rows, max_calls):
+        for row in rows:
+            row.plan = [row.tools[0]] * 3
+
+    monkeypatch.setattr(modeling_lafunc, "plan", three)
+    whole = asked.call(HELLO, [LAMP], filler=filler, parallel_tool_calls=False)
+    assert reviewed(monkeypatch, 2) == []
+    output = asked.call(HELLO, [LAMP], filler=filler, return_trace=True)
+    assert len(whole.tool_calls) == 3 and output.plan == ["set_lamp"] * 2
+    assert [call.arguments for call in output.tool_calls] == [call.arguments for call in whole.tool_calls[:2]]
+    assert all(path.startswith(("$[0]", "$[1]")) for path in [*output.evidence, *output.clipped])
+    assert output.scaffold.count("<tool_call>") == 2
+    assert [entry["names"] for entry in output.trace if entry["stage"] == "plan"][-1] == output.plan
 
 
 @pytest.mark.parametrize("filler", FILLERS)
@@ -116,18 +133,18 @@ def test_who_has_not_learned_it_is_not_asked(pair, monkeypatch):
 @pytest.mark.parametrize("filler", FILLERS)
 def test_no_call_follows_a_value_that_ran_away(asked, monkeypatch, filler):
     monkeypatch.setattr(modeling_lafunc, "plan", one_call)
-    seen = reviewed(monkeypatch)
+    seen = reviewed(monkeypatch, 2)
     words = {"type": "object", "properties": {"words": {"type": "array", "items": {"type": "string"}}}}
     tools = [{"name": "say", "parameters": {**words, "required": ["words"]}}, PING]
     monkeypatch.setattr(modeling_lafunc.Calls, "ended", property(lambda calls: [(0, "words")]))
     output = asked.call(HELLO, tools, filler=filler)
-    assert seen == [] and output.plan == ["say"] and output.clipped == ["$[0].words"]
+    assert seen == [[1]] and output.plan == ["say"] and output.clipped == ["$[0].words"]
 
 
 @pytest.mark.parametrize("filler", FILLERS)
 def test_a_call_for_which_there_is_no_room_is_not_added(asked, monkeypatch, filler):
     monkeypatch.setattr(modeling_lafunc, "plan", one_call)
-    monkeypatch.setattr(modeling_lafunc, "follows", lambda reader, rows: [True] * len(rows))
+    monkeypatch.setattr(modeling_lafunc, "follows", lambda reader, rows: [[1.0] * 2 for _ in rows])
     vocabulary = asked.processor.vocabulary
     prompt = asked.processor.prompt(HELLO, [PING, LAMP])
     ping = Scaffold([compile_tool(PING, vocabulary)], vocabulary, asked.processor.opening(prompt))
@@ -181,5 +198,19 @@ def test_another_call_follows_where_the_base_would_not_end():
         return [*end.tokens, end.over]
 
     reader = Says(said(lamp), said(lamp, ping), said(lamp, lamp))
-    assert follows(reader, [calls(lamp), calls(lamp), calls(lamp, lamp)]) == [False, True, False]
+    found = follows(reader, [calls(lamp), calls(lamp), calls(lamp, lamp)])
+    assert [[p > 0.5 for p in row] for row in found] == [[False], [True], [True, False]]
     assert reader.reads == 0
+
+
+def test_router_and_base_count_alike_for_what_stands():
+    vocabulary = Vocabulary(make_tokenizer("llama"))
+    lamp, ping = (compile_tool(tool, vocabulary) for tool in (LAMP, PING))
+    three = Calls(Scaffold([lamp, ping, lamp], vocabulary))
+    assert standing_calls(three, [0.9, 0.4, 0.0], None) == 2
+    odds = {"set_lamp": 0.9, "ping": 0.3}
+    assert standing_calls(three, [0.9, 0.2, 0.0], odds) == 3
+    assert standing_calls(three, [0.6, 0.9, 0.0], odds) == 1
+    before = Scaffold([ping], vocabulary)
+    longer = before.followed_by(lamp, before.read([{}]))
+    assert standing_calls(Calls(longer), [0.0, 0.0], odds) == 2
