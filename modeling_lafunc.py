@@ -39,7 +39,7 @@ from .filling_lafunc import Reader, Tell, slides
 from .node_lafunc import json_path
 from .objective_lafunc import objective
 from .output_lafunc import Stats, ToolCallOutput, assemble
-from .planning_lafunc import another, follows, name_texts, plan, standing_calls, states_after
+from .planning_lafunc import REPEATED, another, follows, name_texts, plan, standing_calls, states_after
 from .processing_lafunc import LaFuncProcessor
 from .publishing_lafunc import MODEL_FILES, publish
 from .request_lafunc import MODES, Request, check_options, read_request, split_batch
@@ -469,7 +469,8 @@ class LaFuncModel(PreTrainedModel):
                 calls.cut(stand)
                 calls.tell(rows[b].tell)
             # After a value that ran away another call would run away, too.
-            more.append(stand == planned < self.config.max_calls and due[-1] > 0.5 and not calls.ended)
+            sure = REPEATED if len(rows[b].called) > 1 else 0.5
+            more.append(stand == planned < self.config.max_calls and due[-1] >= sure and not calls.ended)
         now = _narrowed(now, more, reader)
         if not now:
             return []
@@ -495,12 +496,11 @@ class LaFuncModel(PreTrainedModel):
         most = self.config.max_calls if parallel else 1
         for row, each in zip(rows, odds, strict=True):
             if each is not None:
-                row.output.tool_probabilities = dict(
-                    zip([tool.name for tool in row.tools], each.tolist(), strict=True)
-                )
-                ranked = sorted(row.tools, key=lambda tool: -row.output.tool_probabilities[tool.name])
-                count = max(1, min(most, int((each >= 0.5).sum())))
-                row.called = [tool for tool in row.tools if tool in ranked[:count]]
+                by_name = dict(zip([tool.name for tool in row.tools], each.tolist(), strict=True))
+                likeliest = sorted(by_name, key=by_name.__getitem__, reverse=True)
+                count = max(1, min(most, sum(p >= 0.5 for p in by_name.values())))
+                row.called = [tool for tool in row.tools if tool.name in likeliest[:count]]
+                row.output.tool_probabilities = by_name
         return odds
 
     def _route(self, rows: list[Request], states: Tensor, called: list[Tensor | None]) -> None:

@@ -30,6 +30,8 @@ from .vocabulary_lafunc import Vocabulary
 
 LAST = '", "arguments":'
 MORE = '"}, {"name": "'
+# How sure the base must be of one more call after one of each tool that the router finds called: few requests mean it.
+REPEATED = 0.9
 NOTHING = Continuation("")  # what is left to write when the plan is complete
 
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from conftest import FAMILIES, HELLO, TOOLS, head_config, make_base, make_pair
 
-from lafunc import LaFuncModel
+from lafunc import LaFuncModel, modeling_lafunc
 from lafunc.base_lafunc import CheckpointError
 from lafunc.filling_lafunc import Reader, slides
 from lafunc.output_lafunc import Stats
@@ -187,3 +187,14 @@ def test_the_tools_have_a_say_in_the_mode(monkeypatch):
 def test_a_router_that_knows_no_tools_is_not_asked_for_them():
     output = make_pair("llama").call(HELLO, TOOLS, mode="tool")
     assert output.tool_probabilities is None and output.plan
+
+
+@pytest.mark.parametrize(("sure", "planned"), [(0.95, 3), (0.8, 2)])
+def test_after_each_tool_was_called_one_more_call_needs_a_surer_base(sure, planned, monkeypatch):
+    pair = make_pair("llama", max_calls=3)
+    monkeypatch.setattr(
+        modeling_lafunc, "follows", lambda reader, rows: [[sure] * len(c.scaffold.tools) for c in rows]
+    )
+    monkeypatch.setattr(pair.model.config, "trained", ["router", "tools", "diffusion", "calls"])
+    monkeypatch.setattr(pair.model.router, "called", lambda states: torch.tensor([0.9, 0.8]))
+    assert len(pair.call(HELLO, TOOLS).plan) == planned
