@@ -269,7 +269,9 @@ def find_sources(calls: Sequence[ToolCall], texts: Sequence[str]) -> None:
 def _stands(value: Any, texts: Sequence[str]) -> bool:
     """Whether every leaf of a value stands in one of the texts, word for word."""
     leaves = [leaf if isinstance(leaf, str) else json.dumps(leaf) for _, leaf in _leaves(value)]
-    return bool(leaves) and all(any(next(_places(leaf, text), None) is not None for text in texts) for leaf in leaves)
+    return bool(leaves) and all(
+        leaf.strip() and any(next(_places(leaf, text), None) is not None for text in texts) for leaf in leaves
+    )
 
 
 def _inside(arguments: Any, path: Path) -> Any:

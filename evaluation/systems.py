@@ -19,7 +19,7 @@ import torch
 from .. import LaFuncModel, LaFuncProcessor
 from ..diffusion_lafunc import SCHEDULES
 from ..filling_lafunc import Reader
-from ..output_lafunc import Evidence, Stats, ToolCallOutput
+from ..output_lafunc import Evidence, Stats
 from ..request_lafunc import FILLERS, Request, check_options, read_request
 from ..scaffolding_lafunc import CALL_OPEN, call_open
 from .bfcl import EvaluationError, Row
@@ -180,10 +180,10 @@ def answers(
             yield system, Answer(mode=request.mode, stats=asdict(stats), seconds=shared, saved=saved)
         return
     assert reader is not None
-    mark = reader.mark()
+    mark, decided = reader.mark(), request.output
     for system in systems:
         reader.rewind(mark)
-        reader.stats, request.output = deepcopy(stats), ToolCallOutput(request.mode)
+        reader.stats, request.output = deepcopy(stats), deepcopy(decided)
         start = time.perf_counter()
         try:
             if system.filler == RAW:
