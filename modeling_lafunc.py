@@ -484,9 +484,15 @@ class LaFuncModel(PreTrainedModel):
         self, rows: list[Request], reader: Reader, processor: LaFuncProcessor, parallel: bool
     ) -> list[Tensor | None]:
         """How likely each tool of each row is called, [T]; None where that does not matter. Notes which are."""
+        if "tools" not in self.config.trained:
+            return [None] * len(rows)
+        # Without a base that adds calls, a plan with each tool once would never have two calls of one.
+        planned = "calls" in self.config.trained or not parallel
         texts: list[list[list[int]]] = []
         for row in rows:
-            matters = "tools" in self.config.trained and not row.plan and (row.mode == "auto" or len(row.tools) > 1)
+            if planned and len(row.tools) == 1:
+                row.called = list(row.tools)
+            matters = not row.plan and (row.mode == "auto" or len(row.tools) > 1)
             names = name_texts(row.opening, [tool.name for tool in row.tools], processor.vocabulary) if matters else []
             texts.append(names if all(len(text) <= row.room for text in names) else [])
         if not any(texts):
@@ -499,7 +505,7 @@ class LaFuncModel(PreTrainedModel):
                 by_name = dict(zip([tool.name for tool in row.tools], each.tolist(), strict=True))
                 likeliest = sorted(by_name, key=by_name.__getitem__, reverse=True)
                 count = max(1, min(most, sum(p >= 0.5 for p in by_name.values())))
-                row.called = [tool for tool in row.tools if tool.name in likeliest[:count]]
+                row.called = [tool for tool in row.tools if planned and tool.name in likeliest[:count]]
                 row.output.tool_probabilities = by_name
         return odds
 

@@ -7,9 +7,10 @@ The name that is followed by arguments is the last one. The base is asked only w
 after each name. The plan is a side branch: the scaffold is read on the prompt, not on the plan.
 
 Which of several tools are called is easier to say of each by itself. A router that has learned it (see [`Router`])
-reads the base's state after each name, side by side, in one pass; the base is then asked for the order only. And how
-often a tool is called is easier to say when the arguments of the calls before can be read: a base whose adapters have
-learned it is asked, once the calls are written, whether another one follows, and which.
+reads the base's state after each name, side by side; the base is then asked for the order only. And how often a tool
+is called is easier to say when the arguments of the calls before can be read: a base whose adapters have learned it is
+asked, once the calls are written, after which of them another one is due. The planned calls stand as far as router and
+base say so on the whole; if all do, and one more is due, the base names it.
 """
 
 import json
@@ -48,37 +49,32 @@ def quoted(name: str) -> str:
 def states_after(reader: Reader, texts: Sequence[Sequence[Sequence[int]]], layer: nn.Module) -> list[Tensor]:
     """A layer's state at the end of each text, [N, H] per row, as if it alone stood after what was read so far.
 
-    All texts of a row are read in one pass, side by side: none attends to another. They are then forgotten.
+    All texts of a row are read in one pass, side by side: none attends to another. Where the base has windows, or an
+    attention that takes no mask of ours, they are read one after the other. They are then forgotten.
     """
     base = reader.base
-    if slides(reader.cache) or base.config._attn_implementation not in ("eager", "sdpa"):
+    if slides(reader.cache) or base.config._attn_implementation != "sdpa":
         return _states_one_by_one(reader, texts, layer)
-    flat = [[token for text in row for token in text] for row in texts]
-    known, width = reader.mask.shape[1], max(map(len, flat))
+    width = max(sum(map(len, row)) for row in texts)
     ids = torch.zeros(len(texts), width, dtype=torch.long)
-    positions = torch.zeros_like(ids)
-    # [B, 1, S, K + S]; padding sees itself, or it would be a mean of nothing
-    seen = torch.zeros(len(texts), 1, width, known + width, dtype=torch.bool)
-    seen[..., known:] = torch.eye(width, dtype=torch.bool)
-    ends: list[list[int]] = []
+    positions, number = torch.zeros_like(ids), torch.full_like(ids, -1)  # of the text that a token belongs to
+    ends: list[list[int]] = [[] for _ in texts]
     for b, row in enumerate(texts):
         start = 0
-        ids[b, : len(flat[b])] = torch.tensor(flat[b], dtype=torch.long)
-        for text in row:
+        for n, text in enumerate(row):
             here = slice(start, start + len(text))
-            seen[b, 0, here, :known] = reader.mask[b].bool().cpu()
-            seen[b, 0, here, known:][:, here] = torch.ones(len(text), len(text)).tril().bool()
+            ids[b, here], number[b, here] = torch.tensor(text, dtype=torch.long), n
             positions[b, here] = torch.arange(reader.lengths[b], reader.lengths[b] + len(text))
             start += len(text)
-        ends.append([sum(map(len, row[: n + 1])) - 1 for n in range(len(row))])
+            ends[b].append(start - 1)
+    own = (number[:, :, None] == number[:, None, :]).tril().to(reader.device)  # [B, S, S]
+    known = reader.mask.bool()[:, None].expand(-1, width, -1)  # [B, S, K]
     reader.stats.base_passes += 1
-    reader.stats.base_tokens += sum(map(len, flat))
-    blocked = torch.finfo(base.dtype).min
-    mask = torch.where(seen, 0.0, blocked).to(reader.device, base.dtype)
+    reader.stats.base_tokens += int((number >= 0).sum())
     with listening() as heard, adapted():
         base.get_decoder()(
             input_ids=ids.to(reader.device),
-            attention_mask=mask,
+            attention_mask=torch.cat([known, own], dim=-1)[:, None],  # [B, 1, S, K + S]
             position_ids=positions.to(reader.device),
             past_key_values=reader.cache,
             use_cache=True,
@@ -126,8 +122,9 @@ def plan(reader: Reader, vocabulary: Vocabulary, rows: Sequence[Request], max_ca
         RequestError: not even one name might fit.
     """
     for row, most in zip(rows, max_calls, strict=True):
-        if len(row.tools) == 1 and (most == 1 or row.called) or len(row.called) == 1:
-            row.plan = row.plan or (row.called or row.tools)[:1]
+        known = row.called or (row.tools if most == 1 else [])
+        if len(known) == 1:
+            row.plan = row.plan or list(known)
     ended = [bool(row.plan) for row in rows]
     mark = reader.mark()
     written = [list(row.opening) for row in rows]

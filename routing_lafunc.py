@@ -160,11 +160,11 @@ class Router(Probe):
             offered = [tools[n] for n in held_out.tolist()] if tools else []
             odds = [self.called(part) if len(part) else None for part, _ in offered]
             chosen = self.modes(states[held_out], odds).argmax(dim=-1).cpu()
-        right = modes[held_out]
+        due = modes[held_out]
         found = {
             "held_out": len(held_out),
-            "right": int((chosen == right).sum()),
-            "called": int(((chosen == CALL) == (right == CALL)).sum()),
+            "right": int((chosen == due).sum()),
+            "called": int(((chosen == CALL) == (due == CALL)).sum()),
         }
         if tools:
             pairs = [

@@ -292,10 +292,11 @@ class LaFuncTrainer(SFTTrainer):
         usable = [n for n, length in enumerate(lengths) if length]  # 0: the prompt cannot be made
         kinds = [[n for n in usable if called[n] == call] for call in (True, False)]
         least = min(args.router_rows // 2, *map(len, kinds))
-        if least < LEAST:
+        if least < max(LEAST, args.world_size):
             raise TrainingError(
                 f"router_rows is {args.router_rows}, and the rows have {len(kinds[0])} with a call and "
-                f"{len(kinds[1])} without; the router is fitted to no fewer than {LEAST} of each: raise router_rows, "
+                f"{len(kinds[1])} without; the router is fitted to no fewer than "
+                f"{max(LEAST, args.world_size)} of each: raise router_rows, "
                 "or add such rows (`lafunc data synthesize` writes both kinds)"
             )
         chance = random.Random(args.seed)
@@ -349,12 +350,12 @@ class LaFuncTrainer(SFTTrainer):
             with listening() as heard:
                 reader = Reader(base, prompts, Stats())
             known["states"].append(heard[layer][:, -1].cpu())
-            texts = [
+            after = [
                 name_texts(processor.opening(prompt), own, processor.vocabulary)
                 for prompt, own in zip(prompts, names, strict=True)
             ]
-            if any(texts):
-                known["tools"].append(torch.cat(states_after(reader, texts, layer)).cpu())
+            if any(after):
+                known["tools"].append(torch.cat(states_after(reader, after, layer)).cpu())
             called = [{name for name, _ in calls_of(row)} for row in part]
             flags = [name in own for these, own in zip(names, called, strict=True) for name in these]
             known["called"].append(torch.tensor(flags, dtype=torch.long))
@@ -622,22 +623,23 @@ def train(config: LaFuncTrainingConfig, arguments: Sequence[str] = ()) -> LaFunc
     if config.num_train_epochs:
         trainer.train(resume_from_checkpoint=resume)
     adapted = config.num_train_epochs and model.config.adapter_rank and processor.vocabulary.end is not None
-    calls = ["calls"] if adapted or "calls" in model.config.trained else []
-    tools = ["tools"] if "tools" in model.config.trained else []
-    model.config.trained = ["router", *tools, "diffusion", *calls]
+    before = model.config.trained
+    # What the router knows of tools it has read with the adapters as they were.
+    tools = ["tools"] if chosen or "tools" in before and not adapted else []
+    diffusion = ["diffusion"] if config.num_train_epochs or "diffusion" in before else []
+    calls = ["calls"] if adapted or "calls" in before else []
     model.head.to(model.base.dtype)
     for weight in adapter_weights(model.base):
         weight.data = weight.data.to(model.base.dtype)
     if chosen:
         trainer.fit_router(chosen)
-    if trainer.router_fit and "tools" not in model.config.trained:
-        model.config.trained.insert(1, "tools")
+    model.config.trained = ["router", *tools, *diffusion, *calls]
     trainer.save_model()
     trainer.save_state()
     if trainer.is_world_process_zero():
         data = record(trainer)
-        if config.checkpoint and (before := Path(config.checkpoint) / RECORD).is_file():
-            data["before"] = results.read(before)
+        if config.checkpoint and (earlier := Path(config.checkpoint) / RECORD).is_file():
+            data["before"] = results.read(earlier)
         results.write(Path(str(config.output_dir)) / RECORD, "training", recipe(config), data, ["train", *arguments])
         if config.push_to_hub:
             trainer.push_to_hub()

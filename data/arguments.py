@@ -300,7 +300,9 @@ def _number(found: Argument) -> None:
             break
     fraction = re.search(r"decimal(?! places)|fraction|0\.\d|between 0 and 1\b|0 to 1\b|0-1\b", text)
     # The custom of programs: an interest rate of 5 % is 0.05 where nothing is said about percent.
-    custom = re.search(r"\b(rate|interest|yield|inflation|growth)\b", found.words) and not re.search("percent|%", text)
+    custom = re.search(
+        r"\b(interest|tax rate|yield|inflation|growth rate|discount rate)\b", found.words
+    ) and not re.search("percent|%", text)
     if found.style == "percent" and (fraction or custom and found.kind == "number"):
         found.style = "fraction"
     if not high and found.kind == "integer" and last.endswith("s") and len(last) > 3:

@@ -53,6 +53,8 @@ def run(options: argparse.Namespace) -> int:
         "seed": options.seed,
         "gold_plan": options.gold_plan,
         "mode": "tool" if options.gold_plan or "router" not in model.config.trained else "auto",
+        "presence_weight": model.config.presence_weight,
+        "needs_weights": model.config.needs_weights,
         "needs_threshold": model.config.needs_threshold,
     }
     journal = results.Journal(out, settings)

@@ -3,10 +3,12 @@
 import json
 
 import pytest
+import torch
 from conftest import bfcl_row, make_pair
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lafunc import modeling_lafunc
 from lafunc.__main__ import main
 from lafunc.evaluation import bfcl, results
 from lafunc.evaluation.accuracy import count, measure
@@ -84,6 +86,20 @@ def test_each_system_fills_the_same_plan_and_answers_as_it_would_alone(pair, mon
                 alone = pair.call(row.messages, row.tools, mode="tool", filler=filler, num_steps=2, tool_choice=choice)
                 assert answer.calls == [(call.name, call.arguments) for call in alone.tool_calls]
                 assert answer.stats["base_passes"] == alone.stats.base_passes
+
+
+def test_what_the_router_said_of_tools_counts_for_each_system(monkeypatch):
+    """Where base and router are of two minds on a second call: the router is sure enough for both."""
+    pair = make_pair("llama", trained=["router", "tools", "diffusion", "calls"])
+    monkeypatch.setattr(pair.model.router, "called", lambda states: torch.tensor([0.9, 0.9]))
+    monkeypatch.setattr(modeling_lafunc, "follows", lambda reader, rows: [[0.4] * len(c.scaffold.tools) for c in rows])
+    monkeypatch.setattr(pair.model.router, "modes", lambda states, called: torch.tensor([[0.0, 0.0, 1.0]]))
+    row = bfcl_row("multiple")
+    assert len(row.tools) == 2
+    chosen = systems(["autoregressive", "verified"], [2], ["confidence"])
+    found = [answer for _, answer in answers(pair.model, pair.processor, row, chosen)]
+    alone = pair.call(row.messages, row.tools, mode="auto", filler="autoregressive")
+    assert [answer.plan for answer in found] == [alone.plan] * 2 and len(alone.plan) == 2
 
 
 def test_raw_text_with_a_broken_call_has_no_calls(pair, monkeypatch):

@@ -11,7 +11,7 @@ from lafunc import LaFuncModel, modeling_lafunc
 from lafunc.base_lafunc import CheckpointError
 from lafunc.filling_lafunc import Reader, slides
 from lafunc.output_lafunc import Stats
-from lafunc.planning_lafunc import name_texts, states_after
+from lafunc.planning_lafunc import name_texts, plan, states_after
 from lafunc.request_lafunc import MODES
 from lafunc.routing_lafunc import CALL, Router, listening
 
@@ -137,20 +137,19 @@ def test_names_are_read_side_by_side_as_each_would_be_alone(family):
         assert reader.stats.base_passes - stats.base_passes == (2 if not slides(reader.cache) else 1 + len(TOOLS))
         for b, (prompt, own) in enumerate(zip(prompts, texts, strict=True)):
             alone = Reader(base, [prompt], Stats())
-            fresh = alone.mark()
             assert len(found[b]) == len(own)
             for n, text in enumerate(own):
                 with listening() as heard:
                     alone.read([text])
                 torch.testing.assert_close(found[b][n], heard[layer][0, -1], rtol=1e-4, atol=1e-4)
                 alone = Reader(base, [prompt], Stats())
-                assert alone.mark() == fresh
             torch.testing.assert_close(after[b], alone.read([[1, 2]])[0], rtol=1e-4, atol=1e-4)
 
 
-def calls_of(pair, odds: dict[str, float], monkeypatch, **options):
+def call_with_odds(pair, odds: dict[str, float], monkeypatch, **options):
     """What is planned where the router gives the tools these odds, in that order."""
-    monkeypatch.setattr(pair.model.config, "trained", ["router", "tools", "diffusion"])
+    monkeypatch.setattr(pair.model.config, "trained", ["router", "tools", "diffusion", "calls"])
+    monkeypatch.setattr(modeling_lafunc, "follows", lambda reader, rows: [[0.4] * len(c.scaffold.tools) for c in rows])
     given = torch.tensor(list(odds.values()))
     monkeypatch.setattr(pair.model.router, "called", lambda states: given[: len(states)])
     output = pair.call(HELLO, TOOLS, **options)
@@ -161,16 +160,16 @@ def calls_of(pair, odds: dict[str, float], monkeypatch, **options):
 def test_each_tool_that_is_called_is_planned_once(monkeypatch):
     pair = make_pair("llama")
     first, second = NAMES
-    found = calls_of(pair, {first: 0.9, second: 0.8}, monkeypatch, mode="tool")
+    found = call_with_odds(pair, {first: 0.9, second: 0.8}, monkeypatch, mode="tool")
     assert sorted(found.plan) == sorted([first, second])
-    assert calls_of(pair, {first: 0.4, second: 0.8}, monkeypatch, mode="tool").plan == [second]
-    assert calls_of(pair, {first: 0.2, second: 0.1}, monkeypatch, mode="tool").plan == [
+    assert call_with_odds(pair, {first: 0.4, second: 0.8}, monkeypatch, mode="tool").plan == [second]
+    assert call_with_odds(pair, {first: 0.2, second: 0.1}, monkeypatch, mode="tool").plan == [
         first
     ]  # one is called for sure
-    one = calls_of(pair, {first: 0.8, second: 0.9}, monkeypatch, mode="tool", parallel_tool_calls=False)
+    one = call_with_odds(pair, {first: 0.8, second: 0.9}, monkeypatch, mode="tool", parallel_tool_calls=False)
     assert one.plan == [second]
     monkeypatch.setattr(pair.model.config, "max_calls", 1)
-    assert calls_of(pair, {first: 0.8, second: 0.9}, monkeypatch, mode="tool").plan == [second]
+    assert call_with_odds(pair, {first: 0.8, second: 0.9}, monkeypatch, mode="tool").plan == [second]
 
 
 def test_the_tools_have_a_say_in_the_mode(monkeypatch):
@@ -178,8 +177,8 @@ def test_the_tools_have_a_say_in_the_mode(monkeypatch):
     pair.model.router.out.weight.data.zero_()
     pair.model.router.out.bias.data.copy_(torch.tensor([0.0, -20.0, 0.0]))  # chat or tool
     first, second = NAMES
-    assert calls_of(pair, {first: 0.1, second: 0.3}, monkeypatch, mode="auto", max_new_tokens=1).mode == "chat"
-    output = calls_of(pair, {first: 0.1, second: 0.7}, monkeypatch, mode="auto")
+    assert call_with_odds(pair, {first: 0.1, second: 0.3}, monkeypatch, mode="auto", max_new_tokens=1).mode == "chat"
+    output = call_with_odds(pair, {first: 0.1, second: 0.7}, monkeypatch, mode="auto")
     assert (output.mode, output.plan) == ("tool", [second])
     assert output.mode_probabilities == pytest.approx({"chat": 0.4, "think": 0.0, "tool": 0.6}, abs=1e-4)
 
@@ -198,3 +197,37 @@ def test_after_each_tool_was_called_one_more_call_needs_a_surer_base(sure, plann
     monkeypatch.setattr(pair.model.config, "trained", ["router", "tools", "diffusion", "calls"])
     monkeypatch.setattr(pair.model.router, "called", lambda states: torch.tensor([0.9, 0.8]))
     assert len(pair.call(HELLO, TOOLS).plan) == planned
+
+
+def test_without_a_base_that_adds_calls_the_base_plans_them(monkeypatch):
+    """Or no tool could be called twice. The router's word still counts for the mode."""
+    pair = make_pair("llama", trained=["router", "tools", "diffusion"])
+    monkeypatch.setattr(pair.model.router, "called", lambda states: torch.tensor([0.9, 0.8]))
+    planned: list = []
+    monkeypatch.setattr(modeling_lafunc, "plan", lambda r, v, rows, m: planned.extend(rows) or plan(r, v, rows, m))
+    assert pair.call(HELLO, TOOLS).tool_probabilities == pytest.approx({NAMES[0]: 0.9, NAMES[1]: 0.8})
+    assert [row.called for row in planned] == [[]]
+    assert pair.call(HELLO, TOOLS, parallel_tool_calls=False).plan == [NAMES[0]]
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_batch_is_planned_as_each_would_be_alone(family):
+    """With several tools, one, none, and a plan of its own."""
+    pair = make_pair(family, trained=["router", "tools", "diffusion", "calls"], max_calls=3)
+    conversations = [HELLO, [{"role": "user", "content": "lamp off, please"}], HELLO, HELLO]
+    tools = [TOOLS, TOOLS[:1], None, TOOLS]
+    together = pair.call(conversations, tools, mode="auto", max_new_tokens=2)
+    for output, messages, offered in zip(together, conversations, tools, strict=True):
+        alone = pair.call(messages, offered, mode="auto", max_new_tokens=2)
+        assert (output.mode, output.plan, output.text) == (alone.mode, alone.plan, alone.text)
+        assert (output.tool_probabilities is None) == (alone.tool_probabilities is None) == (not offered)
+        assert output.mode_probabilities == pytest.approx(alone.mode_probabilities, abs=1e-4)
+
+
+def test_names_for_which_there_is_no_room_are_not_read(monkeypatch):
+    pair = make_pair("llama", trained=["router", "tools", "diffusion", "calls"])
+    prompt = pair.processor.prompt(HELLO, TOOLS)
+    monkeypatch.setattr(pair.model.config.get_text_config(), "max_position_embeddings", len(prompt) + 4)
+    monkeypatch.setattr(pair.model.router, "modes", lambda states, called: torch.tensor([[1.0, 0.0, 0.0]]))
+    output = pair.call(HELLO, TOOLS, mode="auto", max_new_tokens=2)
+    assert output.mode == "chat" and output.tool_probabilities is None

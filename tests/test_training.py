@@ -432,7 +432,7 @@ def test_the_router_alone_can_be_fitted(recipe, tmp_path, capsys, monkeypatch):
     assert "router    fitted to 8 rows; right on " in said and " of the 1 that were kept out, and on " in said
     made = results.read(tmp_path / "run" / "training.json", "training")
     assert made["data"]["router"]["rows"] == 8 and "loss" not in json.dumps(made["data"]["history"])  # 5 calls, 3 not
-    assert "tools" in json.loads((tmp_path / "run" / "config.json").read_text())["trained"]
+    assert json.loads((tmp_path / "run" / "config.json").read_text())["trained"] == ["router", "tools"]
     first = load_file(tmp_path / "run" / "model.safetensors")
     # What was read is not read again, unless the rows are others.
     monkeypatch.setattr(train_trl, "Reader", None)
@@ -466,10 +466,23 @@ def test_too_few_rows_of_a_kind_are_no_basis_for_a_router(recipe, capsys):
 
 
 def test_a_router_is_fitted_to_what_the_trained_adapters_make_of_names(recipe, tmp_path):
-    recipe.write_text(yaml.safe_dump(yaml.safe_load(recipe.read_text()) | {"router_rows": 10}))
+    settings = yaml.safe_load(recipe.read_text())
+    settings |= {"router_rows": 10, "head": {**settings["head"], "adapter_rank": 4}}
+    recipe.write_text(yaml.safe_dump(settings))
     assert main(["--config", str(recipe)]) == 0
     made = results.read(tmp_path / "run" / "training.json", "training")["data"]
     assert made["router"]["rows"] == 8 and made["history"][0]["modes"] > 0
+    assert "tools" in LaFuncModel.from_pretrained(tmp_path / "run").config.trained
+    # The same rows read with the saved adapters make the same router; and what moves them makes it void.
+    again = {name: value for name, value in settings.items() if name not in ("base", "head")}
+    again |= {"checkpoint": str(tmp_path / "run"), "output_dir": str(tmp_path / "again")}
+    recipe.write_text(yaml.safe_dump({**again, "num_train_epochs": 0, "max_steps": -1}))
+    assert main(["--config", str(recipe)]) == 0
+    first, second = (load_file(tmp_path / name / "model.safetensors") for name in ("run", "again"))
+    assert all(torch.equal(first[name], second[name]) for name in first if name.startswith("router."))
+    recipe.write_text(yaml.safe_dump({**again, "router_rows": 0, "output_dir": str(tmp_path / "third")}))
+    assert main(["--config", str(recipe)]) == 0
+    assert "tools" not in LaFuncModel.from_pretrained(tmp_path / "third").config.trained
 
 
 def test_a_recipe_makes_a_checkpoint_that_answers(recipe, tmp_path, capsys):
