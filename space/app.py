@@ -22,7 +22,7 @@ from transformers import AutoModel, AutoProcessor
 HERE = Path(__file__).parent
 EXAMPLES = {example["name"]: example for example in json.loads((HERE / "examples.json").read_text("utf-8"))}
 MODES = ("auto", "tool", "chat", "think")
-FILLERS = {"verified": "verified", "diffusion (finds missing values)": "diffusion", "autoregressive": "autoregressive"}
+FILLERS = ("verified", "diffusion", "autoregressive")
 SCHEDULES = ("confidence", "conservative", "entropy_bound")
 INTRO = """# LaFuNC: watch a tool call fill
 
@@ -97,7 +97,7 @@ def build(model: Any, processor: Any) -> gr.Blocks:
                 with gr.Row():
                     run = gr.Button("Run", variant="primary", elem_id="run")
                     cancel = gr.Button("Cancel", variant="stop", interactive=False, elem_id="cancel")
-                filler = gr.Radio(list(FILLERS.items()), value=config.filler, label="Filler", elem_id="filler")
+                filler = gr.Radio(list(FILLERS), value=config.filler, label="Filler", elem_id="filler")
                 with gr.Accordion("More settings", open=False):
                     mode = gr.Radio(list(MODES), value="auto", label="Mode; auto asks the router")
                     steps = gr.Slider(1, 8, value=config.num_steps, step=1, label="Denoising steps")

@@ -208,6 +208,17 @@ def test_text_is_shown_as_it_comes(pair):
     assert last.costs[0].filler == "chat" and last.costs[0].filling > 0
 
 
+def test_the_tools_that_are_called_stand_out():
+    picture = Picture("Lamp on")
+    odds = {"lamp": 0.9, "heating & <b>": 0.2}
+    picture.add({"stage": "mode", "mode": "tool", "probabilities": {"chat": 0.1, "tool": 0.9}, "tools": odds})
+    picture.add({"stage": "plan", "names": ["lamp"]})
+    html = picture.html()
+    assert html.count('class="lf-bar lf-on"') == 2 and "heating &amp; &lt;b&gt;" in html  # the mode and one tool
+    picture.add({"stage": "mode", "mode": "tool", "probabilities": {"chat": 0.1, "tool": 0.9}, "tools": {"lamp": 0.9}})
+    assert "lf-tools" not in picture.html()  # one tool needs no bar
+
+
 def test_refused_requests_say_why(pair):
     with pytest.raises(ValueError, match="tool 'f'.*a back-reference is not supported"):
         drawn(
