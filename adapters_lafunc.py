@@ -12,12 +12,20 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from peft import LoraConfig, inject_adapter_in_model
-from peft.tuners.tuners_utils import BaseTunerLayer
-from peft.utils import get_peft_model_state_dict, set_peft_model_state_dict
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers import PreTrainedModel
+
+from .base_lafunc import CheckpointError
+
+try:  # here, or the Hub's loader asks everybody for it, also for checkpoints without adapters
+    from peft import LoraConfig, inject_adapter_in_model
+    from peft.tuners.tuners_utils import BaseTunerLayer
+    from peft.utils import get_peft_model_state_dict, set_peft_model_state_dict
+
+    NO_PEFT = None
+except ImportError as error:
+    NO_PEFT = error
 
 FOLDER = "adapter"  # beside the other weights transformers would take the whole checkpoint for an adapter
 FILE = "adapter_model.safetensors"
@@ -26,7 +34,13 @@ _THREAD = threading.local()  # has `adapted` inside it
 
 
 def attach_adapters(base: PreTrainedModel, rank: int) -> None:
-    """Put adapters on every linear layer but the output's; they change nothing until they are trained."""
+    """Put adapters on every linear layer but the output's; they change nothing until they are trained.
+
+    Raises:
+        CheckpointError: PEFT is not installed.
+    """
+    if NO_PEFT is not None:
+        raise CheckpointError(f"adapters need PEFT ({NO_PEFT}): pip install peft") from NO_PEFT
     inject_adapter_in_model(LoraConfig(r=rank, lora_alpha=2 * rank, target_modules="all-linear"), base)
     for module in base.modules():
         if isinstance(module, BaseTunerLayer):

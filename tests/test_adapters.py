@@ -1,6 +1,8 @@
 """Adapters: on for plan and scaffold, off for all else; saved in PEFT's form, and loaded again."""
 
 import shutil
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 
@@ -11,7 +13,7 @@ from peft import PeftModel
 from peft.tuners.tuners_utils import BaseTunerLayer
 from safetensors.torch import load_file, save_file
 
-from lafunc import LaFuncModel
+from lafunc import LaFuncModel, adapters_lafunc
 from lafunc.adapters_lafunc import FILE, FOLDER, adapted, adapter_weights
 from lafunc.base_lafunc import CheckpointError
 from lafunc.filling_lafunc import Reader
@@ -152,3 +154,14 @@ def test_threads_that_share_a_model_answer_as_each_would_alone(trained):
     alone = [work(n) for n in range(4)]
     with ThreadPoolExecutor(4) as pool:
         assert list(pool.map(work, range(4))) == alone
+
+
+def test_without_peft_only_adapters_are_refused(monkeypatch):
+    """The module is read without it: the shipped files must load for everybody."""
+    hidden = "import sys; sys.modules['peft'] = None; import lafunc.adapters_lafunc as a; print(a.NO_PEFT)"
+    read = subprocess.run([sys.executable, "-c", hidden], capture_output=True, text=True, check=True)
+    assert "peft" in read.stdout
+    monkeypatch.setattr(adapters_lafunc, "NO_PEFT", ImportError("No module named 'peft'"))
+    make_pair("llama")
+    with pytest.raises(CheckpointError, match="adapters need PEFT .No module named 'peft'.: pip install peft"):
+        make_pair("llama", adapter_rank=2)
