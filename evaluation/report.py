@@ -66,6 +66,12 @@ def of_kind(documents: Mapping[str, Document], kind: str, measured: str | None =
     }
 
 
+def widest(documents: Mapping[str, Document]) -> dict[str, Document]:
+    """Of files on how cost grows those with the most axes; the others are of use beside them only."""
+    most = max((len(document["data"]["axes"]) for document in documents.values()), default=0)
+    return {name: document for name, document in documents.items() if len(document["data"]["axes"]) == most}
+
+
 def same_rows(documents: Mapping[str, Document]) -> dict[str, dict[str, Any]]:
     """The systems of all accuracy files, those that answered the same rows in the same way together.
 
@@ -525,7 +531,7 @@ def summary(documents: Mapping[str, Document]) -> list[str]:
             for system, found in document["data"]["systems"].items()
         ]
         lines += [*table(["system", "seconds, median", "ratio, median (quartiles)", "accuracy %", "valid"], rows), ""]
-    for name in of_kind(documents, "latency", "growth"):
+    for name in widest(of_kind(documents, "latency", "growth")):
         lines += [f"![Time and base passes against the size of a request](docs/figures/{name}.png)", ""]
     for document in of_kind(documents, "retention").values():
         counted = [counts for modes in document["data"]["sets"].values() for counts in modes.values()]

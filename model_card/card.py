@@ -21,7 +21,7 @@ from ..evaluation.checkpoint import add_checkpoint, digest
 from ..evaluation.figures import draw_growth, draw_peers, use_matplotlib
 from ..evaluation.heldout import rows_table
 from ..evaluation.markdown import number, percent, table
-from ..evaluation.report import Document, of_kind, same_rows, stages
+from ..evaluation.report import Document, of_kind, same_rows, stages, widest
 from ..publishing_lafunc import CARD, TAGS
 
 HERE = Path(__file__).parent
@@ -120,7 +120,8 @@ class Card:
         own = of_kind(files, "overlap") if self.training and files.get("training") == self.training else {}
         self.overlap = {name: document for name, document in own.items() if name.endswith("trained")}
         self.files |= self.overlap
-        self.speed = {key: self._best(of_kind(self.files, "latency", key)) for key in ("peers", "growth", "modes")}
+        self.speed = {key: self._best(of_kind(self.files, "latency", key)) for key in ("peers", "modes")}
+        self.speed["growth"] = self._best(widest(of_kind(self.files, "latency", "growth")))
         self.retention = self._best(of_kind(self.files, "retention"))
         self.anchors = self._anchors() if self.accuracy else []
         chosen = [*self.accuracy, *self.rows, *self.overlap, *self.speed.values(), self.retention]

@@ -10,7 +10,7 @@ import pytest
 from lafunc.__main__ import main
 from lafunc.evaluation import results
 from lafunc.evaluation.markdown import number, percent, table
-from lafunc.evaluation.report import BEGIN, END, page, read_all, same_rows, with_summary
+from lafunc.evaluation.report import BEGIN, END, page, read_all, same_rows, widest, with_summary
 from lafunc.evaluation.results import ResultError
 
 ROOT = Path(__file__).parent.parent
@@ -227,3 +227,9 @@ def test_no_committed_result_names_a_place_of_a_machine():
 def test_committed_results_are_of_a_clean_commit():
     for path in RESULTS.glob("*.json"):
         assert not json.loads(path.read_text(encoding="utf-8"))["commit"].endswith("+"), path
+
+
+def test_a_run_of_one_axis_does_not_take_the_place_of_a_run_of_all():
+    some, every = ({"data": {"axes": dict.fromkeys(axes)}} for axes in (["batch"], ["batch", "tools"]))
+    assert widest({"latency-batch": some, "latency-growth": every}) == {"latency-growth": every}
+    assert widest({"latency-batch": some}) == {"latency-batch": some} and widest({}) == {}
