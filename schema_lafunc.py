@@ -290,8 +290,10 @@ class SchemaReader:
         self, schema: dict, found: list[Part], place: str, level: int, read: Read, to_come: Names
     ) -> list[Part]:
         """`oneOf`: the alternatives of each branch without those of all others."""
-        names = lambda one: isinstance(one, dict) and bool(one.get("properties") or one.get("required"))  # noqa: E731
-        denied = not (names(schema) or all(map(names, schema["oneOf"])))
+        told_of = [
+            isinstance(one, dict) and bool(one.get("properties") or one.get("required")) for one in schema["oneOf"]
+        ]
+        denied = not (schema.get("properties") or schema.get("required") or all(told_of))
         apart = [read(inner, f"oneOf[{at}]", denied=denied) for at, inner in enumerate(schema["oneOf"])]
         if all("enum" in part.schema for parts in apart for part in parts):
             told = Counter(

@@ -186,7 +186,8 @@ def needs_weights(values: Sequence[tuple[Evidence, bool]], weight: float) -> lis
     labels = [missing for _, missing in values]
     if len(set(labels)) < 2:
         return HEAD_ALONE
-    return logistic([one.features for one, _ in values], labels, [1.0 if missing else weight for missing in labels])
+    counts = [1.0 if missing else weight for missing in labels]
+    return logistic([one.features for one, _ in values], labels, counts, RIDGE)
 
 
 def halves(records: Sequence[Mapping[str, Any]]) -> tuple[list, list]:
@@ -196,9 +197,13 @@ def halves(records: Sequence[Mapping[str, Any]]) -> tuple[list, list]:
 
 
 def logistic(
-    features: list[list[float]], labels: Sequence[bool], weights: Sequence[float] | None = None
+    features: Sequence[Sequence[float]],
+    labels: Sequence[bool],
+    weights: Sequence[float] | None = None,
+    ridge: float = 0.0,
 ) -> list[float]:
-    """Coefficients of a logistic regression, small ones where rows are weighted. features: [N, F]; weights: [N]"""
+    """Coefficients of a logistic regression. features: [N, F]; weights: [N], how much each row counts; ridge: of the
+    squared coefficients in the loss."""
     x = torch.tensor(features, dtype=torch.float64)
     y = torch.tensor([float(label) for label in labels], dtype=torch.float64)
     each = None if weights is None else torch.tensor(weights, dtype=torch.float64)
@@ -208,7 +213,7 @@ def logistic(
     def loss() -> torch.Tensor:
         optimizer.zero_grad()
         error = torch.nn.functional.binary_cross_entropy_with_logits(x @ found, y, weight=each, reduction="sum")
-        error = error + (RIDGE if weights else 0.0) * found.square().sum()
+        error = error + ridge * found.square().sum()
         error.backward()
         return error
 
