@@ -11,8 +11,12 @@ from conftest import ORDER, WEATHER, Pair, examples, make_base, make_pair, make_
 from transformers import GPT2Config, GPT2LMHeadModel, MambaConfig, MambaForCausalLM, MistralConfig, MistralForCausalLM
 
 from lafunc import CheckpointError, LaFuncModel, LaFuncProcessor, Need, RequestError, ToolCall, ToolCallOutput
+from lafunc.compiling_lafunc import compile_tool
+from lafunc.configuration_lafunc import LaFuncConfig
 from lafunc.node_lafunc import json_path
+from lafunc.output_lafunc import assemble
 from lafunc.request_lafunc import FILLERS
+from lafunc.scaffolding_lafunc import Scaffold
 from lafunc.vocabulary_lafunc import Vocabulary
 
 HELLO = [{"role": "user", "content": "Hello"}]
@@ -204,3 +208,25 @@ def test_what_is_missing_is_asked_beside_what_can_be_called():
 
 def test_odd_names_in_paths_are_quoted():
     assert json_path(("a", 0, "a.b", "", 'q"')) == '$.a[0]["a.b"][""]["q\\""]'
+
+
+def test_what_was_written_has_a_say_in_what_is_missing():
+    """The head is as unsure of all four: what stands in the conversation, or is one of a few members, was given."""
+    parameters = {"city": {"type": "string"}, "note": {"type": "string"}, "unit": {"enum": ["C", "F"]}}
+    parameters["blank"] = {"type": "string"}
+    tool = {"name": "ask", "parameters": {"type": "object", "properties": parameters, "required": [*parameters]}}
+    vocabulary = make_pair("llama").processor.vocabulary
+    scaffold = Scaffold([compile_tool(tool, vocabulary)], vocabulary)
+    values = scaffold.read([{"city": "Oslo", "note": "Rome", "unit": "C", "blank": ""}])
+    unsure = dict.fromkeys(values, 0.5)
+    config = LaFuncConfig(needs_weights=[1.0, 0.0, -2.0, -2.0, 0.0], needs_threshold=0.5)
+    output = ToolCallOutput("tool")
+    assemble(output, scaffold, values, unsure, unsure, config, ["The weather in Oslo, not in Romeo"])
+    told = {path: (known.stands, known.closed) for path, known in output.evidence.items()}
+    assert told == {
+        "$[0].city": (True, False),
+        "$[0].note": (False, False),
+        "$[0].unit": (False, True),
+        "$[0].blank": (False, False),
+    }
+    assert [need.path for need in output.needs] == ["$.note", "$.blank"] and not output.tool_calls
