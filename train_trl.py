@@ -155,11 +155,17 @@ class Collator:
         return {"prompts": prompts, "modes": torch.tensor(modes, dtype=torch.long), "targets": targets, "rows": used}
 
     def length(self, row: Mapping[str, Any]) -> dict[str, int]:
-        """Tokens of a row's prompt; none if it cannot be made."""
+        """`length`: tokens of a row's prompt, none if it cannot be made. `work`: what a step on it takes, roughly.
+
+        A prompt is read once; what is written is read up to three times, forth and back, a token being about four
+        characters.
+        """
         try:
-            return {"length": len(self.processor.prompt(prompt_of(row), row["tools"]))}
+            length = len(self.processor.prompt(prompt_of(row), row["tools"]))
         except (ValueError, LookupError, TypeError):
-            return {"length": 0}
+            return {"length": 0, "work": 0}
+        written = len(json.dumps(calls_of(row))) if row["mode"] == "tool" else 0
+        return {"length": length, "work": length + 2 * written}
 
     def read(self, row: Mapping[str, Any]) -> tuple[list[int], Target | None]:
         """A row's prompt and, in tool mode, its target.
@@ -194,7 +200,8 @@ def _reason(error: Exception) -> str:
 
 
 class SimilarLengths(Sampler[int]):
-    """Rows in random order, except that those of a batch are of similar length, so that little of it is padding.
+    """Rows in random order, except that those of a batch are of similar length, so that little of it is padding, and
+    that no process waits long for another.
 
     Args:
         lengths: of the rows.
@@ -278,7 +285,7 @@ class LaFuncTrainer(SFTTrainer):
     def _get_train_sampler(self, train_dataset=None):
         rows: Any = self.train_dataset if train_dataset is None else train_dataset
         batch = self.args.train_batch_size * self.args.world_size
-        return SimilarLengths(rows["length"], batch, self.args.seed)
+        return SimilarLengths(rows["work"], batch, self.args.seed)
 
     def router_rows(self) -> list[int]:
         """The rows to which the router is fitted, by length.
@@ -621,7 +628,11 @@ def train(config: LaFuncTrainingConfig, arguments: Sequence[str] = ()) -> LaFunc
         check_resume(model, resume)
     chosen = trainer.router_rows() if config.router_rows else []  # what is wrong with them is said before any work
     if config.num_train_epochs:
+        attention = model.base.config._attn_implementation
+        if config.use_cpu and attention == "sdpa":  # on CPUs its backward pass is slower than plain products
+            model.base.set_attn_implementation("eager")
         trainer.train(resume_from_checkpoint=resume)
+        model.base.set_attn_implementation(attention)
     adapted = config.num_train_epochs and model.config.adapter_rank and processor.vocabulary.end is not None
     before = model.config.trained
     # What the router knows of tools it has read with the adapters as they were.

@@ -301,7 +301,9 @@ def _number(found: Argument) -> None:
     fraction = re.search(r"decimal(?! places)|fraction|0\.\d|between 0 and 1\b|0 to 1\b|0-1\b", text)
     # The custom of programs: an interest rate of 5 % is 0.05 where nothing is said about percent.
     custom = re.search(
-        r"\b(interest|tax rate|yield|inflation|growth rate|discount rate)\b", found.words
+        r"\b(interest|yield|inflation|(tax|growth|discount|annual|yearly|mortgage|depreciation|return) rate"
+        r"|rate of return|(annual|yearly|expected) return)\b",
+        text,
     ) and not re.search("percent|%", text)
     if found.style == "percent" and (fraction or custom and found.kind == "number"):
         found.style = "fraction"

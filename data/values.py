@@ -151,6 +151,8 @@ def _round_number(argument: Argument, rng: random.Random) -> float | int:
     if low > high:  # nothing is known
         size = rng.choices((9, 99, 999, 9999, 9_999_999), (30, 35, 18, 11, 6))[0]
         value: float | int = rng.randint(1, size)
+        if size > 999 and rng.random() < 0.3:
+            value = rng.randint(11, 999) * 10 ** rng.choice((3, 4, 5, 6, 8))
         if rng.random() < (
             0.1 if len(argument.words) < 3 or argument.words in ("number", "value", "number list") else 0.02
         ):
@@ -161,10 +163,11 @@ def _round_number(argument: Argument, rng: random.Random) -> float | int:
     if argument.style == "money":
         value = rng.choice((rng.randint(5, 99), rng.randint(1, 99) * 10, rng.randint(1, 99) * 100, rng.randint(1,
         90) * 1000,
-                            rng.randint(1, 50) * 10000, rng.randint(100, 99999)))  # fmt: skip
+                            rng.randint(1, 50) * 10000, rng.randint(100, 99999),
+                            rng.randint(10, 99) * 10 ** rng.randint(3, 7)))  # fmt: skip
         if argument.decimals and rng.random() < 0.2:
             value = round(value + rng.randint(1, 99) / 100, 2)
-        if not low <= value <= max(high, 500000):
+        if not low <= value <= max(high, 10**9):
             value = rng.randint(math.ceil(low), max(math.ceil(low), math.floor(high)))
         if argument.schema.keys() & {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"}:
             value = min(max(value, low), high)
@@ -230,8 +233,8 @@ def say_number(value: float | int, argument: Argument, rng: random.Random) -> st
             text = number_words(value)
             if rng.random() < 0.3:
                 text = text.replace("-", " ")
-        elif value >= 10000 and value % 1000 == 0 and roll < 0.45:
-            text = f"{value // 1000}k" if value < 10**6 or value % 10**6 else f"{value // 10**6} million"
+        elif value >= 10000 and roll < 0.8 and (short := _magnitude(value, rng)):
+            text = short
     elif value == 0.5 and roll < 0.2:
         return rng.choice(("half", "one half", ".5"))
     if value < 0 and text.startswith("-") and rng.random() < 0.25:
@@ -257,13 +260,26 @@ def say_number(value: float | int, argument: Argument, rng: random.Random) -> st
     return f"{text} units" if style == "unit" and not argument.unit and not wordy and rng.random() < 0.12 else text
 
 
+def _magnitude(value: int, rng: random.Random) -> str:
+    """A large round number as it is said: 8500000 is `8.5 million`, or `8.5M`; nothing if it has too many digits."""
+    for power, forms in (
+        (9, (" billion", " billion", "B")),
+        (6, (" million", " million", "M")),
+        (3, ("k", "K", " thousand")),
+    ):
+        if value >= 10**power:
+            digits = f"{value / 10**power:.3f}".rstrip("0").rstrip(".")
+            return digits + rng.choice(forms) if value % 10 ** (power - 3) == 0 and len(digits) <= 5 else ""
+    return ""
+
+
 def _draw_array(argument: Argument, rng: random.Random, depth: int, length: int) -> Said:
     item = argument.item
     assert item is not None
     low, high = int(argument.schema.get("minItems", 0)), argument.schema.get("maxItems")
     compound = item.kind in ("object", "array", "map")
     least = 2 if item.kind in ("integer", "number") and rng.random() < 0.95 else 1
-    usual = 2 if compound else 7 if item.kind in ("integer", "number") and rng.random() < 0.5 else 4
+    usual = 2 if compound else rng.choice((4, 4, 7, 12)) if item.kind in ("integer", "number") else 4
     count = rng.randint(max(least, low), max(usual, low))
     if length and item.kind in ("integer", "number"):
         count = max(low, length)
