@@ -9,6 +9,7 @@ import json
 import random
 import re
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from .dialects import WORD, stands_in, words
@@ -31,11 +32,18 @@ BROAD = set(
     "translate calculate calculator calculates calculation math mathematical compute solve equation evaluate code "
     "research encyclopedia query wolfram science explain learn education tutor".split()
 )
+# Of these, those that say no more than how a tool works: beside one that is known to be right, others of this kind do
+# something else.
+SPECIAL = set(
+    "generate generates generator write writing translate calculate calculator calculates calculation math "
+    "mathematical compute education science".split()
+)
 CONNECTIVES = (
     "in at for from to on of by with named called titled about is are as the a an my using into around near within "
     "between under since until per like than over"
 )
-CLOSE = 20  # of so many other tools, the closest is offered
+CLOSE = 20  # of so many other tools, the one with most of the same parameters is offered
+NEAR = 300  # of so many, the one with most words of the request
 LEAD = rf"(?:\b(?:{'|'.join(CONNECTIVES.split())})\s+){{0,2}}"
 
 
@@ -62,11 +70,17 @@ def trim_tools(row: Row, chance: random.Random, most: int, characters: int) -> R
 
 
 def add_distractors(
-    row: Row, pool: Sequence[Tool], count: int, chance: random.Random, called: Sequence[Tool] = ()
+    row: Row,
+    pool: Sequence[Tool],
+    count: int,
+    chance: random.Random,
+    called: Sequence[Tool] = (),
+    near: bool = False,
 ) -> Row:
     """Offer up to so many tools of other rows that do something else than those `called`, at random places.
 
-    Half of them have parameters of the same names, if there are such. In chat and think mode none may seem to help.
+    Half of them have parameters of the same names, if there are such. In chat and think mode none may seem to help,
+    unless they are to be `near`: then half of them share words with the request.
     """
     tools = list(row["tools"])
     names = {tool["name"] for tool in tools}
@@ -76,10 +90,11 @@ def add_distractors(
     for _ in range(8 * count):
         if count <= 0 or not pool:
             break
-        tool = max(chance.choices(pool, k=chance.choice((1, CLOSE))), key=lambda one: len(wanted & _parameters(one)))
+        some = chance.choices(pool, k=chance.choice((1, NEAR if near else CLOSE)))
+        tool = max(some, key=lambda one: len(asked & stems(topic(one)) if near else wanted & _parameters(one)))
         if tool["name"] in names or any(alike(tool, other) for other in called):
             continue
-        if row["mode"] != "tool" and (BROAD & topic(tool) or stems(topic(tool)) & asked):
+        if row["mode"] != "tool" and not _unfit(tool, asked, near):
             continue
         tools.insert(chance.randint(0, len(tools)), tool)
         names.add(tool["name"])
@@ -88,7 +103,10 @@ def add_distractors(
 
 
 def remove_called(row: Row, pool: Sequence[Tool], chance: random.Random) -> Row | None:
-    """A negative: the called tools and all that are alike are not offered, so that the answer is chat."""
+    """A negative: the called tools and all that are alike are not offered, so that the answer is chat.
+
+    Of two such rows, one is offered tools that are near the request: the right tool is known, and they are unlike it.
+    """
     called = [tool for tool in row["tools"] if tool["name"] in {name for name, _ in calls_of(row)}]
     if not called or any(message["role"] == "tool" for message in row["messages"]):
         return None
@@ -96,10 +114,18 @@ def remove_called(row: Row, pool: Sequence[Tool], chance: random.Random) -> Row 
         tool for tool in row["tools"] if tool not in called and not any(alike(tool, other, 0.3) for other in called)
     ]
     asked = stems(words(prompt_of(row)[-1]["content"]))
-    tools = [tool for tool in tools if not BROAD & topic(tool) and not stems(topic(tool)) & asked]
+    near = chance.random() < 0.5
+    tools = [tool for tool in tools if _unfit(tool, asked, near)]
     negative = {**row, "messages": prompt_of(row), "tools": tools, "mode": "chat", "needs": []}
-    negative = add_distractors(negative, pool, chance.randint(0 if tools else 1, 3), chance, called)
+    negative = add_distractors(negative, pool, chance.randint(0 if tools else 1, 3), chance, called, near)
     return negative if negative["tools"] else None
+
+
+def _unfit(tool: Tool, asked: set[str], near: bool) -> bool:
+    """Whether a tool is of no help with what is asked: a specific one, about something else unless it may be near."""
+    if near:
+        return not (BROAD - SPECIAL) & topic(tool)
+    return not BROAD & topic(tool) and not stems(topic(tool)) & asked
 
 
 def join(row: Row, other: Row, chance: random.Random) -> Row | None:
@@ -146,7 +172,12 @@ def _parameters(tool: Tool) -> set[str]:
 
 def topic(tool: Tool) -> set[str]:
     """The telling words of a tool's name and description."""
-    return set(words(re.sub(r"(?<=[a-z])(?=[A-Z])", " ", tool["name"]) + " " + tool["description"])) - COMMON
+    return _telling(tool["name"], tool["description"])
+
+
+@lru_cache(10_000)
+def _telling(name: str, description: str) -> set[str]:
+    return set(words(re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name) + " " + description)) - COMMON
 
 
 def stems(of: Sequence[str] | set[str]) -> set[str]:
