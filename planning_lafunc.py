@@ -53,7 +53,7 @@ def states_after(reader: Reader, texts: Sequence[Sequence[Sequence[int]]], layer
     attention that takes no mask of ours, they are read one after the other. They are then forgotten.
     """
     base = reader.base
-    if slides(reader.cache) or base.config._attn_implementation != "sdpa":
+    if slides(reader.cache) or base.config._attn_implementation not in ("sdpa", "eager"):
         return _states_one_by_one(reader, texts, layer)
     width = max(sum(map(len, row)) for row in texts)
     ids = torch.zeros(len(texts), width, dtype=torch.long)
@@ -69,12 +69,14 @@ def states_after(reader: Reader, texts: Sequence[Sequence[Sequence[int]]], layer
             ends[b].append(start - 1)
     own = (number[:, :, None] == number[:, None, :]).tril().to(reader.device)  # [B, S, S]
     known = reader.mask.bool()[:, None].expand(-1, width, -1)  # [B, S, K]
+    seen = torch.cat([known, own], dim=-1)[:, None]  # [B, 1, S, K + S]
+    mask = torch.zeros(seen.shape, dtype=base.dtype, device=seen.device)
     reader.stats.base_passes += 1
     reader.stats.base_tokens += int((number >= 0).sum())
     with listening() as heard, adapted():
         base.get_decoder()(
             input_ids=ids.to(reader.device),
-            attention_mask=torch.cat([known, own], dim=-1)[:, None],  # [B, 1, S, K + S]
+            attention_mask=mask.masked_fill(~seen, torch.finfo(mask.dtype).min),
             position_ids=positions.to(reader.device),
             past_key_values=reader.cache,
             use_cache=True,

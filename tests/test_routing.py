@@ -117,11 +117,13 @@ def test_a_call_is_due_where_the_prompt_and_a_tool_say_so():
 NAMES = [tool["name"] for tool in TOOLS]
 
 
+@pytest.mark.parametrize("attention", ["sdpa", "eager"])
 @pytest.mark.parametrize("family", FAMILIES)
-def test_names_are_read_side_by_side_as_each_would_be_alone(family):
+def test_names_are_read_side_by_side_as_each_would_be_alone(family, attention):
     """Also those of other rows, longer and shorter, and rows without any; and nothing is left of them."""
     pair = make_pair(family)
     base, processor, layer = pair.model.base, pair.processor, pair.model.router.source(pair.model.base)
+    base.set_attn_implementation(attention)
     offered = [TOOLS, TOOLS[:1], [], TOOLS[1:]]
     prompts = [processor.prompt(HELLO, tools) for tools in offered]
     texts = [
