@@ -11,15 +11,18 @@ import datetime
 import math
 import random
 import re
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from ..pattern_lafunc import Characters, PatternError, Text, characters
 from .arguments import Argument
 from .meanings import UNITS
 from .words import COMPOSED, MONTHS, WORDS, compose, number_words
 
+_CODE = re.compile(r"(?!\d{4}-\d\d)(?=(?:.*\d){3})[A-Z0-9]+(?:[-_/.#][A-Za-z0-9]+)*")
 _QUOTED = {"text", "title", "movie", "book", "song", "expression", "query"}
 _SYNONYMS = {
     "asc": ("ascending", "ascending order"), "desc": ("descending", "descending order"), "km": ("kilometers",),
@@ -111,12 +114,23 @@ def say_member(value: Any, rng: random.Random) -> str:
 
 
 def _fit(argument: Argument, rng: random.Random, make: Any) -> Said:
-    """A string of an allowed length."""
+    """A string of an allowed length, with the pattern if there is one."""
     low, high = argument.schema.get("minLength", 0), argument.schema.get("maxLength")
-    for _ in range(6):
+    automaton = None
+    if pattern := argument.schema.get("pattern"):
+        try:
+            automaton = characters(Text((pattern,), low=low, high=high))
+        except PatternError:
+            return make()  # whoever checks the row drops it if it does not fit
+    codes = automaton is not None and not re.search(r"(?<!\\)[*+]|,\}", str(pattern))  # of bounded length
+    for _ in range(0 if codes else 6):
         said = make()
         if low <= len(said.value) and (high is None or len(said.value) <= high):
-            return said
+            if automaton is None or automaton.matches(said.value):
+                return said
+    if automaton is not None:
+        text = _walk(automaton, rng)
+        return Said(text, text)
     length = int(max(low, min(8, high if high is not None else 8)))
     text = "".join(rng.choices("abcdefghijklmnopqrstuvwxyz", k=length))
     return Said(text, text or "empty")
@@ -125,6 +139,8 @@ def _fit(argument: Argument, rng: random.Random, make: Any) -> Said:
 def _draw_string(argument: Argument, rng: random.Random) -> Said:
     if argument.examples and rng.random() < 0.75:
         text = rng.choice(argument.examples)
+        if _CODE.fullmatch(text):  # one of many: its digits are others
+            text = re.sub(r"\d", lambda digit: rng.choice("123456789" if digit[0] != "0" else "0123456789"), text)
         return Said(text, text)
     roll = rng.random()
     source = rng.choice(argument.source)
@@ -144,6 +160,31 @@ def _draw_string(argument: Argument, rng: random.Random) -> Said:
     if source == "person" and rng.random() < 0.25:
         text = text.split()[0]
     return Said(text, text)
+
+
+def _walk(automaton: Characters, rng: random.Random, usual: int = 12) -> str:
+    """A string of an automaton, of letters and digits where there is a choice; it ends soon after the usual length."""
+    ahead, state, found = automaton.ahead(), 0, ""
+    while True:
+        enough = len(found) >= usual or rng.random() < 0.2
+        if automaton.accepting[state] and (enough or max(automaton.to[state], default=-1) < 0):
+            return found
+        runs = [n for n, at in enumerate(automaton.classes) if at >= 0 and automaton.to[state][at] >= 0]
+        if enough:  # only on the way to the end
+            nearest = min(ahead[automaton.to[state][automaton.classes[n]]] for n in runs)
+            runs = [n for n in runs if ahead[automaton.to[state][automaton.classes[n]]] == nearest]
+        ends = [*automaton.starts[1:], sys.maxunicode + 1]
+        chars = [chr(code) for n in runs for code in range(automaton.starts[n], min(ends[n], 127)) if code >= 32]
+        plain = [char for char in chars if char.isalnum()]
+        # One kind of character after the other is as likely: there are more letters than digits.
+        kinds = [kind for kind in (str.isdigit, str.isupper, str.islower) if any(map(kind, plain))]
+        if kinds:
+            kind = rng.choice(kinds)
+            char = rng.choice([char for char in plain if kind(char)])
+        else:
+            char = rng.choice(chars) if chars else chr(automaton.starts[rng.choice(runs)])
+        found += char
+        state = automaton.step(state, ord(char))
 
 
 def _round_number(argument: Argument, rng: random.Random) -> float | int:

@@ -21,7 +21,7 @@ from lafunc.data.rows import RowError, calls_of, check_row, read_rows
 from lafunc.data.synthesis import Synthesizer, synthesize
 from lafunc.data.teacher import Teacher, TeacherError
 from lafunc.data.values import Said, draw, join, say_number
-from lafunc.data.words import number_words
+from lafunc.data.words import WORDS, number_words
 
 NAMES = st.sampled_from(
     "city radius_km price date start_time includeTax color n x user_id items unit message is_active rate year age"
@@ -443,3 +443,27 @@ def test_teacher_goes_on_where_it_stopped(endpoint, tmp_path, capsys):
     assert "repeats itself: 2 different rows" in capsys.readouterr().err
     assert main([*command[:5], "rows.jsonl.gz", *command[6:]]) == 2
     assert "cannot be compressed" in capsys.readouterr().err
+
+
+def test_strings_with_a_pattern_are_drawn_from_it():
+    """A form with digits is that of many values; one that allows nearly anything says nothing of what is meant."""
+    properties = {
+        "pallet": {"type": "string", "description": "Code of the pallet, e.g. P-1042", "pattern": "^P-[0-9]{4}$"},
+        "bay": {"type": "string", "pattern": "^[A-H][0-9]{1,2}$"},
+        "city": {"type": "string", "pattern": "^.+$"},
+    }
+    arguments = read_arguments({"name": "f", "parameters": {"type": "object", "properties": properties}})
+    for argument in arguments:
+        drawn = {draw(argument, random.Random(seed)).value for seed in range(50)}
+        assert all(re.search(properties[argument.name]["pattern"], value) for value in drawn)
+        assert len(drawn) > 20
+        assert argument.name != "city" or drawn & set(WORDS["city"])
+
+
+def test_large_round_numbers_are_said_as_people_say_them():
+    argument = read_arguments(
+        {"name": "f", "parameters": {"type": "object", "properties": {"population": {"type": "integer"}}}}
+    )[0]
+    said = {say_number(8_500_000, argument, random.Random(seed)) for seed in range(200)}
+    assert {"8.5 million", "8.5M", "8500000", "8,500,000"} <= said
+    assert not any("illion" in say_number(8_512_345, argument, random.Random(seed)) for seed in range(200))
