@@ -5,6 +5,7 @@ plan ──► scaffold ──► fill ──► review ──► all there
                         └────────┘ another call
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -16,6 +17,8 @@ from .node_lafunc import Path, continuations
 from .processing_lafunc import RequestError
 from .scaffolding_lafunc import Scaffold
 
+SURE = 1e-6  # no slot is given or absent for sure
+
 
 @dataclass
 class Calls:
@@ -24,13 +27,16 @@ class Calls:
     Attributes:
         values: of the scaffold's slots, as far as they are filled.
         confidence: of each value.
-        absent: of each slot that the head filled, the probability that the conversation says nothing of it.
+        given: of arguments, how likely the conversation gives them, as far as the router was asked.
+        absent: of each slot, the probability that the conversation says nothing of it: what the router says of an
+            argument, else what the head says, if it was asked.
         clipped: values that were ended for want of room.
     """
 
     scaffold: Scaffold
     values: dict[Path, list[int]] = field(default_factory=dict)
     confidence: dict[Path, float] = field(default_factory=dict)
+    given: dict[Path, float] = field(default_factory=dict)
     absent: dict[Path, float] = field(default_factory=dict)
     clipped: list[Path] = field(default_factory=list)
 
@@ -44,7 +50,15 @@ class Calls:
         """Tokens that the calls take at least: with all members to the diffusion filler, without to the others."""
         return len(self.scaffold.block().tokens if filler == "diffusion" else self._least())
 
-    def cursor(self, config: LaFuncConfig, present: dict[Path, float] | None = None) -> Cursor:
+    def present(self, weight: float) -> dict[Path, float]:
+        """Of each optional slot the log-odds that it is given, `weight` times."""
+        if not weight:
+            return {}
+        optional = (span.slot.path for span in self.scaffold.block().spans if span.slot.optional)
+        bounded = {path: min(max(self.absent[path], SURE), 1 - SURE) for path in optional if path in self.absent}
+        return {path: weight * (math.log1p(-p) - math.log(p)) for path, p in bounded.items()}
+
+    def cursor(self, config: LaFuncConfig) -> Cursor:
         """A walk through what is not written yet."""
         scaffold = self.scaffold
         return Cursor(
@@ -53,7 +67,7 @@ class Calls:
             scaffold.beginning,
             config.max_slot_tokens,
             scaffold.limit - len(self._least()) + len(scaffold.beginning),
-            present,
+            self.present(config.presence_weight),
             scaffold.kept,
         )
 
@@ -72,7 +86,7 @@ class Calls:
         """Drop all calls but the first ones."""
         scaffold = self.scaffold
         self.scaffold = Scaffold(scaffold.tools[:count], scaffold.vocabulary, scaffold.opening, scaffold.limit)
-        for part in (self.values, self.confidence, self.absent):
+        for part in (self.values, self.confidence, self.given, self.absent):
             for path in [path for path in part if path[0] >= count]:
                 del part[path]
         self.clipped = [path for path in self.clipped if path[0] < count]
@@ -107,6 +121,7 @@ def fill(
     denoiser = Denoiser(head, reader, scaffolds, config, schedule, num_steps, tells)
     if filler == "diffusion":
         denoiser.fill()
+        _note_absence(rows, denoiser)
         for calls, canvas in zip(rows, denoiser.canvases, strict=True):
             calls.values = canvas.values
             calls.confidence |= canvas.confidence
@@ -119,8 +134,8 @@ def fill(
         drafts: list[dict] = []
         if filler == "verified" and all(len(s.block().tokens) <= s.limit for s in scaffolds):
             drafts = denoiser.fill(draft=True)
-        present = [canvas.present(config.presence_weight) for canvas in denoiser.canvases] or [{} for _ in rows]
-        cursors = [calls.cursor(config, odds) for calls, odds in zip(rows, present, strict=True)]
+        _note_absence(rows, denoiser)
+        cursors = [calls.cursor(config) for calls in rows]
         if drafts:
             verify(reader, cursors, scaffolds, drafts, tells)
         else:
@@ -129,5 +144,11 @@ def fill(
             calls.values = cursor.values
             calls.confidence |= cursor.confidence
             calls.clipped += cursor.clipped
+
+
+def _note_absence(rows: Sequence[Calls], denoiser: Denoiser) -> None:
+    """The head's word, and the router's before it."""
     for calls, canvas in zip(rows, denoiser.canvases, strict=False):
         calls.absent |= canvas.absent
+    for calls in rows:
+        calls.absent |= {path: 1 - p for path, p in calls.given.items()}

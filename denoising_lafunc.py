@@ -32,7 +32,6 @@ from .node_lafunc import Path, json_path
 from .scaffolding_lafunc import Block, Capacity, Scaffold, Span
 from .vocabulary_lafunc import Vocabulary
 
-SURE = 1e-6  # no slot is given or absent for sure
 COPY_LENGTH = 32  # tokens of a copy; what goes on longer is generated
 
 
@@ -74,14 +73,6 @@ class Canvas:
             tokens += self.block.tokens[at : span.start] + self.known(span)
             at = span.start + span.budget
         return tokens + self.block.tokens[at:]
-
-    def present(self, weight: float) -> dict[Path, float]:
-        """Of each optional slot the log-odds that it is given, `weight` times."""
-        if not weight:
-            return {}
-        optional = (span.slot.path for span in self.block.spans if span.slot.optional)
-        bounded = {path: min(max(self.absent[path], SURE), 1 - SURE) for path in optional if path in self.absent}
-        return {path: weight * (math.log1p(-p) - math.log(p)) for path, p in bounded.items()}
 
     @property
     def open(self) -> list[int]:

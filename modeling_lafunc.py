@@ -39,7 +39,17 @@ from .filling_lafunc import Reader, Tell, slides
 from .node_lafunc import json_path
 from .objective_lafunc import objective
 from .output_lafunc import Stats, ToolCallOutput, assemble
-from .planning_lafunc import REPEATED, another, follows, name_texts, plan, standing_calls, states_after
+from .planning_lafunc import (
+    REPEATED,
+    SIDE_BY_SIDE,
+    another,
+    argument_texts,
+    follows,
+    name_texts,
+    plan,
+    standing_calls,
+    states_after,
+)
 from .processing_lafunc import LaFuncProcessor
 from .publishing_lafunc import MODEL_FILES, publish
 from .request_lafunc import MODES, Request, check_options, read_request, split_batch
@@ -438,6 +448,8 @@ class LaFuncModel(PreTrainedModel):
         now = list(range(len(rows)))  # the rows that the reader holds
         while now:
             mark = reader.mark()
+            with stats.stage("router"):
+                self._ask_arguments([rows[b] for b in now], [written[b] for b in now], reader, processor)
             with stats.stage("fill"):
                 tells = [tell for b in now if (tell := rows[b].tell) is not None] or None  # all are told of, or none
                 calls = [written[b] for b in now]
@@ -508,6 +520,35 @@ class LaFuncModel(PreTrainedModel):
                 row.called = [tool for tool in row.tools if planned and tool.name in likeliest[:count]]
                 row.output.tool_probabilities = by_name
         return odds
+
+    def _ask_arguments(
+        self, rows: Sequence[Request], written: Sequence[Calls], reader: Reader, processor: LaFuncProcessor
+    ) -> None:
+        """Note how likely the arguments of the planned calls are given. Calls of one tool are told nothing apart."""
+        if "arguments" not in self.config.trained:
+            return
+        asked: list[list[tuple[str, str]]] = []  # (tool, argument)
+        texts: list[list[list[int]]] = []
+        for row, calls in zip(rows, written, strict=True):
+            tools = {tool.name: tool for tool in calls.scaffold.tools}
+            found = {
+                (tool.name, name): text
+                for tool in tools.values()
+                for name, text in argument_texts(row.opening, tool, processor.vocabulary).items()
+            }
+            if sum(map(len, found.values())) > SIDE_BY_SIDE or any(len(text) > row.room for text in found.values()):
+                found = {}  # the head knows as well
+            asked.append(list(found))
+            texts.append(list(found.values()))
+        if not any(texts):
+            return
+        for names, calls, states in zip(
+            asked, written, states_after(reader, texts, self.router.source(self.base)), strict=True
+        ):
+            if names:
+                odds = dict(zip(names, self.router.given(states).tolist(), strict=True))
+                called = [(at, tool.name) for at, tool in enumerate(calls.scaffold.tools)]
+                calls.given |= {(at, name): p for at, tool in called for (of, name), p in odds.items() if of == tool}
 
     def _route(self, rows: list[Request], states: Tensor, called: list[Tensor | None]) -> None:
         """The router's probabilities, and the mode of the rows that left it open. states: [B, H]"""

@@ -33,12 +33,22 @@ LAST = '", "arguments":'
 MORE = '"}, {"name": "'
 # How sure the base must be of one more call after one of each tool that the router finds called: few requests mean it.
 REPEATED = 0.9
+SIDE_BY_SIDE = 2048  # tokens of names of a row that are read in one pass
 NOTHING = Continuation("")  # what is left to write when the plan is complete
 
 
 def name_texts(opening: Sequence[int], names: Sequence[str], vocabulary: Vocabulary) -> list[list[int]]:
     """Of each tool, what the base has written when its arguments are next."""
     return [[*opening, *vocabulary.encode(f'{CALL_OPEN}"{quoted(name)}{LAST}')] for name in names]
+
+
+def argument_texts(opening: Sequence[int], tool: Tool, vocabulary: Vocabulary) -> dict[str, list[int]]:
+    """Of each argument of a tool, what the base has written when its value is next, were it the first."""
+    node = tool.arguments(0)
+    if node.bracket != "{":
+        return {}
+    start = f'{CALL_OPEN}"{quoted(tool.name)}{LAST}{node.lead}{{'
+    return {member.name: [*opening, *vocabulary.encode(f'{start}"{quoted(member.name)}":')] for member in node.members}
 
 
 def quoted(name: str) -> str:

@@ -1,4 +1,4 @@
-"""The router: chat, think or tool, and which tools, decided before any text.
+"""The router: chat, think or tool, which tools, and which of their arguments, decided before any text.
 
 It reads states of one layer of the base. Not the last layer's: that one says which token comes next, and on held-out
 rows a layer at about 70 % of the depth says far better what the request is (docs/lab-notes.md).
@@ -6,6 +6,8 @@ rows a layer at about 70 % of the depth says far better what the request is (doc
     the prompt's last state                   ──► chat | think | tool      a network of one hidden layer
     the state after each tool's name, as if   ──► called or not            another one
     the base were about to write its arguments
+    the state after each argument's name,     ──► given or not             another one
+    as if its value were next
 
 A call is due where both say so on the whole: the mean of the mode's probability and of the likeliest tool's. The
 states of a frozen base never change, so the router is fitted to those of many rows at once; see [`Router.fit`].
@@ -77,7 +79,7 @@ class Probe(nn.Module):
 
 
 class Router(Probe):
-    """The probe of the mode, and as `tools` that of whether a tool is called.
+    """The probe of the mode; as `tools` that of whether a tool is called, as `arguments` of whether one is given.
 
     Args:
         width: of the states.
@@ -89,10 +91,15 @@ class Router(Probe):
         super().__init__(width, hidden_size, len(MODES))
         self.layer = layer
         self.tools = Probe(width, hidden_size, 2)
+        self.arguments = Probe(width, hidden_size, 2)
 
     def called(self, states: Tensor) -> Tensor:
         """[N, H] after the names of N tools -> [N] how likely each is called."""
         return self.tools(states).float().softmax(dim=-1)[:, 1]
+
+    def given(self, states: Tensor) -> Tensor:
+        """[N, H] after the names of N arguments -> [N] how likely the conversation gives each a value."""
+        return self.arguments(states).float().softmax(dim=-1)[:, 1]
 
     def modes(self, states: Tensor, called: Sequence[Tensor | None]) -> Tensor:
         """The probabilities of [`MODES`], [B, 3].
@@ -127,14 +134,19 @@ class Router(Probe):
 
     def attach(self, base: PreTrainedModel) -> None:
         """Have that layer heard by threads that are [`listening`], and fix what only `fit` sets: loading frees it."""
-        for weight in (self.mean, self.scale, *self.tools.parameters()):
+        for weight in (self.mean, self.scale, *self.tools.parameters(), *self.arguments.parameters()):
             weight.requires_grad_(False)
         source = self.source(base)
         if _hear not in source._forward_hooks.values():
             source.register_forward_hook(_hear)
 
     def fit(
-        self, states: Tensor, modes: Tensor, tools: Sequence[tuple[Tensor, Tensor]] = (), seed: int = 0
+        self,
+        states: Tensor,
+        modes: Tensor,
+        tools: Sequence[tuple[Tensor, Tensor]] = (),
+        arguments: Sequence[tuple[Tensor, Tensor]] = (),
+        seed: int = 0,
     ) -> dict[str, int]:
         """Forget what was learned, and learn these rows but for every tenth.
 
@@ -142,20 +154,23 @@ class Router(Probe):
             states: [N, H]; modes: [N], indices into MODES.
             tools: of each row the states after its tools' names, [T, H], and whether they are called, [T]; without
                 any, only the mode is learned.
+            arguments: of each row the states after the names of its calls' arguments, [A, H], and whether these are
+                given, [A]; without any, nothing is learned of them.
 
         Returns:
             `held_out` rows, how many of them are `right`, and of how many it is right whether they are `called`. With
             tools, of these rows: how many `tools` they offer, and of how many of these it is right whether they are
-            called (`tools_right`).
+            called (`tools_right`). With arguments `arguments` and `arguments_right`, likewise.
         """
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             order = torch.randperm(len(states))
             held_out, used = order[::10], order[torch.arange(len(order)) % 10 > 0]
             self.learn(states[used], modes[used])
-            if tools:
-                parts = [tools[n] for n in used.tolist() if len(tools[n][1])]
-                self.tools.learn(torch.cat([part for part, _ in parts]), torch.cat([part for _, part in parts]).long())
+            for probe, pairs in ((self.tools, tools), (self.arguments, arguments)):
+                parts = [pairs[n] for n in used.tolist() if len(pairs[n][1])] if pairs else []
+                if parts:
+                    probe.learn(torch.cat([part for part, _ in parts]), torch.cat([part for _, part in parts]).long())
         with torch.no_grad():
             offered = [tools[n] for n in held_out.tolist()] if tools else []
             odds = [self.called(part) if len(part) else None for part, _ in offered]
@@ -172,6 +187,12 @@ class Router(Probe):
             ]
             found["tools"] = sum(len(called) for _, called in pairs)
             found["tools_right"] = sum(int((said == called).sum()) for said, called in pairs)
+        if arguments:
+            with torch.no_grad():
+                parts = [arguments[n] for n in held_out.tolist() if len(arguments[n][1])]
+                right = [(self.given(states).cpu() >= 0.5) == given.bool() for states, given in parts]
+            found["arguments"] = sum(map(len, right))
+            found["arguments_right"] = sum(int(each.sum()) for each in right)
         return found
 
 

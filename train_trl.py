@@ -46,7 +46,7 @@ from lafunc.filling_lafunc import Reader
 from lafunc.model_card.push import push
 from lafunc.objective_lafunc import Target, target, texts
 from lafunc.output_lafunc import Stats
-from lafunc.planning_lafunc import name_texts, states_after
+from lafunc.planning_lafunc import SIDE_BY_SIDE, argument_texts, name_texts, states_after
 from lafunc.processing_lafunc import RequestError
 from lafunc.publishing_lafunc import PublishError
 from lafunc.request_lafunc import MODES
@@ -76,6 +76,7 @@ SHAPE = (
     "max_slot_tokens",
 )
 RECORD = "training.json"
+READ = ("states", "tools", "called", "tools_of", "arguments", "given", "arguments_of")  # for the router
 LEAST = 3  # rows of a kind, or a router cannot be fitted
 TOO_LONG = "the prompt is too long"
 SPECIAL = ("bos_token_id", "eos_token_id", "pad_token_id")
@@ -322,12 +323,14 @@ class LaFuncTrainer(SFTTrainer):
         shares = gather_object([(mine, read)])  # of all processes
         known = torch.tensor([modes[n] for part, _ in shares for n in part])
         states = torch.cat([part["states"] for _, part in shares]).float()
-        tools = [pair for _, part in shares for pair in _by_row(part)]
-        found = self.model.router.fit(states, known, tools, args.seed)
+        tools = [pair for _, part in shares for pair in _by_row(part, "tools", "called")]
+        arguments = [pair for _, part in shares for pair in _by_row(part, "arguments", "given")]
+        found = self.model.router.fit(states, known, tools, arguments, args.seed)
         self.router_fit = {"rows": len(known), **found}
         if self.is_world_process_zero():
             right = f"{found['right']:,} of the {found['held_out']:,} that were kept out"
             tools_right = f"{found['tools_right']:,} of their {found['tools']:,} tools"
+            tools_right += f" and {found['arguments_right']:,} of {found['arguments']:,} arguments"
             print(f"router    fitted to {len(known):,} rows; right on {right}, and on {tools_right}")
 
     @torch.no_grad()
@@ -336,14 +339,15 @@ class LaFuncTrainer(SFTTrainer):
 
         Returns:
             `states`: [N, H] at the prompts' ends; `tools`: [T, H] after the names of all rows' tools; `called`: [T],
-            whether they are; `counts`: [N] tools of each row.
+            whether they are; `arguments`: [A, H] after the names of the calls' arguments; `given`: [A], whether they
+            are; `tools_of`, `arguments_of`: [N] how many of these are each row's.
         """
         router, base, batch = self.model.router, self.model.base, self.args.per_device_train_batch_size
         processor, layer = self.data_collator.processor, router.source(base)
         content = hashlib.sha256(json.dumps([rows["messages"][:], rows["tools"][:]]).encode())
         about = {"rows": content.hexdigest(), "layer": str(router.layer), "base": str(self.model.config.base)}
         about["adapters"] = hashlib.sha256(b"".join(_bytes(weight) for weight in adapter_weights(base))).hexdigest()
-        known: dict[str, list[Tensor]] = {name: [] for name in ("states", "tools", "called", "counts")}
+        known: dict[str, list[Tensor]] = {name: [] for name in READ}
         if file.is_file():
             with safe_open(file, "pt") as stored:
                 if stored.metadata() == about:
@@ -363,10 +367,19 @@ class LaFuncTrainer(SFTTrainer):
             ]
             if any(after):
                 known["tools"].append(torch.cat(states_after(reader, after, layer)).cpu())
+            flat = [
+                _arguments(row, processor, processor.opening(prompt))
+                for row, prompt in zip(part, prompts, strict=True)
+            ]
+            if any(flat):
+                after = [[text for text, _ in each] for each in flat]
+                known["arguments"].append(torch.cat(states_after(reader, after, layer)).cpu())
+            known["given"].append(torch.tensor([given for each in flat for _, given in each], dtype=torch.long))
+            known["arguments_of"].append(torch.tensor([len(each) for each in flat]))
             called = [{name for name, _ in calls_of(row)} for row in part]
             flags = [name in own for these, own in zip(names, called, strict=True) for name in these]
             known["called"].append(torch.tensor(flags, dtype=torch.long))
-            known["counts"].append(torch.tensor([len(own) for own in names]))
+            known["tools_of"].append(torch.tensor([len(own) for own in names]))
             done += len(part)
             progress.update(len(part))
             if done // batch % 50 == 0 or done == len(rows):
@@ -576,10 +589,25 @@ def check_resume(model: LaFuncModel, folder: str | Path) -> None:
             )
 
 
-def _by_row(read: Mapping[str, Tensor]) -> list[tuple[Tensor, Tensor]]:
-    """The states after each row's tools, and whether they are called."""
-    counts = read["counts"].tolist()
-    return list(zip(read["tools"].float().split(counts), read["called"].split(counts), strict=True))
+def _by_row(read: Mapping[str, Tensor], states: str, labels: str) -> list[tuple[Tensor, Tensor]]:
+    """What was read of each row's tools or arguments, and the labels."""
+    counts = read[f"{states}_of"].tolist()
+    return list(zip(read[states].float().split(counts), read[labels].split(counts), strict=True))
+
+
+def _arguments(
+    row: Mapping[str, Any], processor: LaFuncProcessor, opening: Sequence[int]
+) -> list[tuple[list[int], bool]]:
+    """Of each argument of a called tool, what stands before its value, and whether most calls of it are given one."""
+    calls = calls_of(row)
+    called = {name for name, _ in calls}
+    tools = processor.compile_tools([tool for tool in row["tools"] if tool["name"] in called]) if calls else []
+    found: list[tuple[list[int], bool]] = []
+    for tool in tools:
+        given = [arguments for name, arguments in calls if name == tool.name]
+        for name, text in argument_texts(opening, tool, processor.vocabulary).items():
+            found.append((text, 2 * sum(name in arguments for arguments in given) >= len(given)))
+    return found if sum(len(text) for text, _ in found) <= SIDE_BY_SIDE else []
 
 
 def _bytes(weight: Tensor) -> bytes:
@@ -634,8 +662,8 @@ def train(config: LaFuncTrainingConfig, arguments: Sequence[str] = ()) -> LaFunc
         trainer.train(resume_from_checkpoint=resume)
     adapted = config.num_train_epochs and model.config.adapter_rank and processor.vocabulary.end is not None
     before = model.config.trained
-    # What the router knows of tools it has read with the adapters as they were.
-    tools = ["tools"] if chosen or "tools" in before and not adapted else []
+    # What the router knows of tools and arguments it has read with the adapters as they were.
+    tools = [name for name in ("tools", "arguments") if chosen or name in before and not adapted]
     diffusion = ["diffusion"] if config.num_train_epochs or "diffusion" in before else []
     calls = ["calls"] if adapted or "calls" in before else []
     model.head.to(model.base.dtype)

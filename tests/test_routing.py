@@ -86,11 +86,17 @@ def test_fitting_learns_what_can_be_told_apart_and_is_the_same_each_time():
     before = torch.get_rng_state()
     called = [(modes[n : n + 1] == CALL).long() for n in range(300)]
     tools = [(states[n : n + 1].clone(), called[n]) if n % 2 else (states[:0], called[n][:0]) for n in range(300)]
-    found = router.fit(states, modes, tools)
+    named = [(states[n : n + 2].clone(), (modes[n : n + 2] != 0).long()) for n in range(0, 300)]
+    found = router.fit(states, modes, tools, named)
     assert torch.equal(torch.get_rng_state(), before)
-    assert found == {"held_out": 30, "right": 30, "called": 30, "tools": 12, "tools_right": 12}
-    assert again.fit(states.bfloat16(), modes) == {"held_out": 30, "right": 30, "called": 30}
-    again.fit(states, modes, tools)
+    torch.manual_seed(0)
+    held_out = torch.randperm(300)[::10].tolist()
+    right = {"held_out": 30, "right": 30, "called": 30}
+    assert {name: found[name] for name in right} == right
+    assert found["tools"] == found["tools_right"] == 12
+    assert found["arguments"] == found["arguments_right"] == sum(len(named[n][1]) for n in held_out)
+    assert again.fit(states.bfloat16(), modes) == right
+    again.fit(states, modes, tools, named)
     assert all(
         torch.equal(a, b) for a, b in zip(router.state_dict().values(), again.state_dict().values(), strict=True)
     )
@@ -115,6 +121,33 @@ def test_a_call_is_due_where_the_prompt_and_a_tool_say_so():
 
 
 NAMES = [tool["name"] for tool in TOOLS]
+
+
+@pytest.mark.parametrize("filler", ["autoregressive", "verified"])
+def test_the_router_says_which_arguments_are_given(filler, monkeypatch):
+    """Optional ones are written or left out as it is sure of, required ones are asked for."""
+    properties = {name: {"type": "boolean"} for name in ("lamp", "door", "fan")}
+    tool = {
+        "name": "switch",
+        "description": "Switch things.",
+        "parameters": {"type": "object", "properties": properties, "required": ["fan"], "additionalProperties": False},
+    }
+    pair = make_pair(
+        "llama",
+        trained=["router", "arguments", "diffusion"],
+        presence_weight=1.0,
+        needs_weights=[1.0, 0.0, 0.0, 0.0, 0.0],
+        needs_threshold=0.5,
+    )
+    sure = 1 - 1e-9
+    for odds in ([sure, 1 - sure, sure], [1 - sure, sure, sure], [sure, sure, 1 - sure]):
+        monkeypatch.setattr(pair.model.router, "given", lambda states, odds=odds: torch.tensor(odds))
+        found = pair.call(HELLO, [tool], mode="tool", filler=filler)
+        given = {name for name, p in zip(properties, odds, strict=True) if p > 0.5}
+        if "fan" in given:
+            assert [set(call.arguments) for call in found.tool_calls] == [given] and not found.needs
+        else:
+            assert [need.path for need in found.needs] == ["$.fan"] and not found.tool_calls
 
 
 @pytest.mark.parametrize("attention", ["sdpa", "eager"])

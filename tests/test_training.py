@@ -431,8 +431,12 @@ def test_the_router_alone_can_be_fitted(recipe, tmp_path, capsys, monkeypatch):
     said = capsys.readouterr().out
     assert "router    fitted to 8 rows; right on " in said and " of the 1 that were kept out, and on " in said
     made = results.read(tmp_path / "run" / "training.json", "training")
-    assert made["data"]["router"]["rows"] == 8 and "loss" not in json.dumps(made["data"]["history"])  # 5 calls, 3 not
-    assert json.loads((tmp_path / "run" / "config.json").read_text())["trained"] == ["router", "tools"]
+    assert (
+        made["data"]["router"]["rows"] == 8
+        and "arguments_right" in made["data"]["router"]
+        and "loss" not in json.dumps(made["data"]["history"])
+    )  # 5 calls, 3 not
+    assert json.loads((tmp_path / "run" / "config.json").read_text())["trained"] == ["router", "tools", "arguments"]
     first = load_file(tmp_path / "run" / "model.safetensors")
     # What was read is not read again, unless the rows are others.
     monkeypatch.setattr(train_trl, "Reader", None)
