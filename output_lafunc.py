@@ -93,7 +93,7 @@ class Evidence:
     """What is known of whether the conversation gives a value.
 
     Attributes:
-        absent: the head's probability that it does not, before anything was filled.
+        absent: how likely it does not, as the router says, or else the head before anything was filled.
         confidence: of the value that was written all the same, as the filler has it.
         stands: that value stands in a message, word for word.
         closed: it is one of a few that the schema lists.
@@ -180,7 +180,7 @@ def assemble(
 
     Args:
         confidence: of each value, as the filler has it.
-        absent: of each slot, the head's probability that the conversation does not give it.
+        absent: of each slot, how likely the conversation does not give it.
         config: says when a required value is missing; then the call is not made.
         texts: of the conversation's messages, in which values are looked for.
 
