@@ -655,11 +655,12 @@ def train(config: LaFuncTrainingConfig, arguments: Sequence[str] = ()) -> LaFunc
     if resume:
         check_resume(model, resume)
     chosen = trainer.router_rows() if config.router_rows else []  # what is wrong with them is said before any work
-    attention = model.base.config._attn_implementation
-    if config.use_cpu and attention == "sdpa":  # slower with masks, backwards above all
-        model.base.set_attn_implementation("eager")
     if config.num_train_epochs:
+        attention = model.base.config._attn_implementation
+        if config.use_cpu and attention == "sdpa":  # backwards it is slower than plain products there
+            model.base.set_attn_implementation("eager")
         trainer.train(resume_from_checkpoint=resume)
+        model.base.set_attn_implementation(attention)
     adapted = config.num_train_epochs and model.config.adapter_rank and processor.vocabulary.end is not None
     before = model.config.trained
     # What the router knows of tools and arguments it has read with the adapters as they were.
@@ -671,7 +672,6 @@ def train(config: LaFuncTrainingConfig, arguments: Sequence[str] = ()) -> LaFunc
         weight.data = weight.data.to(model.base.dtype)
     if chosen:
         trainer.fit_router(chosen)
-    model.base.set_attn_implementation(attention)
     model.config.trained = ["router", *tools, *diffusion, *calls]
     trainer.save_model()
     trainer.save_state()
