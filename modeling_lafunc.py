@@ -448,8 +448,9 @@ class LaFuncModel(PreTrainedModel):
         now = list(range(len(rows)))  # the rows that the reader holds
         while now:
             mark = reader.mark()
-            with stats.stage("router"):
-                self._ask_arguments([rows[b] for b in now], [written[b] for b in now], reader, processor)
+            if "arguments" in self.config.trained:
+                with stats.stage("router"):
+                    self._ask_arguments([rows[b] for b in now], [written[b] for b in now], reader, processor)
             with stats.stage("fill"):
                 tells = [tell for b in now if (tell := rows[b].tell) is not None] or None  # all are told of, or none
                 calls = [written[b] for b in now]
@@ -525,8 +526,6 @@ class LaFuncModel(PreTrainedModel):
         self, rows: Sequence[Request], written: Sequence[Calls], reader: Reader, processor: LaFuncProcessor
     ) -> None:
         """Note how likely the arguments of the planned calls are given. Calls of one tool are told nothing apart."""
-        if "arguments" not in self.config.trained:
-            return
         asked: list[list[tuple[str, str]]] = []  # (tool, argument)
         texts: list[list[list[int]]] = []
         for row, calls in zip(rows, written, strict=True):
