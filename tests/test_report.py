@@ -187,8 +187,8 @@ def test_a_readme_without_a_place_is_refused():
 
 
 def test_a_readme_keeps_what_is_around_its_place():
-    written = with_summary(f"before\n{BEGIN}\nold\n{END}\nafter\n", read_all(RESULTS))
-    assert written.startswith(f"before\n{BEGIN}\n") and written.endswith(f"{END}\nafter\n") and "old" not in written
+    written = with_summary(f"before\n{BEGIN}\nwhat stood here\n{END}\nafter\n", read_all(RESULTS))
+    assert written.startswith(f"before\n{BEGIN}\n") and written.endswith(f"{END}\nafter\n") and "what stood here" not in written
     assert with_summary(written, read_all(RESULTS)) == written
 
 
