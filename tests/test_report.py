@@ -187,8 +187,12 @@ def test_a_readme_without_a_place_is_refused():
 
 
 def test_a_readme_keeps_what_is_around_its_place():
-    written = with_summary(f"before\n{BEGIN}\nwhat stood here\n{END}\nafter\n", read_all(RESULTS))
-    assert written.startswith(f"before\n{BEGIN}\n") and written.endswith(f"{END}\nafter\n") and "what stood here" not in written
+    written = with_summary(f"before\n{BEGIN}\nearlier text\n{END}\nafter\n", read_all(RESULTS))
+    assert (
+        written.startswith(f"before\n{BEGIN}\n")
+        and written.endswith(f"{END}\nafter\n")
+        and "earlier text" not in written
+    )
     assert with_summary(written, read_all(RESULTS)) == written
 
 
