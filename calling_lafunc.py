@@ -27,7 +27,7 @@ class Calls:
     Attributes:
         values: of the scaffold's slots, as far as they are filled.
         confidence: of each value.
-        given: of arguments, how likely the conversation gives them, as far as the router was asked.
+        given: by tool and argument, how likely the conversation gives it, as far as the router was asked.
         absent: of each slot, the probability that the conversation says nothing of it: what the router says of an
             argument, else what the head says, if it was asked.
         clipped: values that were ended for want of room.
@@ -36,7 +36,7 @@ class Calls:
     scaffold: Scaffold
     values: dict[Path, list[int]] = field(default_factory=dict)
     confidence: dict[Path, float] = field(default_factory=dict)
-    given: dict[Path, float] = field(default_factory=dict)
+    given: dict[str, dict[str, float]] = field(default_factory=dict)
     absent: dict[Path, float] = field(default_factory=dict)
     clipped: list[Path] = field(default_factory=list)
 
@@ -86,7 +86,7 @@ class Calls:
         """Drop all calls but the first ones."""
         scaffold = self.scaffold
         self.scaffold = Scaffold(scaffold.tools[:count], scaffold.vocabulary, scaffold.opening, scaffold.limit)
-        for part in (self.values, self.confidence, self.given, self.absent):
+        for part in (self.values, self.confidence, self.absent):
             for path in [path for path in part if path[0] >= count]:
                 del part[path]
         self.clipped = [path for path in self.clipped if path[0] < count]
@@ -151,4 +151,5 @@ def _note_absence(rows: Sequence[Calls], denoiser: Denoiser) -> None:
     for calls, canvas in zip(rows, denoiser.canvases, strict=False):
         calls.absent |= canvas.absent
     for calls in rows:
-        calls.absent |= {path: 1 - p for path, p in calls.given.items()}
+        for call, tool in enumerate(calls.scaffold.tools):
+            calls.absent |= {(call, name): 1 - p for name, p in calls.given.get(tool.name, {}).items()}

@@ -525,29 +525,26 @@ class LaFuncModel(PreTrainedModel):
     def _ask_arguments(
         self, rows: Sequence[Request], written: Sequence[Calls], reader: Reader, processor: LaFuncProcessor
     ) -> None:
-        """Note how likely the arguments of the planned calls are given. Calls of one tool are told nothing apart."""
+        """Note how likely the arguments of planned tools are given, of those not asked about before."""
         asked: list[list[tuple[str, str]]] = []  # (tool, argument)
         texts: list[list[list[int]]] = []
         for row, calls in zip(rows, written, strict=True):
-            tools = {tool.name: tool for tool in calls.scaffold.tools}
+            new = {tool.name: tool for tool in calls.scaffold.tools if tool.name not in calls.given}
+            calls.given |= {name: {} for name in new}
             found = {
                 (tool.name, name): text
-                for tool in tools.values()
+                for tool in new.values()
                 for name, text in argument_texts(row.opening, tool, processor.vocabulary).items()
             }
             if sum(map(len, found.values())) > SIDE_BY_SIDE or any(len(text) > row.room for text in found.values()):
-                found = {}  # the head knows as well
+                found = {}  # the head has its word
             asked.append(list(found))
             texts.append(list(found.values()))
-        if not any(texts):
-            return
-        for names, calls, states in zip(
-            asked, written, states_after(reader, texts, self.router.source(self.base)), strict=True
-        ):
-            if names:
-                odds = dict(zip(names, self.router.given(states).tolist(), strict=True))
-                called = [(at, tool.name) for at, tool in enumerate(calls.scaffold.tools)]
-                calls.given |= {(at, name): p for at, tool in called for (of, name), p in odds.items() if of == tool}
+        if any(texts):
+            states = states_after(reader, texts, self.router.source(self.base))
+            for names, calls, each in zip(asked, written, states, strict=True):
+                for (tool, name), p in zip(names, self.router.given(each).tolist() if names else [], strict=True):
+                    calls.given[tool][name] = p
 
     def _route(self, rows: list[Request], states: Tensor, called: list[Tensor | None]) -> None:
         """The router's probabilities, and the mode of the rows that left it open. states: [B, H]"""

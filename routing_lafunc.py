@@ -160,7 +160,7 @@ class Router(Probe):
         Returns:
             `held_out` rows, how many of them are `right`, and of how many it is right whether they are `called`. With
             tools, of these rows: how many `tools` they offer, and of how many of these it is right whether they are
-            called (`tools_right`). With arguments `arguments` and `arguments_right`, likewise.
+            called (`tools_right`). If there are arguments, `arguments` and `arguments_right`, likewise.
         """
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
@@ -187,7 +187,7 @@ class Router(Probe):
             ]
             found["tools"] = sum(len(called) for _, called in pairs)
             found["tools_right"] = sum(int((said == called).sum()) for said, called in pairs)
-        if arguments:
+        if any(len(given) for _, given in arguments):
             with torch.no_grad():
                 parts = [arguments[n] for n in held_out.tolist() if len(arguments[n][1])]
                 right = [(self.given(states).cpu() >= 0.5) == given.bool() for states, given in parts]

@@ -205,7 +205,7 @@ class SimilarLengths(Sampler[int]):
     that no process waits long for another.
 
     Args:
-        lengths: of the rows.
+        lengths: of the rows, or what else is to be alike, such as their work.
         batch: rows of a batch, over all processes.
         seed: with the epoch, decides the order.
     """
@@ -311,7 +311,7 @@ class LaFuncTrainer(SFTTrainer):
         chosen = [n for kind in kinds for n in chance.sample(kind, min(len(kind), args.router_rows // 2))]
         return sorted(chosen, key=lengths.__getitem__)  # little padding; each process has long and short ones
 
-    def fit_router(self, chosen: Sequence[int]) -> None:
+    def fit_router(self, chosen: Sequence[int]) -> dict[str, int]:
         """Fit the router to what the base makes of these rows' prompts and of their tools; see [`Router.fit`].
 
         Each process reads its share. What was read is kept in `output_dir`, so that a killed run goes on from there.
@@ -330,8 +330,10 @@ class LaFuncTrainer(SFTTrainer):
         if self.is_world_process_zero():
             right = f"{found['right']:,} of the {found['held_out']:,} that were kept out"
             tools_right = f"{found['tools_right']:,} of their {found['tools']:,} tools"
-            tools_right += f" and {found['arguments_right']:,} of {found['arguments']:,} arguments"
+            if "arguments" in found:
+                tools_right += f" and {found['arguments_right']:,} of {found['arguments']:,} arguments"
             print(f"router    fitted to {len(known):,} rows; right on {right}, and on {tools_right}")
+        return found
 
     @torch.no_grad()
     def _states(self, rows: Dataset, file: Path) -> dict[str, Tensor]:
@@ -601,7 +603,10 @@ def _arguments(
     """Of each argument of a called tool, what stands before its value, and whether most calls of it are given one."""
     calls = calls_of(row)
     called = {name for name, _ in calls}
-    tools = processor.compile_tools([tool for tool in row["tools"] if tool["name"] in called]) if calls else []
+    try:
+        tools = processor.compile_tools([tool for tool in row["tools"] if tool["name"] in called]) if calls else []
+    except SchemaError:  # such a row says which tools are called all the same
+        return []
     found: list[tuple[list[int], bool]] = []
     for tool in tools:
         given = [arguments for name, arguments in calls if name == tool.name]
@@ -664,15 +669,16 @@ def train(config: LaFuncTrainingConfig, arguments: Sequence[str] = ()) -> LaFunc
     adapted = config.num_train_epochs and model.config.adapter_rank and processor.vocabulary.end is not None
     before = model.config.trained
     # What the router knows of tools and arguments it has read with the adapters as they were.
-    tools = [name for name in ("tools", "arguments") if chosen or name in before and not adapted]
+    named = [name for name in ("tools", "arguments") if name in before and not adapted]
     diffusion = ["diffusion"] if config.num_train_epochs or "diffusion" in before else []
     calls = ["calls"] if adapted or "calls" in before else []
     model.head.to(model.base.dtype)
     for weight in adapter_weights(model.base):
         weight.data = weight.data.to(model.base.dtype)
     if chosen:
-        trainer.fit_router(chosen)
-    model.config.trained = ["router", *tools, *diffusion, *calls]
+        found = trainer.fit_router(chosen)
+        named = ["tools", "arguments"] if "arguments" in found else ["tools"]
+    model.config.trained = ["router", *named, *diffusion, *calls]
     trainer.save_model()
     trainer.save_state()
     if trainer.is_world_process_zero():

@@ -168,7 +168,8 @@ NUMBERS = tuple(
          0, 1, 2, "fraction"),
         (r"(loan|repayment|lease|mortgage) (term|period|duration|years?|months?)|term|years|lifetime|life", 1, 40, 0,
         "unit"),
-        (r"percent|percentage|discount|tax( rate)?|humidity|interest|rate|yield|margin|tip|inflation|growth", 1, 40,
+        (r"percent|percentage|discount|tax( rate)?|humidity|interest|rate|yield|margin|tip|inflation|growth"
+         r"|(annual|yearly|expected) return", 1, 40,
         1, "percent"),
         (r"prices?|costs?|budgets?|amounts?|salary|income|principal|loan|fees?|revenues?|invest(ed|ment)s?|payments?|deposit"
          r"|balance|wage|rent|spending|expenses?|debts?|profit|money|fare|donation|mortgage|assets?|liabilit\w+|equity|cash"

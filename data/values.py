@@ -22,6 +22,7 @@ from .arguments import Argument
 from .meanings import UNITS
 from .words import COMPOSED, MONTHS, WORDS, compose, number_words
 
+_DIGIT = re.compile(r"\d").search
 _CODE = re.compile(r"(?!\d{4}-\d\d)(?=(?:.*\d){3})[A-Z0-9]+(?:[-_/.#][A-Za-z0-9]+)*")
 _QUOTED = {"text", "title", "movie", "book", "song", "expression", "query"}
 _SYNONYMS = {
@@ -122,12 +123,15 @@ def _fit(argument: Argument, rng: random.Random, make: Any) -> Said:
             automaton = characters(Text((pattern,), low=low, high=high))
         except PatternError:
             return make()  # whoever checks the row drops it if it does not fit
-    codes = automaton is not None and not re.search(r"(?<!\\)[*+]|,\}", str(pattern))  # of bounded length
-    for _ in range(0 if codes else 6):
+    for _ in range(6):
         said = make()
-        if low <= len(said.value) and (high is None or len(said.value) <= high):
-            if automaton is None or automaton.matches(said.value):
+        fits = low <= len(said.value) and (high is None or len(said.value) <= high)
+        if automaton is None:
+            if fits:
                 return said
+        # An example with digits is one of many of its form, and all rows would have it.
+        elif fits and automaton.matches(said.value) and not (said.value in argument.examples and _DIGIT(said.value)):
+            return said
     if automaton is not None:
         text = _walk(automaton, rng)
         return Said(text, text)

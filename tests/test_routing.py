@@ -150,6 +150,19 @@ def test_the_router_says_which_arguments_are_given(filler, monkeypatch):
             assert [need.path for need in found.needs] == ["$.fan"] and not found.tool_calls
 
 
+def test_arguments_are_asked_about_once_and_not_where_there_are_too_many(monkeypatch):
+    pair = make_pair("llama", trained=["router", "arguments", "diffusion"])
+    asked = []
+    said = pair.model.router.given
+    monkeypatch.setattr(pair.model.router, "given", lambda states: asked.append(len(states)) or said(states))
+    first, second = NAMES
+    pair.call(HELLO, TOOLS, mode="tool", tool_choice=[first, second, first])
+    tools = pair.processor.compile_tools(TOOLS)
+    assert asked == [sum(len(tool.parameters["properties"]) for tool in tools)]
+    monkeypatch.setattr(modeling_lafunc, "SIDE_BY_SIDE", 5)
+    assert pair.call(HELLO, TOOLS, mode="tool", tool_choice=[first, second]).tool_calls and len(asked) == 1
+
+
 @pytest.mark.parametrize("attention", ["sdpa", "eager"])
 @pytest.mark.parametrize("family", FAMILIES)
 def test_names_are_read_side_by_side_as_each_would_be_alone(family, attention):

@@ -1,5 +1,6 @@
 """Synthesis: rows hold whatever the schema, say their values, and come again with the same seed; teachers."""
 
+import datetime
 import json
 import random
 import re
@@ -451,13 +452,34 @@ def test_strings_with_a_pattern_are_drawn_from_it():
         "pallet": {"type": "string", "description": "Code of the pallet, e.g. P-1042", "pattern": "^P-[0-9]{4}$"},
         "bay": {"type": "string", "pattern": "^[A-H][0-9]{1,2}$"},
         "city": {"type": "string", "pattern": "^.+$"},
+        "due_date": {"type": "string", "description": "YYYY-MM-DD", "pattern": r"^\d{4}-\d{2}-\d{2}$"},
+        "currency": {"type": "string", "description": "e.g. USD, EUR", "pattern": "^[A-Z]{3}$"},
     }
     arguments = read_arguments({"name": "f", "parameters": {"type": "object", "properties": properties}})
     for argument in arguments:
         drawn = {draw(argument, random.Random(seed)).value for seed in range(50)}
         assert all(re.search(properties[argument.name]["pattern"], value) for value in drawn)
-        assert len(drawn) > 20
-        assert argument.name != "city" or drawn & set(WORDS["city"])
+        match argument.name:
+            case "pallet" | "bay":
+                assert len(drawn) > 20
+            case "city":
+                assert drawn & set(WORDS["city"])
+            case "due_date":
+                assert all(datetime.date.fromisoformat(value) for value in drawn)
+            case "currency":
+                assert {"USD", "EUR"} <= drawn
+
+
+@pytest.mark.parametrize(
+    ("name", "description", "share"),
+    [("rate", "Annual interest rate", True), ("annual_return", "", True), ("rate", "Interest rate in percent", False)],
+)
+def test_rates_are_shares_unless_percent_is_asked_for(name, description, share):
+    properties = {name: {"type": "number", "description": description}}
+    (argument,) = read_arguments({"name": "f", "parameters": {"type": "object", "properties": properties}})
+    drawn = [draw(argument, random.Random(seed)) for seed in range(60)]
+    assert all((said.value < 1) == share for said in drawn)
+    assert any("%" in said.text for said in drawn)
 
 
 def test_large_round_numbers_are_said_as_people_say_them():

@@ -1,5 +1,6 @@
 """What is trained, the three-part loss, and the trainer."""
 
+import copy
 import json
 import math
 import random
@@ -352,6 +353,54 @@ def test_batches_are_of_similar_lengths_and_every_row_comes_once():
     assert firsts != sorted(firsts) and firsts != sorted(firsts, reverse=True)
     sampler.set_epoch(1)
     assert list(sampler) != order
+
+
+def test_long_calls_are_work_beside_long_prompts(pair):
+    collator = Collator(pair.processor, 2000, 500, adapters=True)
+    row = other = rows_for()[1]
+    calls = copy.deepcopy(other["messages"][-1]["tool_calls"])
+    other = {**other, "messages": [*other["messages"][:-1], {**other["messages"][-1], "tool_calls": 5 * calls}]}
+    short, long = collator.length(row), collator.length(other)
+    assert short["length"] == long["length"] < short["work"] < long["work"]
+    assert collator.length({**row, "messages": [{"role": "cook", "content": ""}]}) == {"length": 0, "work": 0}
+
+
+def test_on_cpus_training_uses_plain_attention_and_nothing_else_does(recipe, monkeypatch):
+    seen = []
+
+    def noted(self, **options):
+        seen.append(self.model.base)
+        assert self.model.base.config._attn_implementation == "eager"
+
+    monkeypatch.setattr(LaFuncTrainer, "train", noted)
+    assert main(["--config", str(recipe)]) == 0
+    assert [base.config._attn_implementation for base in seen] == ["sdpa"]
+
+
+def test_the_router_knows_nothing_of_arguments_where_there_are_none(recipe, file, tmp_path, capsys):
+    rows = rows_for()
+    for row in rows:
+        row["tools"] = [{**tool, "parameters": {"type": "object", "properties": {}}} for tool in row["tools"]]
+        for call in row["messages"][-1].get("tool_calls") or ():
+            call["function"]["arguments"] = {}
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    settings = yaml.safe_load(recipe.read_text()) | {"router_rows": 10, "num_train_epochs": 0, "max_steps": -1}
+    recipe.write_text(yaml.safe_dump(settings))
+    assert main(["--config", str(recipe)]) == 0
+    assert "arguments" not in capsys.readouterr().out
+    assert json.loads((tmp_path / "run" / "config.json").read_text())["trained"] == ["router", "tools"]
+
+
+def test_a_refused_schema_tells_the_router_of_tools_alone(recipe, file, tmp_path, capsys):
+    """What was read before it is not lost."""
+    rows = rows_for()
+    called = next(row for row in rows if row["mode"] == "tool")
+    called["tools"] = [{**tool, "parameters": {"$ref": "https://example.com/x"}} for tool in called["tools"]]
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    settings = yaml.safe_load(recipe.read_text()) | {"router_rows": 10, "num_train_epochs": 0, "max_steps": -1}
+    recipe.write_text(yaml.safe_dump(settings))
+    assert main(["--config", str(recipe)]) == 0
+    assert "router    fitted to 8 rows" in capsys.readouterr().out
 
 
 def _parts(order: list[int], size: int) -> list[list[int]]:
