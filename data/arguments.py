@@ -303,7 +303,7 @@ def _number(found: Argument) -> None:
     custom = re.search(
         r"\b(interest|yield|inflation|(tax|growth|discount|annual|yearly|mortgage|depreciation|return) rate"
         r"|rate of return|(annual|yearly|expected) return)\b",
-        text,
+        f"{found.words} {text}",
     ) and not re.search("percent|%", text)
     if found.style == "percent" and (fraction or custom and found.kind == "number"):
         found.style = "fraction"

@@ -164,7 +164,7 @@ def test_half_of_the_negatives_are_offered_tools_near_the_request():
     """But nothing like the called one, and nothing that answers any question."""
     row = simple("Calculate the budget of a hotel stay in Rome", name="estimate_stay", where="Rome")
     near = tool_of("calculate_budget", "Calculates the budget of a company.", {})
-    pool = [near, tool_of("ask", "Search the web for a hotel.", {}), tool_of("paint_wall", "Paints a wall.", {})]
+    pool = [near, tool_of("ask", "Search the web for budgets.", {}), tool_of("paint_wall", "Paints a wall.", {})]
     negatives = [augment.remove_called(row, pool, random.Random(seed)) for seed in range(200)]
     offered = [{tool["name"] for tool in negative["tools"]} for negative in negatives if negative]
     assert set().union(*offered) == {"calculate_budget", "paint_wall"}

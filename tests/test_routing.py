@@ -155,6 +155,8 @@ def test_arguments_are_asked_about_once_and_not_where_there_are_too_many(monkeyp
     asked = []
     said = pair.model.router.given
     monkeypatch.setattr(pair.model.router, "given", lambda states: asked.append(len(states)) or said(states))
+    ask = pair.model._ask_arguments
+    monkeypatch.setattr(pair.model, "_ask_arguments", lambda *given: [ask(*given) for _ in range(2)])
     first, second = NAMES
     pair.call(HELLO, TOOLS, mode="tool", tool_choice=[first, second, first])
     tools = pair.processor.compile_tools(TOOLS)

@@ -472,7 +472,12 @@ def test_strings_with_a_pattern_are_drawn_from_it():
 
 @pytest.mark.parametrize(
     ("name", "description", "share"),
-    [("rate", "Annual interest rate", True), ("annual_return", "", True), ("rate", "Interest rate in percent", False)],
+    [
+        ("rate", "Annual interest rate", True),
+        ("tax_rate", "", True),
+        ("annual_return", "", True),
+        ("rate", "Interest rate in percent", False),
+    ],
 )
 def test_rates_are_shares_unless_percent_is_asked_for(name, description, share):
     properties = {name: {"type": "number", "description": description}}

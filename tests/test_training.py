@@ -365,6 +365,11 @@ def test_long_calls_are_work_beside_long_prompts(pair):
     assert collator.length({**row, "messages": [{"role": "cook", "content": ""}]}) == {"length": 0, "work": 0}
 
 
+def test_batches_are_of_rows_of_similar_work(fresh, file, tmp_path):
+    trainer = LaFuncTrainer(fresh.model, config_for(tmp_path), load_rows(str(file)), None, fresh.processor)
+    assert list(trainer._get_train_sampler().lengths) == list(trainer.train_dataset["work"])
+
+
 def test_on_cpus_training_uses_plain_attention_and_nothing_else_does(recipe, monkeypatch):
     seen = []
 
