@@ -724,10 +724,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = TrlParser([LaFuncTrainingConfig])  # type: ignore[list-item]
     (config,) = parser.parse_args_and_config(list(arguments))
     try:
-        train(config, arguments)
+        trainer = train(config, arguments)
     except (TrainingError, CheckpointError, PublishError) as error:
         print(f"error: {error}")
         return 2
+    trainer.accelerator.end_training()  # threads of a process group that is left open can abort a process at its exit
     return 0
 
 
