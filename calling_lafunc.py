@@ -5,7 +5,6 @@ plan ──► scaffold ──► fill ──► review ──► all there
                         └────────┘ another call
 """
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -14,10 +13,9 @@ from .denoising_lafunc import Denoiser
 from .diffusion_lafunc import DiffusionHead
 from .filling_lafunc import Cursor, Reader, Tell, verify, write
 from .node_lafunc import Path, continuations
+from .output_lafunc import logit
 from .processing_lafunc import RequestError
 from .scaffolding_lafunc import Scaffold
-
-SURE = 1e-6  # no slot is given or absent for sure
 
 
 @dataclass
@@ -40,6 +38,11 @@ class Calls:
     absent: dict[Path, float] = field(default_factory=dict)
     clipped: list[Path] = field(default_factory=list)
 
+    def hear(self) -> None:
+        """What the router says of an argument counts as the word on whether it is absent."""
+        for call, tool in enumerate(self.scaffold.tools):
+            self.absent |= {(call, name): 1 - p for name, p in self.given.get(tool.name, {}).items()}
+
     def tell(self, tell: Tell | None) -> None:
         """Show the plan and the block."""
         if tell is not None:
@@ -55,8 +58,7 @@ class Calls:
         if not weight:
             return {}
         optional = (span.slot.path for span in self.scaffold.block().spans if span.slot.optional)
-        bounded = {path: min(max(self.absent[path], SURE), 1 - SURE) for path in optional if path in self.absent}
-        return {path: weight * (math.log1p(-p) - math.log(p)) for path, p in bounded.items()}
+        return {path: -weight * logit(self.absent[path]) for path in optional if path in self.absent}
 
     def cursor(self, config: LaFuncConfig) -> Cursor:
         """A walk through what is not written yet."""
@@ -118,7 +120,10 @@ def fill(
                 f"the planned calls need {needed} tokens and the base can read {scaffold.limit} more after the "
                 "prompt; shorten the conversation, offer fewer or smaller tools, or allow one call only"
             )
-    denoiser = Denoiser(head, reader, scaffolds, config, schedule, num_steps, tells)
+    for calls in rows:
+        calls.hear()
+    present = [calls.present(config.presence_weight) for calls in rows]
+    denoiser = Denoiser(head, reader, scaffolds, config, schedule, num_steps, tells, present)
     if filler == "diffusion":
         denoiser.fill()
         _note_absence(rows, denoiser)
@@ -151,5 +156,4 @@ def _note_absence(rows: Sequence[Calls], denoiser: Denoiser) -> None:
     for calls, canvas in zip(rows, denoiser.canvases, strict=False):
         calls.absent |= canvas.absent
     for calls in rows:
-        for call, tool in enumerate(calls.scaffold.tools):
-            calls.absent |= {(call, name): 1 - p for name, p in calls.given.get(tool.name, {}).items()}
+        calls.hear()

@@ -17,8 +17,8 @@ class LaFuncConfig(PreTrainedConfig):
             GGUF file, or `package://NAME/FILE.gguf` for one inside an installed Python package.
         base_revision: branch, tag or commit of a base on the Hub.
         base_included: the checkpoint holds the base's weights itself.
-        trained: what has been trained, of `router`, `tools`: its word on which tools are called, `arguments`: its word
-            on which of their arguments are given, `diffusion`, and `calls`: the adapters' word, when calls are
+        trained: what has been trained, of `router`, `tools`: its word on how often tools are called, `arguments`: its
+            word on which of their arguments are given, `diffusion`, and `calls`: the adapters' word, when calls are
             written, on whether these are all.
         router_layer: of the base, whose states the router reads; None: at 0.7 of the depth.
         router_hidden_size: of its hidden layers.
@@ -33,7 +33,7 @@ class LaFuncConfig(PreTrainedConfig):
         keep_share: what `conservative` keeps of the previous prediction at each step.
         entropy_bound: sum of entropies, in nats, up to which `entropy_bound` commits at each step.
         presence_weight: what the word of the router, or else of the diffusion head, on whether an optional value is
-            given counts beside the base's, where that writes; 0: nothing.
+            given counts beside the base's, where that writes, or the router's beside the head's; 0: nothing.
         needs_weights: of what is known of a required value, see [`Evidence`], in the log-odds that it is missing: of
             logit(absent), logit(confidence), stands, closed, and a constant.
         needs_threshold: a required value is reported missing when that probability reaches this.

@@ -29,6 +29,7 @@ from .diffusion_lafunc import (
 )
 from .filling_lafunc import Reader, Tell
 from .node_lafunc import Path, json_path
+from .output_lafunc import logit
 from .scaffolding_lafunc import Block, Capacity, Scaffold, Span
 from .vocabulary_lafunc import Vocabulary
 
@@ -45,6 +46,7 @@ class Canvas:
         values: the strings of the present slots.
         confidence: of each value, the geometric mean of its tokens' probabilities.
         absent: probability that the first position is `<NULL>`, when nothing was filled yet.
+        decided: of optional slots whether they are present, where others than the head have a say.
     """
 
     scaffold: Scaffold
@@ -54,6 +56,7 @@ class Canvas:
     values: dict[Path, list[int]] = field(default_factory=dict)
     confidence: dict[Path, float] = field(default_factory=dict)
     absent: dict[Path, float] = field(default_factory=dict)
+    decided: dict[Path, bool] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.tokens = list(self.block.tokens)
@@ -92,6 +95,7 @@ class Denoiser:
         reader: stands after the prompts, and is left there.
         config: budgets and the parameters of the schedules.
         tells: per row what receives one dict per step, and one whenever the layout changes, if given.
+        present: per row what others say of optional slots: log-odds that they are present, added to the head's.
     """
 
     def __init__(
@@ -103,7 +107,9 @@ class Denoiser:
         schedule: str,
         num_steps: int,
         tells: Sequence[Tell] | None = None,
+        present: Sequence[Mapping[Path, float]] | None = None,
     ):
+        self.present = present or [{}] * len(scaffolds)
         self.head, self.reader, self.config = head, reader, config
         self.schedule, self.num_steps, self.tells = schedule, num_steps, tells
         self.scaffolds = list(scaffolds)
@@ -217,6 +223,7 @@ class Denoiser:
         log_probs = log_probs.nan_to_num_(nan=NEVER, posinf=0.0, neginf=NEVER)
         if step == 0:
             self._note_absence(canvas, log_probs)
+            self._decide(canvas, self.present[row])
         proposal = self._propose(canvas, log_probs)
         ids = torch.tensor([token if token != NULL else log_probs.shape[-1] - 1 for token in proposal])
         sure = log_probs.gather(1, ids[:, None].to(log_probs.device))[:, 0].cpu()  # [N]
@@ -254,10 +261,18 @@ class Denoiser:
         """Each slot's best string given what is committed in it, padded with NULL. log_probs: [N, V + 1]"""
         masked = [n for n, at in enumerate(canvas.positions) if canvas.tokens[at] == MASK]
         if len(masked) < len(log_probs):
-            log_probs = log_probs.index_select(0, torch.tensor(masked, device=log_probs.device))  # [M, V + 1]
+            index = torch.tensor(masked, dtype=torch.long, device=log_probs.device)
+            log_probs = log_probs.index_select(0, index)  # [M, V + 1]
         standing = {span.start: [canvas.tokens[at] for at in span.positions] for span in canvas.block.spans}
         spans = [span for span in canvas.block.spans if MASK in standing[span.start]]
-        blanks = [Blank(span.slot.language, standing[span.start], span.slot.optional) for span in spans]
+        blanks = [
+            Blank(
+                span.slot.language,
+                standing[span.start],
+                span.slot.optional and not canvas.decided.get(span.slot.path, False),
+            )
+            for span in spans
+        ]
         for span, best in zip(spans, best_strings(blanks, log_probs), strict=True):
             assert best is not None, (
                 f"no string of {span.slot.path}'s language fits {span.budget} positions after {standing[span.start]}"
@@ -272,6 +287,17 @@ class Denoiser:
         for span in canvas.block.spans:
             if canvas.tokens[span.start] == MASK:
                 canvas.absent.setdefault(span.slot.path, null[span.start])
+
+    @staticmethod
+    def _decide(canvas: Canvas, present: Mapping[Path, float]) -> None:
+        """Whether optional slots are present, where others have a say; the absent ones keep `<NULL>`."""
+        for span in canvas.block.spans:
+            path = span.slot.path
+            if path in present and canvas.tokens[span.start] == MASK:
+                canvas.decided[path] = present[path] > logit(canvas.absent[path])
+                if not canvas.decided[path]:
+                    canvas.kept = {**canvas.kept, path: []}
+                    canvas.tokens[span.start : span.start + span.budget] = [NULL] * span.budget
 
     def _picture(self, canvas: Canvas, proposal: list[int], probabilities: list[float], step: int) -> dict:
         """A step as the demo shows it: per slot the proposed tokens, their probabilities, and which are committed."""

@@ -36,15 +36,15 @@ from .calling_lafunc import Calls, fill
 from .configuration_lafunc import LaFuncConfig
 from .diffusion_lafunc import DiffusionHead
 from .filling_lafunc import Reader, Tell, slides
-from .node_lafunc import json_path
+from .node_lafunc import Tool, json_path
 from .objective_lafunc import objective
 from .output_lafunc import Stats, ToolCallOutput, assemble
 from .planning_lafunc import (
-    REPEATED,
     SIDE_BY_SIDE,
     another,
     argument_texts,
     follows,
+    further,
     name_texts,
     plan,
     standing_calls,
@@ -414,7 +414,7 @@ class LaFuncModel(PreTrainedModel):
         with stats.stage("router"):
             if "router" in self.config.trained:
                 ends = heard[self.router.source(self.base)][:, -1]  # [B, H]
-                self._route(rows, ends, self._called(rows, reader, processor, parallel))
+                self._route(rows, ends, self._called(rows, ends, reader, processor, parallel))
         chosen = [at for at, row in enumerate(rows) if row.mode == "tool"]
         if chosen and len(chosen) < len(rows):
             reader.select(chosen)
@@ -444,6 +444,10 @@ class LaFuncModel(PreTrainedModel):
         with stats.stage("scaffold"):
             written = [Calls(Scaffold(row.plan, vocabulary, row.opening, row.room)) for row in rows]
             for row, one in zip(rows, written, strict=True):
+                count = len(row.plan)
+                while row.often and count > 1 and one.needed(filler) > row.room:  # the router knows nothing of room
+                    count -= 1
+                    one.cut(count)
                 one.tell(row.tell)
         now = list(range(len(rows)))  # the rows that the reader holds
         while now:
@@ -474,52 +478,53 @@ class LaFuncModel(PreTrainedModel):
         now = _narrowed(now, [not rows[b].settled for b in now], reader)
         if not now:
             return []
-        more = []
+        tools: dict[int, list[Tool]] = {}  # of which one more call is due
         for b, due in zip(now, follows(reader, [written[b] for b in now]), strict=True):
-            calls, planned = written[b], len(written[b].scaffold.tools)
-            stand = standing_calls(calls, due, rows[b].output.tool_probabilities)
+            row, calls, planned = rows[b], written[b], len(written[b].scaffold.tools)
+            stand = standing_calls(calls, due, row.often)
             if stand < planned:
                 calls.cut(stand)
-                calls.tell(rows[b].tell)
+                calls.tell(row.tell)
             # After a value that ran away another call would run away, too.
-            sure = REPEATED if len(rows[b].called) > 1 else 0.5
-            more.append(stand == planned < self.config.max_calls and due[-1] >= sure and not calls.ended)
-        now = _narrowed(now, more, reader)
+            if stand < self.config.max_calls and not calls.ended:
+                tools[b] = further(calls, due[stand - 1], row.often, row.tools)
+        now = _narrowed(now, [bool(tools.get(b)) for b in now], reader)
         if not now:
             return []
-        tools = [rows[b].called or rows[b].tools for b in now]
-        now = _narrowed(now, another(reader, [written[b] for b in now], tools, filler), reader)
+        now = _narrowed(now, another(reader, [written[b] for b in now], [tools[b] for b in now], filler), reader)
         for b in now:
             written[b].tell(rows[b].tell)
         return now
 
     def _called(
-        self, rows: list[Request], reader: Reader, processor: LaFuncProcessor, parallel: bool
+        self, rows: list[Request], ends: Tensor, reader: Reader, processor: LaFuncProcessor, parallel: bool
     ) -> list[Tensor | None]:
-        """How likely each tool of each row is called, [T]; None where that does not matter. Notes which are."""
+        """How likely each tool of each row is called how often, [T, OFTEN]; None where that does not matter.
+
+        Notes what is called. ends: [B, H]
+        """
         if "tools" not in self.config.trained:
             return [None] * len(rows)
-        # Without a base that adds calls, a plan with each tool once would never have two calls of one.
-        planned = "calls" in self.config.trained or not parallel
+        most = self.config.max_calls if parallel else 1
         texts: list[list[list[int]]] = []
         for row in rows:
-            if planned and len(row.tools) == 1:
-                row.called = list(row.tools)
-            matters = not row.plan and (row.mode == "auto" or len(row.tools) > 1)
+            matters = not row.plan and (row.mode == "auto" or len(row.tools) > 1 or most > 1)
             names = name_texts(row.opening, [tool.name for tool in row.tools], processor.vocabulary) if matters else []
             texts.append(names if all(len(text) <= row.room for text in names) else [])
         if not any(texts):
             return [None] * len(rows)
         found = states_after(reader, texts, self.router.source(self.base))
-        odds = [self.router.called(states) if len(states) else None for states in found]
-        most = self.config.max_calls if parallel else 1
+        odds = [
+            self.router.called(states, end) if len(states) else None for states, end in zip(found, ends, strict=True)
+        ]
         for row, each in zip(rows, odds, strict=True):
             if each is not None:
-                by_name = dict(zip([tool.name for tool in row.tools], each.tolist(), strict=True))
-                likeliest = sorted(by_name, key=by_name.__getitem__, reverse=True)
-                count = max(1, min(most, sum(p >= 0.5 for p in by_name.values())))
-                row.called = [tool for tool in row.tools if planned and tool.name in likeliest[:count]]
-                row.output.tool_probabilities = by_name
+                row.often = dict(zip([tool.name for tool in row.tools], each.tolist(), strict=True))
+                row.output.tool_probabilities = {name: ps[0] for name, ps in row.often.items()}
+                ways = [(p, n) for n, tool in enumerate(row.tools) for p in row.often[tool.name]]
+                ways.sort(key=lambda way: -way[0])  # of one tool, once is likelier than twice
+                sure = [n for p, n in ways if p >= 0.5] or [n for _, n in ways[:1]]
+                row.called = [row.tools[n] for n in sorted(sure[:most])]
         return odds
 
     def _ask_arguments(

@@ -6,11 +6,11 @@
 The name that is followed by arguments is the last one. The base is asked only where the offered names differ, and
 after each name. The plan is a side branch: the scaffold is read on the prompt, not on the plan.
 
-Which of several tools are called is easier to say of each by itself. A router that has learned it (see [`Router`])
-reads the base's state after each name, side by side; the base is then asked for the order only. And how often a tool
-is called is easier to say when the arguments of the calls before can be read: a base whose adapters have learned it is
-asked, once the calls are written, after which of them another one is due. The planned calls stand as far as router and
-base say so on the whole; if all do, and one more is due, the base names it.
+Which tools are called, and how often, is easier to say of each by itself. A router that has learned it (see
+[`Router`]) reads the base's state after each name, side by side; the base is then asked for the order only. And how
+often a tool is called is easier to say when the arguments of the calls before can be read: a base whose adapters have
+learned it is asked, once the calls are written, after which of them another one is due. Calls stand, and another one
+is named, as far as router and base say so on the whole.
 """
 
 import json
@@ -31,8 +31,6 @@ from .vocabulary_lafunc import Vocabulary
 
 LAST = '", "arguments":'
 MORE = '"}, {"name": "'
-# How sure the base must be of one more call after one of each tool that the router finds called: few requests mean it.
-REPEATED = 0.9
 SIDE_BY_SIDE = 2048  # tokens of names of a row that are read in one pass
 NOTHING = Continuation("")  # what is left to write when the plan is complete
 
@@ -126,8 +124,8 @@ def plan(reader: Reader, vocabulary: Vocabulary, rows: Sequence[Request], max_ca
     """Give each row its plan: the tools to call, in order, at least one. The reader is left where it stood.
 
     Args:
-        rows: those whose plan was given with the request keep it; those that are known to call some tools call each of
-            them once, as far as that is allowed.
+        rows: those whose plan was given with the request keep it; those of which the calls are known are asked for
+            their order.
         max_calls: per row. No further call is offered where its name might not fit.
 
     Raises:
@@ -135,7 +133,7 @@ def plan(reader: Reader, vocabulary: Vocabulary, rows: Sequence[Request], max_ca
     """
     for row, most in zip(rows, max_calls, strict=True):
         known = row.called or (row.tools if most == 1 else [])
-        if len(known) == 1:
+        if len({tool.name for tool in known}) == 1:
             row.plan = row.plan or list(known)
     ended = [bool(row.plan) for row in rows]
     mark = reader.mark()
@@ -152,7 +150,9 @@ def plan(reader: Reader, vocabulary: Vocabulary, rows: Sequence[Request], max_ca
     while not all(ended):
         cursors = []
         for n, row in enumerate(rows):
-            left = [tool for tool in row.called if tool not in row.plan]
+            left = list(row.called)
+            for tool in row.plan if row.called else []:
+                left.remove(tool)
             more = len(left) > 1 if row.called else len(row.plan) + 1 < max_calls[n]
             ways = {
                 way: tool
@@ -195,21 +195,43 @@ def follows(reader: Reader, rows: Sequence[Calls]) -> list[list[float]]:
     return found
 
 
-def standing_calls(calls: Calls, due: Sequence[float], called: Mapping[str, float] | None) -> int:
+def likely(often: Mapping[str, Sequence[float]], tool: Tool, before: Sequence[Tool]) -> float:
+    """How likely a tool is called once more than it is in `before`.
+
+    Args:
+        often: of each tool by name, how likely it is called at least once, twice, ...; the last one counts for more.
+    """
+    odds, count = often[tool.name], sum(one.name == tool.name for one in before)
+    return odds[min(count, len(odds) - 1)]
+
+
+def standing_calls(calls: Calls, due: Sequence[float], often: Mapping[str, Sequence[float]] | None) -> int:
     """How many of a row's planned calls stand: the router's word on a tool and the base's on whether another call is
     due, now that the arguments of those before can be read, count alike.
 
     Args:
         due: see [`follows`].
-        called: of each tool by name, how likely it is called; None: only the base is heard.
+        often: see [`likely`]; None: only the base is heard.
     """
     count = calls.scaffold.written + 1  # what was added was decided with all before it in sight
     for tool in calls.scaffold.tools[count:]:
         p = due[count - 1]
-        if p + (p if called is None else called[tool.name]) < 1:
+        if p + (p if often is None else likely(often, tool, calls.scaffold.tools[:count])) < 1:
             break
         count += 1
     return count
+
+
+def further(
+    calls: Calls, due: float, often: Mapping[str, Sequence[float]] | None, tools: Sequence[Tool]
+) -> list[Tool]:
+    """The tools of which one more call is due after all that are written; see [`standing_calls`].
+
+    Args:
+        due: after the last call, see [`follows`].
+        tools: that may be called.
+    """
+    return [t for t in tools if due + (due if often is None else likely(often, t, calls.scaffold.tools)) >= 1]
 
 
 def another(reader: Reader, rows: Sequence[Calls], offered: Sequence[Sequence[Tool]], filler: str) -> list[bool]:

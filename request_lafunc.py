@@ -25,7 +25,8 @@ class Request:
         room: tokens that the base can read after the prompt.
         mode: `auto` until the router has decided.
         tools: what may be called.
-        called: of the tools those that the router finds called; none where it was not asked.
+        called: of the tools those that the router finds called, each as often; none where it was not asked.
+        often: of each tool by name how likely it is called at least once, twice, ..., where the router was asked.
         plan: the calls to make, as far as they are settled.
         settled: it is not asked, once they are written, whether these are all.
         output: what has been found out so far.
@@ -42,6 +43,7 @@ class Request:
     output: ToolCallOutput
     texts: list[str] = field(default_factory=list)
     called: list[Tool] = field(default_factory=list)
+    often: dict[str, list[float]] | None = None
     settled: bool = False
     tell: Callable[[dict[str, Any]], None] | None = None
 

@@ -1,11 +1,11 @@
-"""The router: chat, think or tool, which tools, and which of their arguments, decided before any text.
+"""The router: chat, think or tool, which tools how often, and which of their arguments, decided before any text.
 
 It reads states of one layer of the base. Not the last layer's: that one says which token comes next, and on held-out
 rows a layer at about 70 % of the depth says far better what the request is (docs/lab-notes.md).
 
     the prompt's last state                   ──► chat | think | tool      a network of one hidden layer
-    the state after each tool's name, as if   ──► called or not            another one
-    the base were about to write its arguments
+    the state after each tool's name, as if   ──► how often it is called   another one, which also sees the mean of
+    the base were about to write its arguments                             all tools' states and the prompt's last
     the state after each argument's name,     ──► given or not             another one
     as if its value were next
 
@@ -28,6 +28,7 @@ from .request_lafunc import MODES
 DEPTH = 0.7  # of the base's layers, where the config does not say
 STEPS, ROWS, LEARNING_RATE, WEIGHT_DECAY = 300, 256, 1e-3, 0.1  # of fitting
 CALL = MODES.index("tool")
+OFTEN = 5  # calls of one tool are told apart up to so many
 _THREAD = threading.local()  # has `heard` inside `listening`
 
 
@@ -79,7 +80,7 @@ class Probe(nn.Module):
 
 
 class Router(Probe):
-    """The probe of the mode; as `tools` that of whether a tool is called, as `arguments` of whether one is given.
+    """The probe of the mode; as `tools` that of how often a tool is called, as `arguments` of whether one is given.
 
     Args:
         width: of the states.
@@ -90,12 +91,18 @@ class Router(Probe):
     def __init__(self, width: int, hidden_size: int, layer: int):
         super().__init__(width, hidden_size, len(MODES))
         self.layer = layer
-        self.tools = Probe(width, hidden_size, 2)
+        self.tools = Probe(3 * width, hidden_size, 1 + OFTEN)
         self.arguments = Probe(width, hidden_size, 2)
 
-    def called(self, states: Tensor) -> Tensor:
-        """[N, H] after the names of N tools -> [N] how likely each is called."""
-        return self.tools(states).float().softmax(dim=-1)[:, 1]
+    def called(self, states: Tensor, end: Tensor) -> Tensor:
+        """How likely each tool is called at least once, twice, ..., [T, OFTEN].
+
+        Args:
+            states: [T, H] after the names of all offered tools.
+            end: [H] at the end of the prompt.
+        """
+        counts = self.tools(beside(states, end)).float().softmax(dim=-1)  # [T, 1 + OFTEN]
+        return counts.flip(-1).cumsum(dim=-1).flip(-1)[:, 1:].clamp(max=1)
 
     def given(self, states: Tensor) -> Tensor:
         """[N, H] after the names of N arguments -> [N] how likely the conversation gives each a value."""
@@ -106,12 +113,12 @@ class Router(Probe):
 
         Args:
             states: [B, H] at the ends of the prompts.
-            called: of each row what [`called`] says of its tools; None where it was not asked.
+            called: of each row what [`called`] says of its tools, [T, OFTEN]; None where it was not asked.
         """
         found = self(states).float().softmax(dim=-1)
         for b, odds in enumerate(called):
             if odds is not None:
-                call = (found[b, CALL] + odds.max()) / 2
+                call = (found[b, CALL] + odds[:, 0].max()) / 2
                 rest = found[b] * (1 - call) / (1 - found[b, CALL]).clamp(min=1e-9)
                 found[b] = torch.where(torch.arange(len(MODES), device=found.device) == CALL, call, rest)
         return found
@@ -152,7 +159,7 @@ class Router(Probe):
 
         Args:
             states: [N, H]; modes: [N], indices into MODES.
-            tools: of each row the states after its tools' names, [T, H], and whether they are called, [T]; without
+            tools: of each row the states after its tools' names, [T, H], and how often they are called, [T]; without
                 any, only the mode is learned.
             arguments: of each row the states after the names of its calls' arguments, [A, H], and whether these are
                 given, [A]; without any, nothing is learned of them.
@@ -160,20 +167,25 @@ class Router(Probe):
         Returns:
             `held_out` rows, how many of them are `right`, and of how many it is right whether they are `called`. With
             tools, of these rows: how many `tools` they offer, and of how many of these it is right whether they are
-            called (`tools_right`). If there are arguments, `arguments` and `arguments_right`, likewise.
+            called (`tools_right`), and how often (`counts_right`). If there are arguments, `arguments` and
+            `arguments_right`, likewise.
         """
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             order = torch.randperm(len(states))
             held_out, used = order[::10], order[torch.arange(len(order)) % 10 > 0]
             self.learn(states[used], modes[used])
-            for probe, pairs in ((self.tools, tools), (self.arguments, arguments)):
-                parts = [pairs[n] for n in used.tolist() if len(pairs[n][1])] if pairs else []
-                if parts:
-                    probe.learn(torch.cat([part for part, _ in parts]), torch.cat([part for _, part in parts]).long())
+            offered = [n for n in used.tolist() if len(tools[n][1])] if tools else []
+            if offered:
+                counts = torch.cat([tools[n][1] for n in offered]).long().clamp(max=OFTEN)
+                self.tools.learn(torch.cat([beside(tools[n][0], states[n]) for n in offered]), counts)
+            named = [n for n in used.tolist() if len(arguments[n][1])] if arguments else []
+            if named:
+                flags = torch.cat([arguments[n][1] for n in named]).long()
+                self.arguments.learn(torch.cat([arguments[n][0] for n in named]), flags)
         with torch.no_grad():
-            offered = [tools[n] for n in held_out.tolist()] if tools else []
-            odds = [self.called(part) if len(part) else None for part, _ in offered]
+            kept_out = held_out.tolist()
+            odds = [self.called(tools[n][0], states[n]) if tools and len(tools[n][1]) else None for n in kept_out]
             chosen = self.modes(states[held_out], odds).argmax(dim=-1).cpu()
         due = modes[held_out]
         found = {
@@ -183,17 +195,26 @@ class Router(Probe):
         }
         if tools:
             pairs = [
-                (p.cpu() >= 0.5, called.bool()) for p, (_, called) in zip(odds, offered, strict=True) if p is not None
+                ((p.cpu() >= 0.5).sum(dim=-1), tools[n][1].clamp(max=OFTEN))
+                for n, p in zip(kept_out, odds, strict=True)
+                if p is not None
             ]
-            found["tools"] = sum(len(called) for _, called in pairs)
-            found["tools_right"] = sum(int((said == called).sum()) for said, called in pairs)
+            found["tools"] = sum(len(often) for _, often in pairs)
+            found["tools_right"] = sum(int(((said > 0) == (often > 0)).sum()) for said, often in pairs)
+            found["counts_right"] = sum(int((said == often).sum()) for said, often in pairs)
         if any(len(given) for _, given in arguments):
             with torch.no_grad():
-                parts = [arguments[n] for n in held_out.tolist() if len(arguments[n][1])]
+                parts = [arguments[n] for n in kept_out if len(arguments[n][1])]
                 right = [(self.given(states).cpu() >= 0.5) == given.bool() for states, given in parts]
             found["arguments"] = sum(map(len, right))
             found["arguments_right"] = sum(int(each.sum()) for each in right)
         return found
+
+
+def beside(states: Tensor, end: Tensor) -> Tensor:
+    """What is read of each of a row's tools: its state, the mean of all and the prompt's, [T, H], [H] -> [T, 3 H]."""
+    states = states.float()  # the mean of many rounds worse than each
+    return torch.cat([states, states.mean(dim=0).expand_as(states), end.to(states).expand_as(states)], dim=-1)
 
 
 def _hear(layer: nn.Module, args: tuple, output: Tensor | tuple) -> None:

@@ -50,7 +50,7 @@ from lafunc.planning_lafunc import SIDE_BY_SIDE, argument_texts, name_texts, sta
 from lafunc.processing_lafunc import RequestError
 from lafunc.publishing_lafunc import PublishError
 from lafunc.request_lafunc import MODES
-from lafunc.routing_lafunc import listening
+from lafunc.routing_lafunc import OFTEN, listening
 from lafunc.scaffolding_lafunc import Scaffold
 
 # As memory-mapped text: rows of one set have tools and arguments of all shapes.
@@ -97,8 +97,9 @@ class LaFuncTrainingConfig(SFTConfig):
         head: fields of [`LaFuncConfig`] for new heads, such as `head_hidden_size`.
         decision_weight, diffusion_weight, constraint_weight: of the three parts of the loss.
         noise_samples: how often each scaffold is masked anew once its prompt has been read.
-        router_rows: after training, the router is fitted to so many rows, as many with a call as without; 0: it is
-            trained with the rest only, and says nothing of single tools. With num_train_epochs 0 nothing else is.
+        router_rows: after training, the router is fitted to so many rows, half without a call, a quarter with several;
+            0: it is trained with the rest only, and says nothing of single tools. With num_train_epochs 0 nothing else
+            is.
         max_prompt_tokens, max_block_tokens: rows with a longer prompt, or more slot positions, are skipped.
     """
 
@@ -156,17 +157,19 @@ class Collator:
         return {"prompts": prompts, "modes": torch.tensor(modes, dtype=torch.long), "targets": targets, "rows": used}
 
     def length(self, row: Mapping[str, Any]) -> dict[str, int]:
-        """`length`: tokens of a row's prompt, none if it cannot be made. `work`: what a step on it takes, roughly.
+        """`length`: tokens of a row's prompt, none if it cannot be made. `calls`: how many there are. `work`: what a
+        step on it takes, roughly.
 
         A prompt is read once; what is written is read up to three times, forth and back, a token being about four
         characters.
         """
         try:
             length = len(self.processor.prompt(prompt_of(row), row["tools"]))
+            calls = calls_of(row) if row["mode"] == "tool" else []
         except (ValueError, LookupError, TypeError):
-            return {"length": 0, "work": 0}
-        written = len(json.dumps(calls_of(row))) if row["mode"] == "tool" else 0
-        return {"length": length, "work": length + 2 * written}
+            return {"length": 0, "calls": 0, "work": 0}
+        written = len(json.dumps(calls)) if calls else 0
+        return {"length": length, "calls": len(calls), "work": length + 2 * written}
 
     def read(self, row: Mapping[str, Any]) -> tuple[list[int], Target | None]:
         """A row's prompt and, in tool mode, its target.
@@ -289,26 +292,30 @@ class LaFuncTrainer(SFTTrainer):
         return SimilarLengths(rows["work"], batch, self.args.seed)
 
     def router_rows(self) -> list[int]:
-        """The rows to which the router is fitted, by length.
+        """The rows to which the router is fitted, by length: half without a call, a quarter with several.
 
         Raises:
             TrainingError: there are too few of a kind.
         """
         args, rows = self.args, self.train_dataset
+        calls, lengths = rows["calls"][:], rows["length"][:]
         called = [mode == "tool" for mode in rows["mode"]]
-        lengths = rows["length"][:]
-        usable = [n for n, length in enumerate(lengths) if length]  # 0: the prompt cannot be made
-        kinds = [[n for n in usable if called[n] == call] for call in (True, False)]
-        least = min(args.router_rows // 2, *map(len, kinds))
+        # A length of 0: the prompt cannot be made.
+        usable = [n for n, length in enumerate(lengths) if length and called[n] == (calls[n] > 0)]
+        none, one, several = ([n for n in usable if min(calls[n], 2) == kind] for kind in range(3))
+        half = args.router_rows // 2
+        least = min(half, len(one) + len(several), len(none))
         if least < max(LEAST, args.world_size):
             raise TrainingError(
-                f"router_rows is {args.router_rows}, and the rows have {len(kinds[0])} with a call and "
-                f"{len(kinds[1])} without; the router is fitted to no fewer than "
+                f"router_rows is {args.router_rows}, and the rows have {len(one) + len(several)} with a call and "
+                f"{len(none)} without; the router is fitted to no fewer than "
                 f"{max(LEAST, args.world_size)} of each: raise router_rows, "
                 "or add such rows (`lafunc data synthesize` writes both kinds)"
             )
         chance = random.Random(args.seed)
-        chosen = [n for kind in kinds for n in chance.sample(kind, min(len(kind), args.router_rows // 2))]
+        some = min(len(several), max(half // 2, half - len(one)))
+        shares = ((none, half), (several, some), (one, half - some))
+        chosen = [n for kind, count in shares for n in chance.sample(kind, min(len(kind), count))]
         return sorted(chosen, key=lengths.__getitem__)  # little padding; each process has long and short ones
 
     def fit_router(self, chosen: Sequence[int]) -> dict[str, int]:
@@ -330,6 +337,7 @@ class LaFuncTrainer(SFTTrainer):
         if self.is_world_process_zero():
             right = f"{found['right']:,} of the {found['held_out']:,} that were kept out"
             tools_right = f"{found['tools_right']:,} of their {found['tools']:,} tools"
+            tools_right += f" ({found['counts_right']:,} how often)"
             if "arguments" in found:
                 tools_right += f" and {found['arguments_right']:,} of {found['arguments']:,} arguments"
             print(f"router    fitted to {len(known):,} rows; right on {right}, and on {tools_right}")
@@ -341,13 +349,14 @@ class LaFuncTrainer(SFTTrainer):
 
         Returns:
             `states`: [N, H] at the prompts' ends; `tools`: [T, H] after the names of all rows' tools; `called`: [T],
-            whether they are; `arguments`: [A, H] after the names of the calls' arguments; `given`: [A], whether they
+            how often they are; `arguments`: [A, H] after the names of the calls' arguments; `given`: [A], whether they
             are; `tools_of`, `arguments_of`: [N] how many of these are each row's.
         """
         router, base, batch = self.model.router, self.model.base, self.args.per_device_train_batch_size
         processor, layer = self.data_collator.processor, router.source(base)
         content = hashlib.sha256(json.dumps([rows["messages"][:], rows["tools"][:]]).encode())
         about = {"rows": content.hexdigest(), "layer": str(router.layer), "base": str(self.model.config.base)}
+        about["labels"] = f"called up to {OFTEN} times, given or not"
         about["adapters"] = hashlib.sha256(b"".join(_bytes(weight) for weight in adapter_weights(base))).hexdigest()
         known: dict[str, list[Tensor]] = {name: [] for name in READ}
         if file.is_file():
@@ -378,9 +387,9 @@ class LaFuncTrainer(SFTTrainer):
                 known["arguments"].append(torch.cat(states_after(reader, after, layer)).cpu())
             known["given"].append(torch.tensor([given for each in flat for _, given in each], dtype=torch.long))
             known["arguments_of"].append(torch.tensor([len(each) for each in flat]))
-            called = [{name for name, _ in calls_of(row)} for row in part]
-            flags = [name in own for these, own in zip(names, called, strict=True) for name in these]
-            known["called"].append(torch.tensor(flags, dtype=torch.long))
+            called = [Counter(name for name, _ in calls_of(row)) for row in part]
+            counts = [often[name] for these, often in zip(names, called, strict=True) for name in these]
+            known["called"].append(torch.tensor(counts, dtype=torch.long))
             known["tools_of"].append(torch.tensor([len(own) for own in names]))
             done += len(part)
             progress.update(len(part))

@@ -79,8 +79,8 @@ def add_distractors(
 ) -> Row:
     """Offer up to so many tools of other rows that do something else than those `called`, at random places.
 
-    Half of them have parameters of the same names, if there are such. In chat and think mode none may seem to help,
-    unless they are to be `near`: then half of them share words with the request.
+    Half of them have parameters of the same names, if there are such; if they are to be `near`, half of them share
+    words with the request instead. In chat and think mode none may seem to help, unless they are to be near.
     """
     tools = list(row["tools"])
     names = {tool["name"] for tool in tools}
@@ -105,7 +105,7 @@ def add_distractors(
 def remove_called(row: Row, pool: Sequence[Tool], chance: random.Random) -> Row | None:
     """A negative: the called tools and all that are alike are not offered, so that the answer is chat.
 
-    Of two such rows, one is offered tools that are near the request: the right tool is known, and they are unlike it.
+    Of ten such rows, one is offered tools that are near the request: the right tool is known, and they are unlike it.
     """
     called = [tool for tool in row["tools"] if tool["name"] in {name for name, _ in calls_of(row)}]
     if not called or any(message["role"] == "tool" for message in row["messages"]):
@@ -114,7 +114,7 @@ def remove_called(row: Row, pool: Sequence[Tool], chance: random.Random) -> Row 
         tool for tool in row["tools"] if tool not in called and not any(alike(tool, other, 0.3) for other in called)
     ]
     asked = stems(words(prompt_of(row)[-1]["content"]))
-    near = chance.random() < 0.5
+    near = chance.random() < 0.1
     tools = [tool for tool in tools if _unfit(tool, asked, near)]
     negative = {**row, "messages": prompt_of(row), "tools": tools, "mode": "chat", "needs": []}
     negative = add_distractors(negative, pool, chance.randint(0 if tools else 1, 3), chance, called, near)

@@ -135,7 +135,7 @@ def _augment(recipe: Recipe, row: Row, pool: Sequence[Mapping], chance: random.R
             counted["tools that do not fit"] += bool(row["tools"])
     elif drawn() < recipe.distractors:
         before = len(row["tools"])
-        row = augment.add_distractors(row, pool, chance.randint(1, 3), chance)
+        row = augment.add_distractors(row, pool, chance.randint(1, 3), chance, near=drawn() < 0.3)
         counted["distractors"] += len(row["tools"]) > before
     most = chance.randint(1, recipe.most_tools)  # so that one tool alone is common too
     row = augment.trim_tools(augment.shuffle_tools(row, chance), chance, most, recipe.most_characters)

@@ -91,7 +91,7 @@ def test_each_system_fills_the_same_plan_and_answers_as_it_would_alone(pair, mon
 def test_what_the_router_said_of_tools_counts_for_each_system(monkeypatch):
     """Where base and router are of two minds on a second call: the router is sure enough for both."""
     pair = make_pair("llama", trained=["router", "tools", "diffusion", "calls"])
-    monkeypatch.setattr(pair.model.router, "called", lambda states: torch.tensor([0.9, 0.9]))
+    monkeypatch.setattr(pair.model.router, "called", lambda states, end: torch.tensor([[0.9, 0.0]] * 2))
     monkeypatch.setattr(modeling_lafunc, "follows", lambda reader, rows: [[0.4] * len(c.scaffold.tools) for c in rows])
     monkeypatch.setattr(pair.model.router, "modes", lambda states, called: torch.tensor([[0.0, 0.0, 1.0]]))
     row = bfcl_row("multiple")

@@ -8,7 +8,7 @@ from conftest import FAMILIES, HELLO, LAMP, TOOLS, Pair, facts, make_pair, make_
 from lafunc import modeling_lafunc
 from lafunc.calling_lafunc import Calls
 from lafunc.compiling_lafunc import compile_tool
-from lafunc.planning_lafunc import follows, standing_calls
+from lafunc.planning_lafunc import follows, further, standing_calls
 from lafunc.request_lafunc import FILLERS
 from lafunc.scaffolding_lafunc import Scaffold
 from lafunc.vocabulary_lafunc import Vocabulary
@@ -208,9 +208,23 @@ def test_router_and_base_count_alike_for_what_stands():
     lamp, ping = (compile_tool(tool, vocabulary) for tool in (LAMP, PING))
     three = Calls(Scaffold([lamp, ping, lamp], vocabulary))
     assert standing_calls(three, [0.9, 0.4, 0.0], None) == 2
-    odds = {"set_lamp": 0.9, "ping": 0.3}
-    assert standing_calls(three, [0.9, 0.2, 0.0], odds) == 3
+    odds = {"set_lamp": [0.9, 0.8], "ping": [0.3, 0.1]}
+    assert standing_calls(three, [0.9, 0.3, 0.0], odds) == 3
+    assert standing_calls(three, [0.9, 0.1, 0.0], odds) == 2
     assert standing_calls(three, [0.6, 0.9, 0.0], odds) == 1
+    assert standing_calls(three, [0.9, 0.3, 0.0], {**odds, "set_lamp": [0.8]}) == 3  # the last one counts for more
     before = Scaffold([ping], vocabulary)
     longer = before.followed_by(lamp, before.read([{}]))
     assert standing_calls(Calls(longer), [0.0, 0.0], odds) == 2
+
+
+def test_one_more_call_is_due_of_the_tools_that_router_and_base_agree_on():
+    vocabulary = Vocabulary(make_tokenizer("llama"))
+    lamp, ping = (compile_tool(tool, vocabulary) for tool in (LAMP, PING))
+    two = Calls(Scaffold([lamp, ping], vocabulary))
+    odds = {"set_lamp": [0.9, 0.4, 0.3], "ping": [0.9, 0.1, 0.0]}
+    assert further(two, 0.5, odds, [lamp, ping]) == []
+    assert further(two, 0.7, odds, [lamp, ping]) == [lamp]
+    assert further(two, 0.95, odds, [lamp, ping]) == [lamp, ping]
+    assert further(two, 0.4, None, [lamp, ping]) == []
+    assert further(two, 0.6, None, [lamp, ping]) == [lamp, ping]

@@ -9,11 +9,12 @@ from conftest import FAMILIES, HELLO, TOOLS, head_config, make_base, make_pair
 
 from lafunc import LaFuncModel, modeling_lafunc
 from lafunc.base_lafunc import CheckpointError
+from lafunc.diffusion_lafunc import SCHEDULES
 from lafunc.filling_lafunc import Reader, slides
 from lafunc.output_lafunc import Stats
-from lafunc.planning_lafunc import name_texts, plan, states_after
-from lafunc.request_lafunc import MODES
-from lafunc.routing_lafunc import CALL, Router, listening
+from lafunc.planning_lafunc import name_texts, states_after
+from lafunc.request_lafunc import FILLERS, MODES
+from lafunc.routing_lafunc import CALL, OFTEN, Router, listening
 
 
 @pytest.mark.parametrize("layer", [1, 2])
@@ -87,13 +88,16 @@ def test_fitting_learns_what_can_be_told_apart_and_is_the_same_each_time():
     called = [(modes[n : n + 1] == CALL).long() for n in range(300)]
     tools = [(states[n : n + 1].clone(), called[n]) if n % 2 else (states[:0], called[n][:0]) for n in range(300)]
     named = [(states[n : n + 2].clone(), (modes[n : n + 2] != 0).long()) for n in range(0, 300)]
+    for n in range(1, 300, 6):  # of these tools that are called, each second one twice
+        states[n, 7] = tools[n][0][:, 7] = 30.0
+        called[n] *= 2
     found = router.fit(states, modes, tools, named)
     assert torch.equal(torch.get_rng_state(), before)
     torch.manual_seed(0)
     held_out = torch.randperm(300)[::10].tolist()
     right = {"held_out": 30, "right": 30, "called": 30}
     assert {name: found[name] for name in right} == right
-    assert found["tools"] == found["tools_right"] == 12
+    assert found["tools"] == found["tools_right"] == found["counts_right"] == 12
     assert found["arguments"] == found["arguments_right"] == sum(len(named[n][1]) for n in held_out)
     assert again.fit(states.bfloat16(), modes) == right
     again.fit(states, modes, tools, named)
@@ -113,17 +117,28 @@ def test_a_call_is_due_where_the_prompt_and_a_tool_say_so():
     states = torch.randn(3, 4)
     alone = router.modes(states, [None] * 3)
     torch.testing.assert_close(alone, router(states).softmax(dim=-1))
-    both = router.modes(states, [torch.tensor([0.1, 0.9]), None, torch.tensor([0.0])])
+    both = router.modes(states, [torch.tensor([[0.1, 0.0], [0.9, 0.8]]), None, torch.tensor([[0.0, 0.0]])])
     torch.testing.assert_close(both.sum(dim=-1), torch.ones(3))
     expected = torch.stack([(alone[0, CALL] + 0.9) / 2, alone[1, CALL], alone[2, CALL] / 2])
     torch.testing.assert_close(both[:, CALL], expected)
     torch.testing.assert_close(both[:, 0] / both[:, 1], alone[:, 0] / alone[:, 1])  # chat or think stays what it was
 
 
+def test_of_each_tool_it_is_said_how_often_it_is_called():
+    """It depends on the other tools and the prompt, not on the order of the tools, and not on other rows."""
+    router = Router(4, 8, 1)
+    states, end = torch.randn(3, 4), torch.randn(4)
+    odds = router.called(states, end)
+    assert odds.shape == (3, OFTEN) and (odds.diff(dim=-1) <= 0).all() and (odds > 0).all() and (odds < 1).all()
+    torch.testing.assert_close(router.called(states.flip(0), end), odds.flip(0))
+    assert not torch.allclose(router.called(states[:1], end), odds[:1])
+    assert not torch.allclose(router.called(states, end + 1), odds)
+
+
 NAMES = [tool["name"] for tool in TOOLS]
 
 
-@pytest.mark.parametrize("filler", ["autoregressive", "verified"])
+@pytest.mark.parametrize("filler", FILLERS)
 def test_the_router_says_which_arguments_are_given(filler, monkeypatch):
     """Optional ones are written or left out as it is sure of, required ones are asked for."""
     properties = {name: {"type": "boolean"} for name in ("lamp", "door", "fan")}
@@ -196,18 +211,24 @@ def test_names_are_read_side_by_side_as_each_would_be_alone(family, attention):
             torch.testing.assert_close(after[b], alone.read([[1, 2]])[0], rtol=1e-4, atol=1e-4)
 
 
-def call_with_odds(pair, odds: dict[str, float], monkeypatch, **options):
-    """What is planned where the router gives the tools these odds, in that order."""
+def set_odds(pair, odds: list[list[float]], sure: float, monkeypatch):
+    """The router finds each tool called at least once, twice, ... with these odds; the base is so sure of more."""
     monkeypatch.setattr(pair.model.config, "trained", ["router", "tools", "diffusion", "calls"])
-    monkeypatch.setattr(modeling_lafunc, "follows", lambda reader, rows: [[0.4] * len(c.scaffold.tools) for c in rows])
-    given = torch.tensor(list(odds.values()))
-    monkeypatch.setattr(pair.model.router, "called", lambda states: given[: len(states)])
+    monkeypatch.setattr(
+        modeling_lafunc, "follows", lambda reader, rows: [[sure] * len(c.scaffold.tools) for c in rows]
+    )
+    monkeypatch.setattr(pair.model.router, "called", lambda states, end: torch.tensor(odds)[: len(states)])
+
+
+def call_with_odds(pair, odds: dict[str, float], monkeypatch, **options):
+    """What is planned where the router gives the tools these odds of one call, in that order."""
+    set_odds(pair, [[p, 0.0] for p in odds.values()], 0.4, monkeypatch)
     output = pair.call(HELLO, TOOLS, **options)
     assert output.tool_probabilities == pytest.approx(odds)
     return output
 
 
-def test_each_tool_that_is_called_is_planned_once(monkeypatch):
+def test_each_tool_that_is_called_is_planned(monkeypatch):
     pair = make_pair("llama")
     first, second = NAMES
     found = call_with_odds(pair, {first: 0.9, second: 0.8}, monkeypatch, mode="tool")
@@ -238,26 +259,56 @@ def test_a_router_that_knows_no_tools_is_not_asked_for_them():
     assert output.tool_probabilities is None and output.plan
 
 
-@pytest.mark.parametrize(("sure", "planned"), [(0.95, 3), (0.8, 2)])
-def test_after_each_tool_was_called_one_more_call_needs_a_surer_base(sure, planned, monkeypatch):
-    pair = make_pair("llama", max_calls=3)
-    monkeypatch.setattr(
-        modeling_lafunc, "follows", lambda reader, rows: [[sure] * len(c.scaffold.tools) for c in rows]
-    )
-    monkeypatch.setattr(pair.model.config, "trained", ["router", "tools", "diffusion", "calls"])
-    monkeypatch.setattr(pair.model.router, "called", lambda states: torch.tensor([0.9, 0.8]))
+def test_each_tool_is_planned_as_often_as_it_is_called(monkeypatch):
+    pair = make_pair("llama", max_calls=4)
+    first, second = NAMES
+    odds = [[0.9, 0.8, 0.3], [0.7, 0.6, 0.1]]
+    set_odds(pair, odds, 0.5, monkeypatch)
+    output = pair.call(HELLO, TOOLS, mode="tool")
+    assert sorted(output.plan) == sorted(2 * [first, second])
+    assert output.tool_probabilities == pytest.approx({first: 0.9, second: 0.7})
+    assert pair.call(HELLO, TOOLS, mode="tool", parallel_tool_calls=False).plan == [first]
+    monkeypatch.setattr(pair.model.config, "max_calls", 3)
+    assert sorted(pair.call(HELLO, TOOLS, mode="tool").plan) == sorted([first, first, second])
+    assert pair.call(HELLO, TOOLS[:1], mode="tool").plan == [first, first]
+
+
+@pytest.mark.parametrize("filler", FILLERS)
+def test_as_many_calls_are_planned_as_there_is_room_for(filler, monkeypatch):
+    pair = make_pair("llama")
+    set_odds(pair, [[0.9, 0.9, 0.9, 0.9, 0.9]], 0.0, monkeypatch)
+    tool = TOOLS[:1]
+    assert pair.call(HELLO, tool, mode="tool", filler=filler).plan == [NAMES[0]]  # the base is sure of one alone
+    set_odds(pair, [[0.9, 0.9, 0.9, 0.9, 0.9]], 0.2, monkeypatch)
+    assert pair.call(HELLO, tool, mode="tool", filler=filler).plan == 8 * [NAMES[0]]  # five or more, and max_calls
+    prompt = pair.processor.prompt(HELLO, tool)
+    monkeypatch.setattr(pair.model.config.get_text_config(), "max_position_embeddings", len(prompt) + 120)
+    output = pair.call(HELLO, tool, mode="tool", filler=filler)
+    assert 0 < len(output.plan) < 5 and len(output.tool_calls) == len(output.plan)
+
+
+def test_a_doubtful_second_call_of_one_tool_takes_no_other_with_it(monkeypatch):
+    pair = make_pair("llama")
+    set_odds(pair, [[0.97, 0.55], [0.96, 0.01]], 0.4, monkeypatch)
+    assert sorted(pair.call(HELLO, TOOLS, mode="tool").plan) == sorted(NAMES)
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+@pytest.mark.parametrize("filler", FILLERS)
+def test_a_call_without_any_argument_where_none_is_given(filler, schedule, monkeypatch):
+    properties = {name: {"type": "boolean"} for name in ("lamp", "door")}
+    tool = {"name": "switch", "description": "Switch.", "parameters": {"type": "object", "properties": properties}}
+    pair = make_pair("llama", trained=["router", "arguments", "diffusion"], presence_weight=1.0)
+    monkeypatch.setattr(pair.model.router, "given", lambda states: torch.full((len(states),), 1e-9))
+    calls = pair.call(HELLO, [tool], mode="tool", filler=filler, schedule=schedule).tool_calls
+    assert [call.arguments for call in calls] == [{}]
+
+
+@pytest.mark.parametrize(("sure", "planned"), [(0.95, 4), (0.75, 3), (0.5, 2)])
+def test_one_more_call_is_planned_where_router_and_base_agree(sure, planned, monkeypatch):
+    pair = make_pair("llama", max_calls=4)
+    set_odds(pair, [[0.9, 0.3, 0.2], [0.8, 0.1, 0.0]], sure, monkeypatch)
     assert len(pair.call(HELLO, TOOLS).plan) == planned
-
-
-def test_without_a_base_that_adds_calls_the_base_plans_them(monkeypatch):
-    """Or no tool could be called twice. The router's word still counts for the mode."""
-    pair = make_pair("llama", trained=["router", "tools", "diffusion"])
-    monkeypatch.setattr(pair.model.router, "called", lambda states: torch.tensor([0.9, 0.8]))
-    planned: list = []
-    monkeypatch.setattr(modeling_lafunc, "plan", lambda r, v, rows, m: planned.extend(rows) or plan(r, v, rows, m))
-    assert pair.call(HELLO, TOOLS).tool_probabilities == pytest.approx({NAMES[0]: 0.9, NAMES[1]: 0.8})
-    assert [row.called for row in planned] == [[]]
-    assert pair.call(HELLO, TOOLS, parallel_tool_calls=False).plan == [NAMES[0]]
 
 
 @pytest.mark.parametrize("family", FAMILIES)

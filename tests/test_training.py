@@ -362,7 +362,9 @@ def test_long_calls_are_work_beside_long_prompts(pair):
     other = {**other, "messages": [*other["messages"][:-1], {**other["messages"][-1], "tool_calls": 5 * calls}]}
     short, long = collator.length(row), collator.length(other)
     assert short["length"] == long["length"] < short["work"] < long["work"]
-    assert collator.length({**row, "messages": [{"role": "cook", "content": ""}]}) == {"length": 0, "work": 0}
+    assert (short["calls"], long["calls"]) == (1, 5)
+    broken = {**row, "messages": [{"role": "cook", "content": ""}]}
+    assert collator.length(broken) == {"length": 0, "calls": 0, "work": 0}
 
 
 def test_batches_are_of_rows_of_similar_work(fresh, file, tmp_path):
@@ -380,6 +382,28 @@ def test_on_cpus_training_uses_plain_attention_and_nothing_else_does(recipe, mon
     monkeypatch.setattr(LaFuncTrainer, "train", noted)
     assert main(["--config", str(recipe)]) == 0
     assert [base.config._attn_implementation for base in seen] == ["sdpa"]
+
+
+@pytest.mark.parametrize(
+    ("none", "one", "several", "chosen"),
+    [(20, 20, 20, [6, 3, 3]), (20, 20, 1, [6, 5, 1]), (20, 2, 20, [6, 2, 4]), (3, 20, 20, [3, 3, 3])],
+)
+def test_the_router_is_fitted_to_rows_without_a_call_with_one_and_with_several(
+    none, one, several, chosen, fresh, tmp_path
+):
+    called = ("get_weather", {"location": "Oslo", "days": 1})
+    rows = [
+        make_row([{"role": "user", "content": f"Weather in Oslo {n}"}], [WEATHER_TOOL], "test", [called] * calls)
+        for calls, count in enumerate((none, one, several))
+        for n in range(count)
+    ]
+    file = tmp_path / "rows.jsonl"
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    config = config_for(tmp_path, router_rows=12)
+    trainer = LaFuncTrainer(fresh.model, config, load_rows(str(file)), None, fresh.processor)
+    found = trainer.router_rows()
+    assert len(set(found)) == len(found)
+    assert [trainer.train_dataset.select(found)["calls"][:].count(n) for n in range(3)] == chosen
 
 
 def test_the_router_knows_nothing_of_arguments_where_there_are_none(recipe, file, tmp_path, capsys):
