@@ -30,7 +30,7 @@ from .heldout import HeldOut, arguments_of, calls_due, load
 from .markdown import number, table
 from .systems import Answer
 
-WEIGHTS = (0.0, 1.0, 2.0, 4.0)  # of presence
+WEIGHTS = (0.0, 2.0, 4.0, 8.0)  # of presence
 SHARE = 0.02  # of required values that are missing where the threshold is used
 THRESHOLDS = [*(round(0.05 * n, 2) for n in range(1, 20)), 0.97, 0.98, 0.99]
 BINS = 10
