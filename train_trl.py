@@ -97,9 +97,9 @@ class LaFuncTrainingConfig(SFTConfig):
         head: fields of [`LaFuncConfig`] for new heads, such as `head_hidden_size`.
         decision_weight, diffusion_weight, constraint_weight: of the three parts of the loss.
         noise_samples: how often each scaffold is masked anew once its prompt has been read.
-        router_rows: after training, the router is fitted to so many rows, half without a call, a quarter with several;
-            0: it is trained with the rest only, and says nothing of single tools. With num_train_epochs 0 nothing else
-            is.
+        router_rows: after training, the router is fitted to so many rows, half without a call, a quarter with several,
+            an eighth with one that lacks a value; 0: it is trained with the rest only, and says nothing of single
+            tools. With num_train_epochs 0 nothing else is.
         max_prompt_tokens, max_block_tokens: rows with a longer prompt, or more slot positions, are skipped.
     """
 
@@ -292,30 +292,32 @@ class LaFuncTrainer(SFTTrainer):
         return SimilarLengths(rows["work"], batch, self.args.seed)
 
     def router_rows(self) -> list[int]:
-        """The rows to which the router is fitted, by length: half without a call, a quarter with several.
+        """The rows to which the router is fitted, by length: half without a call, a quarter with several, an eighth
+        with one that lacks a value; fewer of a kind that has fewer, then more of the others with a call.
 
         Raises:
             TrainingError: there are too few of a kind.
         """
         args, rows = self.args, self.train_dataset
         calls, lengths = rows["calls"][:], rows["length"][:]
-        called = [mode == "tool" for mode in rows["mode"]]
+        called, missing = [mode == "tool" for mode in rows["mode"]], [bool(needs) for needs in rows["needs"]]
         # A length of 0: the prompt cannot be made.
         usable = [n for n, length in enumerate(lengths) if length and called[n] == (calls[n] > 0)]
-        none, one, several = ([n for n in usable if min(calls[n], 2) == kind] for kind in range(3))
-        half = args.router_rows // 2
-        least = min(half, len(one) + len(several), len(none))
-        if least < max(LEAST, args.world_size):
+        none, several = [n for n in usable if calls[n] == 0], [n for n in usable if calls[n] > 1]
+        lacking, whole = ([n for n in usable if calls[n] == 1 and missing[n] is lacks] for lacks in (True, False))
+        half, due = args.router_rows // 2, {*several, *lacking, *whole}
+        if min(half, len(due), len(none)) < max(LEAST, args.world_size):
             raise TrainingError(
-                f"router_rows is {args.router_rows}, and the rows have {len(one) + len(several)} with a call and "
-                f"{len(none)} without; the router is fitted to no fewer than "
-                f"{max(LEAST, args.world_size)} of each: raise router_rows, "
-                "or add such rows (`lafunc data synthesize` writes both kinds)"
+                f"router_rows is {args.router_rows}, and the rows have {len(due)} with a call and {len(none)} "
+                f"without; the router is fitted to no fewer than {max(LEAST, args.world_size)} of each: raise "
+                "router_rows, or add such rows (`lafunc data synthesize` writes both kinds)"
             )
-        chance = random.Random(args.seed)
-        some = min(len(several), max(half // 2, half - len(one)))
-        shares = ((none, half), (several, some), (one, half - some))
-        chosen = [n for kind, count in shares for n in chance.sample(kind, min(len(kind), count))]
+        chance, chosen = random.Random(args.seed), []
+        shares = ((none, half), (several, half // 2), (lacking, half // 4), (whole, half - half // 2 - half // 4))
+        for kind, share in shares:
+            chosen += chance.sample(kind, min(len(kind), share))
+        others = sorted(due.difference(chosen))
+        chosen += chance.sample(others, min(len(others), half - len(due.intersection(chosen))))
         return sorted(chosen, key=lengths.__getitem__)  # little padding; each process has long and short ones
 
     def fit_router(self, chosen: Sequence[int]) -> dict[str, int]:

@@ -385,25 +385,40 @@ def test_on_cpus_training_uses_plain_attention_and_nothing_else_does(recipe, mon
 
 
 @pytest.mark.parametrize(
-    ("none", "one", "several", "chosen"),
-    [(20, 20, 20, [6, 3, 3]), (20, 20, 1, [6, 5, 1]), (20, 2, 20, [6, 2, 4]), (3, 20, 20, [3, 3, 3])],
+    ("none", "whole", "several", "lacking", "chosen"),
+    [
+        (20, 20, 20, 20, [8, 2, 4, 2]),
+        (20, 20, 20, 0, [8, 2, 4, 0]),  # and two more of those with calls
+        (20, 20, 1, 0, [8, 7, 1, 0]),
+        (20, 1, 20, 1, [8, 1, 6, 1]),
+        (3, 20, 20, 20, [3, 2, 4, 2]),
+    ],
 )
-def test_the_router_is_fitted_to_rows_without_a_call_with_one_and_with_several(
-    none, one, several, chosen, fresh, tmp_path
-):
+def test_the_router_is_fitted_to_rows_of_each_kind(none, whole, several, lacking, chosen, fresh, tmp_path):
     called = ("get_weather", {"location": "Oslo", "days": 1})
+    kinds = [(none, [], []), (whole, [called], []), (several, [called] * 2, []), (lacking, [("get_weather", {})], 1)]
     rows = [
-        make_row([{"role": "user", "content": f"Weather in Oslo {n}"}], [WEATHER_TOOL], "test", [called] * calls)
-        for calls, count in enumerate((none, one, several))
+        make_row(
+            [{"role": "user", "content": f"Weather in Oslo {n}"}],
+            [WEATHER_TOOL],
+            "test",
+            calls,
+            needs=[(0, "location")] if needs else [],
+        )
+        for count, calls, needs in kinds
         for n in range(count)
     ]
     file = tmp_path / "rows.jsonl"
     file.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    config = config_for(tmp_path, router_rows=12)
+    config = config_for(tmp_path, router_rows=16)
     trainer = LaFuncTrainer(fresh.model, config, load_rows(str(file)), None, fresh.processor)
     found = trainer.router_rows()
+    taken = trainer.train_dataset.select(found)
+    pairs = [(calls, bool(needs)) for calls, needs in zip(taken["calls"], taken["needs"], strict=True)]
+    counts = [pairs.count(kind) for kind in ((0, False), (1, False), (2, False), (1, True))]
     assert len(set(found)) == len(found)
-    assert [trainer.train_dataset.select(found)["calls"][:].count(n) for n in range(3)] == chosen
+    assert all(count >= least for count, least in zip(counts, chosen, strict=True))
+    assert counts[0] == chosen[0] and sum(counts[1:]) == 8
 
 
 def test_the_router_knows_nothing_of_arguments_where_there_are_none(recipe, file, tmp_path, capsys):
