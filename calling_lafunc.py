@@ -84,14 +84,24 @@ class Calls:
         """Values that would have gone on: those that were clipped, and arrays at our limit of elements."""
         return self.clipped + self.scaffold.capped(self.values)
 
-    def cut(self, count: int) -> None:
-        """Drop all calls but the first ones."""
-        scaffold = self.scaffold
-        self.scaffold = Scaffold(scaffold.tools[:count], scaffold.vocabulary, scaffold.opening, scaffold.limit)
+    def distinct(self) -> list[int]:
+        """The calls that do not repeat an earlier one word for word."""
+        found: dict[tuple, int] = {}
+        for call, tool in enumerate(self.scaffold.tools):
+            written = [(path[1:], tuple(value)) for path, value in self.values.items() if path[0] == call]
+            found.setdefault((tool.name, frozenset(written)), call)
+        return list(found.values())
+
+    def keep(self, calls: Sequence[int]) -> None:
+        """Drop all calls but these, which are in order."""
+        scaffold, place = self.scaffold, {call: n for n, call in enumerate(calls)}
+        tools = [scaffold.tools[call] for call in calls]
+        self.scaffold = Scaffold(tools, scaffold.vocabulary, scaffold.opening, scaffold.limit)
         for part in (self.values, self.confidence, self.absent):
-            for path in [path for path in part if path[0] >= count]:
-                del part[path]
-        self.clipped = [path for path in self.clipped if path[0] < count]
+            kept = {(place[path[0]], *path[1:]): known for path, known in part.items() if path[0] in place}
+            part.clear()
+            part.update(kept)
+        self.clipped = [(place[path[0]], *path[1:]) for path in self.clipped if path[0] in place]
 
 
 def fill(

@@ -447,7 +447,7 @@ class LaFuncModel(PreTrainedModel):
                 count = len(row.plan)
                 while row.often and count > 1 and one.needed(filler) > row.room:  # the router knows nothing of room
                     count -= 1
-                    one.cut(count)
+                    one.keep(range(count))
                 one.tell(row.tell)
         now = list(range(len(rows)))  # the rows that the reader holds
         while now:
@@ -474,8 +474,19 @@ class LaFuncModel(PreTrainedModel):
     def _review(
         self, rows: list[Request], written: list[Calls], now: list[int], reader: Reader, filler: str
     ) -> list[int]:
-        """Drop the calls that do not stand, and name one more where one is due; these rows are left in the reader."""
+        """Drop the calls that do not stand or repeat another, and name one more where one is due; these rows are left
+        in the reader.
+        """
         now = _narrowed(now, [not rows[b].settled for b in now], reader)
+        open = []
+        for b in now:
+            calls, distinct = written[b], written[b].distinct()
+            repeats = len(distinct) < len(calls.scaffold.tools)
+            open.append(not repeats or not calls.scaffold.written)  # one that was added and repeats is the end
+            if repeats:  # hardly any request means it
+                calls.keep(distinct)
+                calls.tell(rows[b].tell)
+        now = _narrowed(now, open, reader)
         if not now:
             return []
         tools: dict[int, list[Tool]] = {}  # of which one more call is due
@@ -483,7 +494,7 @@ class LaFuncModel(PreTrainedModel):
             row, calls, planned = rows[b], written[b], len(written[b].scaffold.tools)
             stand = standing_calls(calls, due, row.often)
             if stand < planned:
-                calls.cut(stand)
+                calls.keep(range(stand))
                 calls.tell(row.tell)
             # After a value that ran away another call would run away, too.
             if stand < self.config.max_calls and not calls.ended:

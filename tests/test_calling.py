@@ -72,7 +72,7 @@ def test_a_scaffold_that_goes_on_is_that_of_all_the_calls(family):
 
 
 @pytest.mark.parametrize("filler", FILLERS)
-def test_calls_follow_as_long_as_they_are_due(asked, monkeypatch, filler):
+def test_calls_follow_as_long_as_they_are_due(asked, monkeypatch, filler, repeats_itself):
     alone = asked.call(HELLO, [LAMP], filler=filler, parallel_tool_calls=False).tool_calls[0]
     seen = reviewed(monkeypatch, 9, 9, 9)
     monkeypatch.setattr(modeling_lafunc, "plan", one_call)
@@ -87,13 +87,19 @@ def test_calls_follow_as_long_as_they_are_due(asked, monkeypatch, filler):
     assert told == [["set_lamp"] * n for n in (1, 2, 3)]
 
 
+@pytest.fixture
+def repeats_itself(monkeypatch):
+    """What a random base writes again stands."""
+    monkeypatch.setattr(Calls, "distinct", lambda self: list(range(len(self.scaffold.tools))))
+
+
 def one_call(reader, vocabulary, rows, max_calls):
     for row in rows:
         row.plan = [row.tools[0]]
 
 
 @pytest.mark.parametrize("filler", FILLERS)
-def test_calls_that_are_not_due_are_dropped(asked, monkeypatch, filler):
+def test_calls_that_are_not_due_are_dropped(asked, monkeypatch, filler, repeats_itself):
     def three(reader, vocabulary, rows, max_calls):
         for row in rows:
             row.plan = [row.tools[0]] * 3
@@ -228,3 +234,23 @@ def test_one_more_call_is_due_of_the_tools_that_router_and_base_agree_on():
     assert further(two, 0.95, odds, [lamp, ping]) == [lamp, ping]
     assert further(two, 0.4, None, [lamp, ping]) == []
     assert further(two, 0.6, None, [lamp, ping]) == [lamp, ping]
+
+
+def test_calls_that_repeat_another_word_for_word_are_told_apart_and_dropped():
+    vocabulary = Vocabulary(make_tokenizer("llama"))
+    lamp, ping = (compile_tool(tool, vocabulary) for tool in (LAMP, PING))
+    lit, dark = {"on": True, "colour": "red"}, {"on": False, "colour": "red"}
+    given = [lit, {}, lit, dark, {}]
+    scaffold = Scaffold([lamp, ping, lamp, lamp, ping], vocabulary)
+    calls = Calls(scaffold, values=scaffold.read(given))
+    calls.confidence = {path: 0.1 * path[0] for path in calls.values}
+    calls.clipped = [(3, "on")]
+    assert calls.distinct() == [0, 1, 3]
+    calls.keep(calls.distinct())
+    assert calls.scaffold.arguments(calls.values) == [lit, {}, dark]
+    assert [tool.name for tool in calls.scaffold.tools] == [lamp.name, ping.name, lamp.name]
+    assert {path: calls.confidence[path] for path in calls.confidence if path[-1] == "on"} == pytest.approx(
+        {(0, "on"): 0.0, (2, "on"): 0.3}
+    )
+    assert calls.confidence.keys() == calls.values.keys() and calls.clipped == [(2, "on")]
+    assert calls.distinct() == [0, 1, 2]

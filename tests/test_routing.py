@@ -9,6 +9,7 @@ from conftest import FAMILIES, HELLO, TOOLS, head_config, make_base, make_pair
 
 from lafunc import LaFuncModel, modeling_lafunc
 from lafunc.base_lafunc import CheckpointError
+from lafunc.calling_lafunc import Calls
 from lafunc.diffusion_lafunc import SCHEDULES
 from lafunc.filling_lafunc import Reader, slides
 from lafunc.output_lafunc import Stats
@@ -276,6 +277,7 @@ def test_each_tool_is_planned_as_often_as_it_is_called(monkeypatch):
 @pytest.mark.parametrize("filler", FILLERS)
 def test_as_many_calls_are_planned_as_there_is_room_for(filler, monkeypatch):
     pair = make_pair("llama")
+    monkeypatch.setattr(Calls, "distinct", lambda self: list(range(len(self.scaffold.tools))))  # it repeats itself
     set_odds(pair, [[0.9, 0.9, 0.9, 0.9, 0.9]], 0.0, monkeypatch)
     tool = TOOLS[:1]
     assert pair.call(HELLO, tool, mode="tool", filler=filler).plan == [NAMES[0]]  # the base is sure of one alone
@@ -285,6 +287,16 @@ def test_as_many_calls_are_planned_as_there_is_room_for(filler, monkeypatch):
     monkeypatch.setattr(pair.model.config.get_text_config(), "max_position_embeddings", len(prompt) + 120)
     output = pair.call(HELLO, tool, mode="tool", filler=filler)
     assert 0 < len(output.plan) < 5 and len(output.tool_calls) == len(output.plan)
+
+
+@pytest.mark.parametrize("odds", [[0.9, 0.9, 0.9], [0.9, 0.1, 0.1]])
+def test_a_call_that_repeats_another_is_not_made_twice(odds, monkeypatch):
+    """Whether it was planned or added; unless it was asked for."""
+    pair = make_pair("llama")
+    tool = {"name": "ping", "description": "Ping.", "parameters": {"type": "object", "properties": {}}}
+    set_odds(pair, [odds], 0.95, monkeypatch)
+    assert pair.call(HELLO, [tool], mode="tool").plan == ["ping"]
+    assert pair.call(HELLO, [tool], mode="tool", tool_choice=["ping", "ping"]).plan == ["ping", "ping"]
 
 
 def test_a_doubtful_second_call_of_one_tool_takes_no_other_with_it(monkeypatch):
