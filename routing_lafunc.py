@@ -55,10 +55,8 @@ class Probe(nn.Module):
         return self.out(F.gelu(self.hidden(standard.to(self.hidden.weight.dtype))))
 
     @torch.enable_grad()
-    def learn(self, states: Tensor, classes: Tensor, weights: Tensor | None = None) -> None:
-        """Forget what was learned, and learn these. states: [N, H]; classes: [N]; weights: [N], how often each is seen
-        beside the others.
-        """
+    def learn(self, states: Tensor, classes: Tensor) -> None:
+        """Forget what was learned, and learn these. states: [N, H]; classes: [N]"""
         states, classes = states.to(self.mean), classes.to(self.mean.device)
         self.hidden.reset_parameters()
         self.out.reset_parameters()
@@ -71,7 +69,7 @@ class Probe(nn.Module):
         optimizer = torch.optim.AdamW(moving, LEARNING_RATE, weight_decay=WEIGHT_DECAY)
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, STEPS)
         for _ in range(STEPS):
-            rows = torch.randint(len(states), (ROWS,)) if weights is None else weights.multinomial(ROWS, True)
+            rows = torch.randint(len(states), (ROWS,))
             optimizer.zero_grad()
             F.cross_entropy(self(states[rows]).float(), classes[rows]).backward()
             optimizer.step()
@@ -155,7 +153,6 @@ class Router(Probe):
         modes: Tensor,
         tools: Sequence[tuple[Tensor, Tensor]] = (),
         arguments: Sequence[tuple[Tensor, Tensor]] = (),
-        weights: Tensor | None = None,
         seed: int = 0,
     ) -> dict[str, int]:
         """Forget what was learned, and learn these rows but for every tenth.
@@ -166,7 +163,6 @@ class Router(Probe):
                 any, only the mode is learned.
             arguments: of each row the states after the names of its calls' arguments, [A, H], and whether these are
                 given, [A]; without any, nothing is learned of them.
-            weights: [N], how much the arguments of each row count; None: alike.
 
         Returns:
             `held_out` rows, how many of them are `right`, and of how many it is right whether they are `called`. With
@@ -186,9 +182,7 @@ class Router(Probe):
             named = [n for n in used.tolist() if len(arguments[n][1])] if arguments else []
             if named:
                 flags = torch.cat([arguments[n][1] for n in named]).long()
-                counts = torch.tensor([len(arguments[n][1]) for n in named])
-                each = None if weights is None else weights[named].repeat_interleave(counts)
-                self.arguments.learn(torch.cat([arguments[n][0] for n in named]), flags, each)
+                self.arguments.learn(torch.cat([arguments[n][0] for n in named]), flags)
         with torch.no_grad():
             kept_out = held_out.tolist()
             odds = [self.called(tools[n][0], states[n]) if tools and len(tools[n][1]) else None for n in kept_out]

@@ -330,16 +330,11 @@ class LaFuncTrainer(SFTTrainer):
         mine = chosen[args.process_index :: args.world_size]
         read = self._states(rows.select(mine), Path(str(args.output_dir)) / f"router-{args.process_index}.safetensors")
         shares = gather_object([(mine, read)])  # of all processes
-        order = [n for part, _ in shares for n in part]
-        known = torch.tensor([modes[n] for n in order])
-        # Whether an argument is given is a matter of how often it is: kinds count as they do in all rows.
-        kinds = list(zip([min(n, 2) for n in rows["calls"]], map(bool, rows["needs"]), strict=True))
-        usual, drawn = Counter(kinds), Counter(kinds[n] for n in order)
-        weights = torch.tensor([usual[kinds[n]] / drawn[kinds[n]] for n in order])
+        known = torch.tensor([modes[n] for part, _ in shares for n in part])
         states = torch.cat([part["states"] for _, part in shares]).float()
         tools = [pair for _, part in shares for pair in _by_row(part, "tools", "called")]
         arguments = [pair for _, part in shares for pair in _by_row(part, "arguments", "given")]
-        found = self.model.router.fit(states, known, tools, arguments, weights, args.seed)
+        found = self.model.router.fit(states, known, tools, arguments, args.seed)
         self.router_fit = {"rows": len(known), **found}
         if self.is_world_process_zero():
             right = f"{found['right']:,} of the {found['held_out']:,} that were kept out"

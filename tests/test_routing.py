@@ -107,17 +107,6 @@ def test_fitting_learns_what_can_be_told_apart_and_is_the_same_each_time():
     )
 
 
-def test_rows_count_as_they_are_weighted():
-    torch.manual_seed(1)
-    states, given = torch.randn(200, 8), (torch.arange(200) % 2).long()
-    modes, arguments = torch.full((200,), CALL), [(states[n : n + 1], given[n : n + 1]) for n in range(200)]
-    router, seen = Router(8, 16, 1), []
-    for share in (1.0, 20.0):
-        router.fit(states, modes, (), arguments, torch.where(given > 0, share, 1.0))
-        seen.append(float(router.given(states).detach().mean()))
-    assert 0.4 < seen[0] < 0.6 and 0.7 < seen[1]
-
-
 def test_fitting_says_what_is_wrong_of_rows_it_has_not_seen():
     torch.manual_seed(1)
     modes = torch.arange(300) % len(MODES)
