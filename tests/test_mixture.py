@@ -101,7 +101,8 @@ def test_a_build_from_end_to_end(root):
     }
     assert "pattern" in calls["examples"]["a tool's schema is refused"]
     assert data["augmentations"]["the called tool removed"] == 5
-    assert data["augmentations"]["a required value deleted"] == 5 == data["needs"]
+    assert data["augmentations"]["a required value deleted"] == 5
+    assert 0 < data["needs"] == sum(bool(row["needs"]) for row in train) <= 5  # one may be held out
     assert data["augmentations"]["rows joined"] == 4 == sum(n for calls, n in data["calls"].items() if int(calls) > 1)
     assert data["modes"]["think"] == 6
     assert card["command"].startswith("lafunc data build --config mixture.yaml ") and str(root) not in json.dumps(card)
