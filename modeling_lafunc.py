@@ -478,15 +478,15 @@ class LaFuncModel(PreTrainedModel):
         in the reader.
         """
         now = _narrowed(now, [not rows[b].settled for b in now], reader)
-        open = []
+        going = []
         for b in now:
             calls, distinct = written[b], written[b].distinct()
             repeats = len(distinct) < len(calls.scaffold.tools)
-            open.append(not repeats or not calls.scaffold.written)  # one that was added and repeats is the end
+            going.append(not repeats or not calls.scaffold.written)  # one that was added and repeats is the end
             if repeats:  # hardly any request means it
                 calls.keep(distinct)
                 calls.tell(rows[b].tell)
-        now = _narrowed(now, open, reader)
+        now = _narrowed(now, going, reader)
         if not now:
             return []
         tools: dict[int, list[Tool]] = {}  # of which one more call is due

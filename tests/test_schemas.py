@@ -2,7 +2,6 @@
 
 import gzip
 import json
-import threading
 import time
 
 import pytest
@@ -160,7 +159,7 @@ def test_what_cannot_be_measured_is_said(asked, options, message, capsys):
 
 
 def test_compiling_takes_what_it_takes_by_itself():
-    """Waiting is another process's fault; several threads are no fault at all."""
+    """Waiting is another process's fault."""
 
     def work(seconds: float) -> None:
         end = time.thread_time() + seconds
@@ -170,14 +169,3 @@ def test_compiling_takes_what_it_takes_by_itself():
     made, seconds = schemas._timed(lambda: time.sleep(0.2) or "made")
     assert made == "made" and seconds < 0.1
     assert schemas._timed(work, 0.05)[1] >= 0.04
-
-    def together() -> None:
-        threads = [threading.Thread(target=work, args=(0.05,)) for _ in range(2)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-
-    start = time.perf_counter()
-    seconds = schemas._timed(together)[1]
-    assert seconds <= time.perf_counter() - start
