@@ -440,6 +440,10 @@ _EXTRAS = (
     "max_results:i?", "cache:b?", "currency:s?", "email:s?", "country:s?", "tags:[s]?", "timeout:i?@seconds",
     "user_id:s?",
 )  # fmt: skip
+_UNITS = {
+    "meters": ("m", "cm", "km", "ft"), "centimeters": ("cm", "m", "in", "mm"), "kilometers": ("km", "mi", "m"),
+    "kilograms": ("kg", "lb", "g"), "m/s": ("m/s", "mph", "knots"), "minutes": ("minutes", "hours", "seconds"),
+}  # fmt: skip
 _KINDS = {"i": "integer", "n": "number", "s": "string", "b": "boolean", "d": "string"}
 _RENAMED = {
     "location": ("city", "place", "location_name"), "city": ("location", "city_name", "town"), "days": ("num_days",
@@ -512,6 +516,11 @@ def _listed_tool(rng: random.Random) -> Target:
     elif verb in ("calculate", "compute") and rng.random() < 0.2:
         words = [*words, "calculator"]
     prefix = domain if rng.random() < 0.3 else ""
+    measured = [one for one in given if one["unit"] in _UNITS]
+    if measured and "unit" not in {one["name"] for one in given} and rng.random() < 0.5:  # in a unit of one's choice
+        kind = rng.choice(("s", "s", f"({'/'.join(rng.sample(_UNITS[measured[0]['unit']], 3))})"))
+        given = [{**one, "unit": "" if one["unit"] == measured[0]["unit"] else one["unit"]} for one in given]
+        given.append({"name": "unit", "type": kind, "optional": "?", "unit": "", "about": ""})
     return _build(words, prefix, about, given, asks, rng, thing="")
 
 
@@ -654,6 +663,10 @@ def _schema(one: dict[str, str], label: str, about: str, rng: random.Random, ter
         wide, table = rng.choice((("state", "city_state"), ("state", "city_state"), ("country", "city_country")))
         shown = ", ".join(rng.choice(WORDS[table]).split("/")[:2])
         text = rng.choice((f"the city and {wide}, e.g. {shown}", f"{text} (city, {wide}), such as '{shown}'"))
+    if one["name"] == "unit" and kind == "s":
+        shown = rng.choice(("meters", "cm", "feet", "kg", "pounds", "miles"))
+        text = rng.choice(("unit of measurement", "the unit", "unit of the given values", "unit of measure"))
+        text += rng.choice((f", e.g. {shown}", f" (e.g. '{shown}')", "", f", such as '{shown}'. Default is {shown}"))
     if unit:
         text += f" in {unit}" if rng.random() < 0.8 else f" ({unit})"
     if kind == "d":

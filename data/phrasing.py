@@ -180,7 +180,7 @@ def _action(sentence: str) -> tuple[str, str]:
 
 def _core(target: Target, pairs: Pairs, rng: random.Random) -> tuple[str, str, list["Mention"]]:
     """The verb phrase with the values that fit into it, and the mentions that remain to be made."""
-    pairs = [(argument, said) for argument, said in pairs if argument.kind != "null"]
+    pairs = [(argument, said) for argument, said in pairs if argument.kind != "null" and said.text]
     if rng.random() < 0.35:
         pairs = rng.sample(pairs, len(pairs))
     mentions = [Mention(argument, said, rng) for argument, said in pairs]
@@ -192,7 +192,39 @@ def _core(target: Target, pairs: Pairs, rng: random.Random) -> tuple[str, str, l
             rest.append(mention)
         else:
             text = put
-    return target.verb, _cut(text), rest
+    text = _cut(text)
+    if rng.random() < 0.6:
+        for mention in rest:
+            if put := _before(text, mention):
+                return target.verb, put, [other for other in rest if other is not mention]
+    return target.verb, text, rest
+
+
+_BEFORE = re.compile(
+    r"\b(type|category|genre|kind|style|cuisine|diet|preference|material|colou?r|brand|level|difficulty|condition|status"
+    r"|size|species|breed|theme|format|topic|sport|method|mode|class|quality|season|flavou?r|nationality|priority|shape"
+    r"|industry|subject|platform|food|mood|weather|instrument)s?$"
+)
+_LEAD = re.compile(
+    r"(?:(?:for|up) )?(?:(?:the )?(?:details|list|number|value|price|count|cost) (?:of|about|for) )?"
+    r"(?:(?:the|an?|all|any|some|available|upcoming|nearby|best|top|current|new) )*(?=[a-z]{3,})"
+)
+
+
+def _before(text: str, mention: Mention) -> str | None:
+    """The text with a value before its noun, as kinds of things are given in passing: `a vegan restaurant`."""
+    argument = mention.argument
+    if not _BEFORE.search(argument.words) or not re.fullmatch(r"[A-Za-z][A-Za-z-]{3,}(?: [A-Za-z-]+)?", mention.text):
+        return None
+    if argument.kind not in ("string", "enum", "array") or mention.text.lower() in text.lower():
+        return None
+    if argument.kind == "array" and len(mention.value) != 1:
+        return None
+    found = _LEAD.match(text)
+    if found is None or found.end() == len(text):
+        return None
+    lead = re.sub(r"\ban? $", f"{article(mention.text)} ", found[0])
+    return f"{lead}{mention.text} {text[found.end() :]}"
 
 
 _INSERTED = "\x00"
@@ -285,12 +317,13 @@ def _attach(mentions: Sequence[Mention], rng: random.Random) -> str:
 
 def frame(target: Target, pairs: Pairs, rng: random.Random, bare: bool = False) -> str:
     """A whole request; `bare`: one clause without greetings, to be joined with others."""
-    given = {argument.name: said for argument, said in pairs}
-    usable = [ask for ask, names in target.asks if names <= given.keys()]
+    given = {argument.name for argument, said in pairs if said.text}
+    usable = [ask for ask, names in target.asks if names <= given]
     if usable and rng.random() < 0.6:
         text = _fill(rng.choice(usable), pairs, rng)
         return text if bare else _decorate(text, rng)
     verb, thing, mentions = _core(target, pairs, rng)
+    begun = thing[:3] == target.object[:3]  # else a value may stand in front, and stays as it is written
     if verb in _GET and rng.random() < 0.7:
         verb = rng.choice(
             (
@@ -321,11 +354,11 @@ def frame(target: Target, pairs: Pairs, rng: random.Random, bare: bool = False) 
     body = [mention for mention in mentions if mention not in orders]
     if style == "pairs" and len(mentions) >= 1:
         noun = re.sub(r"^(?:for|of|in|on|to|from|whether|if) ", "", thing) or action
-        whole = len(mentions) == sum(argument.kind != "null" for argument, _ in pairs)
+        whole = len(mentions) == sum(argument.kind != "null" and said.text != "" for argument, said in pairs)
         head = rng.choice((action, noun, words_of(target.name) if whole else noun))  # the name would lose a value
         separator = rng.choice(("\n", "\n", ", ", "; ", " | "))
         return (
-            _capital(head, rng, 0.6)
+            _capital(head, rng, 0.6 if begun else 0)
             + rng.choice((":", " -", ".", " –"))
             + (separator if separator == "\n" else " ")
             + separator.join(mention.pair() for mention in mentions)
@@ -342,7 +375,9 @@ def frame(target: Target, pairs: Pairs, rng: random.Random, bare: bool = False) 
         lead = rng.choice(("Given", "With", "For", "Using", "Assuming"))
         text = f"{lead} {nouns}, {_small(_request(target, verb, thing, '', rng))}"
     elif style == "terse":
-        text = _capital(f"{re.sub('^(for|of|in|on|to|from) ', '', thing) or action}{_attach(body, rng)}", rng, 0.4)
+        text = _capital(
+            f"{re.sub('^(for|of|in|on|to|from) ', '', thing) or action}{_attach(body, rng)}", rng, 0.4 if begun else 0
+        )
     elif style == "question":
         text = _question(target, verb, thing, _attach(body, rng), rng)
     elif style == "polite":
@@ -446,7 +481,7 @@ def _fill(ask: str, pairs: Pairs, rng: random.Random) -> str:
                 ask,
             )
             texts[argument.name] = said.bare if said.bare and followed else quote(argument, said, rng)
-        elif argument.kind != "null":
+        elif argument.kind != "null" and said.text:
             rest.append(Mention(argument, said, rng))
     text = ask.format_map(texts)
     if not rest:
@@ -513,6 +548,41 @@ def vary(target: Target, shared: Pairs, varied: Mapping[Argument, Sequence[Said]
         if rng.random() < 0.8
         else text + " " + rng.choice(("One call each.", "Do each separately.", "I need all of them."))
     )
+
+
+_AGAIN = ("{}", "{}", "then {}", "and then {}", "once more {}", "another {}", "do the same {}", "again {}", "also {}")
+_WHAT_ABOUT = ("What about {}?", "How about {}?", "And {}?", "Do it {} too.", "And the same {}.", "Then {}.")
+
+
+def repeat(target: Target, shared: Pairs, sets: Sequence[Pairs], rng: random.Random) -> str:
+    """One request for several calls, of which each has values of its own: `the area for a radius of 5 and a height of
+    2, and then for a radius of 3 and a height of 8`. The values of `shared` are the same for all.
+    """
+    verb, thing, mentions = _core(target, shared, rng)
+    alike, seed = rng.random() < 0.8, rng.random()
+    parts = []
+    for number, pairs in enumerate(sets):  # the same words for each, mostly
+        own = random.Random(seed if alike else seed + number)
+        parts.append(_attach([Mention(argument, said, own) for argument, said in pairs], own).strip(" ,"))
+    head, rest = f"{verb} {thing}".strip() + _attach(mentions, rng), parts[1:]
+    roll = rng.random()
+    if roll < 0.3:
+        again = rng.choice(_AGAIN)
+        return _capital(f"{head} {join([parts[0], *(again.format(part) for part in rest)], rng)}") + "."
+    if roll < 0.5:
+        lead = _capital(f"{head} {parts[0]}") + "."
+        return f"{lead} {' '.join(rng.choice(_WHAT_ABOUT).format(part) for part in rest)}"
+    if roll < 0.65:
+        words = ("first", "second", "third", "fourth", "fifth")
+        told = "; ".join(f"the {word} {part}" for word, part in zip(words, parts, strict=False))
+        return f"{_capital(head)} {rng.choice(('for', 'for each of'))} {len(parts)} cases: {told}."
+    if roll < 0.8:
+        ways = [f"{number}{mark} {part}" for mark in rng.choice(".)") for number, part in enumerate(parts, 1)]
+        return f"{_capital(head)}:\n" + "\n".join(ways)
+    if roll < 0.9:
+        return f"{_capital(head)}: {rng.choice(('; ', ' / ', ', then ', ' and ')).join(parts)}."
+    first, *more = [f"once {part}" for part in parts]
+    return f"{_capital(head)}, {join([first, *more], rng)}."
 
 
 def sequence(parts: Sequence[str], rng: random.Random) -> str:

@@ -22,11 +22,11 @@ from typing import Any
 
 from .arguments import Argument, words_of
 from .catalogue import tools as invented_tools
-from .phrasing import Target, answer, frame, question, sequence, vary
+from .phrasing import Target, answer, frame, question, repeat, sequence, vary
 from .pools import accepted, read_tools
 from .rows import Row, RowError, make_row, write_rows
 from .teacher import Teacher, append_rows
-from .values import Said, draw
+from .values import Said, draw, measured
 
 _COMMON = frozenset(
     "get find calculate compute calc search create add list show check api information detail by a of the".split()
@@ -92,7 +92,7 @@ class Synthesizer:
         calls: list[tuple[str, dict[str, Any]]]
         needs: list[tuple[int, str]] = []
         called = [target]
-        pairs = self._values(target)
+        pairs = self._values(target, measures=kind in ("one", "several"))
         messages: list[dict[str, str]] = []
         if kind in ("missing", "answer") and (
             required := [argument for argument in target.arguments if argument.required and argument.kind != "null"]
@@ -125,8 +125,8 @@ class Synthesizer:
         messages.append(_user(text))
         return make_row(messages, [one.tool for one in offered], source, calls, needs=needs)
 
-    def _values(self, target: Target) -> list[tuple[Argument, Said]]:
-        """Values for the required arguments and some of the others."""
+    def _values(self, target: Target, measures: bool = True) -> list[tuple[Argument, Said]]:
+        """Values for the required arguments and some of the others; `measures`: a unit may be said with its number."""
         rng = self.rng
         keen = rng.choice((0.15, 0.4, 0.4, 0.75))
         length = rng.randint(2, 8) if rng.random() < 0.95 else 0  # lists of numbers in a call are mostly of one length
@@ -135,7 +135,7 @@ class Synthesizer:
             if not argument.required and rng.random() >= keen:
                 continue
             found.append((argument, draw(argument, rng, length=length)))
-        return found
+        return measured(target.arguments, found, rng) if measures and rng.random() < 0.6 else found
 
     def _varied(
         self, target: Target, pairs: list[tuple[Argument, Said]]
@@ -148,7 +148,7 @@ class Synthesizer:
         count = rng.choices((2, 3, 4, 5), (30, 30, 24, 16))[0]
         varied = {
             argument: self._different(argument, count)
-            for argument in rng.sample(able, 2 if len(able) > 1 and rng.random() < 0.35 else 1)
+            for argument in rng.sample(able, min(len(able), rng.choices((1, 2, 3), (55, 35, 10))[0]))
         }
         count = min(map(len, varied.values()))
         if count < 2:
@@ -159,8 +159,12 @@ class Synthesizer:
             (target.name, _call([(one, varied[one][n] if one in varied else said) for one, said in pairs]))
             for n in range(count)
         ]
-        if rng.random() < 0.6 or len(pairs) == 1:
+        roll = rng.random()
+        if roll < 0.35 or len(pairs) == 1:
             return vary(target, shared, varied, rng), calls
+        if roll < 0.65:
+            sets = [[(argument, values[n]) for argument, values in varied.items()] for n in range(count)]
+            return repeat(target, shared, sets, rng), calls
         # All values differ: a request each.
         sets = [self._values(target) for _ in range(count)]
         return sequence([frame(target, one, rng, bare=True) for one in sets], rng), [

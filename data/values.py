@@ -41,7 +41,9 @@ _SYNONYMS = {
 
 @dataclass(frozen=True)
 class Said:
-    """A value and what a user writes for it; `bare` without its unit. `joined` is set for what holds commas."""
+    """A value and what a user writes for it, nothing if another value tells it; `bare` without its unit. `joined` is
+    set for what holds commas.
+    """
 
     value: Any
     text: str
@@ -80,6 +82,52 @@ def draw(argument: Argument, rng: random.Random, depth: int = 0, length: int = 0
         case "null":
             return Said(argument.schema.get("const"), "none")
     return _fit(argument, rng, partial(_draw_string, argument, rng))
+
+
+_MEASURES = {
+    r"radius|length|width|height|side|base|depth|diameter|distance|altitude|thickness|perimeter|leg|elevation":
+        ("meters", "m", "centimeters", "cm", "kilometers", "km", "feet", "ft", "inches", "miles", "yards", "mm"),
+    r"weight|mass": ("kilograms", "kg", "grams", "g", "pounds", "lbs", "ounces", "tons"),
+    r"temperature|temp": ("Celsius", "Fahrenheit", "Kelvin"),
+    r"pressure": ("pascals", "atm", "bar", "psi", "kPa"),
+    r"speed|velocity": ("km/h", "mph", "m/s", "knots"),
+    r"volume|capacity": ("liters", "milliliters", "gallons", "ml"),
+    r"energy": ("joules", "calories", "kWh"),
+    r"duration|time": ("seconds", "minutes", "hours"),
+}  # fmt: skip
+
+
+def measured(
+    arguments: Sequence[Argument], pairs: Sequence[tuple[Argument, Said]], rng: random.Random
+) -> list[tuple[Argument, Said]]:
+    """The pairs with a unit said beside its number, `5 meters` for 5 and meters, where a tool takes both."""
+    unit = next(
+        (one for one in arguments if re.search(r"\bunits?$", one.words) and one.kind in ("string", "enum")), None
+    )
+    if unit is None:
+        return list(pairs)
+    for pattern, names in _MEASURES.items():
+        like = [
+            one for one, _ in pairs if one.kind in ("integer", "number") and re.search(rf"\b({pattern})\b", one.words)
+        ]
+        if not like or any(one.unit for one in like):
+            continue
+        if unit.kind == "enum":
+            known = [value for value in unit.examples if {str(value), *_SYNONYMS.get(str(value), ())} & set(names)]
+            if not known:
+                continue
+            value = rng.choice(known)
+            word = rng.choice(sorted({str(value), *_SYNONYMS.get(str(value), ())} & set(names)))
+        else:
+            value = word = rng.choice(names)
+        tight = len(word) < 3 and rng.random() < 0.4
+        told = [
+            (one, Said(said.value, f"{said.bare or said.text}{'' if tight else ' '}{word}") if one in like else said)
+            for one, said in pairs
+            if one is not unit
+        ]
+        return [*told, (unit, Said(value, ""))]  # nothing more is to be said of it
+    return list(pairs)
 
 
 def join(parts: Sequence[str], rng: random.Random, last: str = "") -> str:
