@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from .configuration_lafunc import LaFuncConfig
+from .copying_lafunc import Transcript
 from .denoising_lafunc import Denoiser
 from .diffusion_lafunc import DiffusionHead
 from .filling_lafunc import Cursor, Reader, Tell, verify, write
@@ -29,6 +30,7 @@ class Calls:
         absent: of each slot, the probability that the conversation says nothing of it: what the router says of an
             argument, else what the head says, if it was asked.
         clipped: values that were ended for want of room.
+        said: what was said, that values may repeat.
     """
 
     scaffold: Scaffold
@@ -37,6 +39,7 @@ class Calls:
     given: dict[str, dict[str, float]] = field(default_factory=dict)
     absent: dict[Path, float] = field(default_factory=dict)
     clipped: list[Path] = field(default_factory=list)
+    said: Transcript | None = None
 
     def hear(self) -> None:
         """What the router says of an argument counts as the word on whether it is absent."""
@@ -71,6 +74,8 @@ class Calls:
             scaffold.limit - len(self._least()) + len(scaffold.beginning),
             self.present(config.presence_weight),
             scaffold.kept,
+            self.said,
+            config.copy_weight,
         )
 
     def _least(self) -> list[int]:

@@ -23,6 +23,7 @@ from torch import Tensor
 from transformers import DynamicCache, PreTrainedModel
 
 from .adapters_lafunc import adapted
+from .copying_lafunc import Transcript
 from .node_lafunc import Continuation, Path, Slot, closers, continuations, json_path
 from .output_lafunc import Stats
 from .scaffolding_lafunc import Scaffold
@@ -168,6 +169,8 @@ class Cursor:
         limit: once so much is written, everything is ended as soon as the languages allow, and noted in `clipped`.
         present: by path the log-odds that an optional value is there, beside what the logits say of it.
         values: those that `opening` holds.
+        said: what was said; None: it counts for nothing.
+        copy_weight: what a token gains, in nats, by which a value goes on, or ends, as something that was said.
     """
 
     def __init__(
@@ -179,7 +182,10 @@ class Cursor:
         limit: int = sys.maxsize,
         present: Mapping[Path, float] | None = None,
         values: Mapping[Path, Sequence[int]] | None = None,
+        said: Transcript | None = None,
+        copy_weight: float = 0.0,
     ):
+        self.said, self.copy_weight = said, copy_weight
         self.vocabulary, self.max_slot_tokens, self.limit = vocabulary, max_slot_tokens, limit
         self.present = present or {}
         self.tokens: list[int] = list(opening)
@@ -309,8 +315,10 @@ class Cursor:
             self._write(tokens[scores.index(max(scores))])
             return True
         groups = self._edges()
+        logits, whole = self._copying(logits)
         scores = [_best(logits, group, device) for group in groups]
         end = _best(logits, closers(self.vocabulary, self.slot.close), device) if self._may_end() else -torch.inf
+        end += self.copy_weight * whole
         best = max(scores)
         if end >= best:
             self._leave()
@@ -320,6 +328,18 @@ class Cursor:
         token = int(ids[logits[ids].argmax()]) if len(group.ids) > 1 else group.ids[0]
         self._write(token, float((best - logits.logsumexp(-1)).exp()))
         return True
+
+    def _copying(self, logits: Tensor) -> tuple[Tensor, bool]:
+        """The logits, more for what goes on as something that was said; whether a copy may end here. [V] -> [V]"""
+        assert self.slot is not None
+        written = self.vocabulary.decode_bytes(self.values[self.slot.path])
+        if self.said is None or not self.copy_weight or not written:
+            return logits, False
+        ids, whole = self.said.ahead(written.lstrip(b" ").removeprefix(b'"'))
+        if ids:
+            index = torch.tensor(list(ids), device=logits.device)
+            logits = logits.index_add(0, index, logits.new_full((len(ids),), self.copy_weight))
+        return logits, whole
 
     @property
     def confidence(self) -> dict[Path, float]:

@@ -34,6 +34,7 @@ from .adapters_lafunc import FILE, FOLDER, adapter_weights, attach_adapters, bar
 from .base_lafunc import CheckpointError, check_shareable, load_base
 from .calling_lafunc import Calls, fill
 from .configuration_lafunc import LaFuncConfig
+from .copying_lafunc import Transcript
 from .diffusion_lafunc import DiffusionHead
 from .filling_lafunc import Reader, Tell, slides
 from .node_lafunc import Tool, json_path
@@ -442,7 +443,13 @@ class LaFuncModel(PreTrainedModel):
         """Fill the planned calls of each row, and those that turn out to be due when these can be read."""
         vocabulary = processor.vocabulary
         with stats.stage("scaffold"):
-            written = [Calls(Scaffold(row.plan, vocabulary, row.opening, row.room)) for row in rows]
+            written = [
+                Calls(
+                    Scaffold(row.plan, vocabulary, row.opening, row.room),
+                    said=Transcript(row.texts, vocabulary) if self.config.copy_weight else None,
+                )
+                for row in rows
+            ]
             for row, one in zip(rows, written, strict=True):
                 count = len(row.plan)
                 while row.often and count > 1 and one.needed(filler) > row.room:  # the router knows nothing of room

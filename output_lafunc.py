@@ -300,13 +300,13 @@ def _places(value: str, text: str) -> Iterator[int]:
     """Where a value begins in a text, not as a part of a longer word or number."""
     for found in re.finditer(f"(?={re.escape(value)})", text):
         before, after = text[: found.start()], text[found.start() + len(value) :]
-        if not (_joined(before, value) or _joined(value, after)):
+        if not (joined(before, value) or joined(value, after)):
             yield found.start()
 
 
-def _joined(left: str, right: str) -> bool:
+def joined(left: str, right: str) -> bool:
     """Whether a word or number goes on from one text to the next. Scripts without case are taken to have no spaces."""
-    if re.search(r"\d[.,]?$", left) and re.match(r"[.,]?\d", right):
+    if re.search(r"\d[.,]?\Z", left) and re.match(r"[.,]?\d", right):
         return True
     a, b = left[-1:], right[:1]
     return all(c.isdigit() or c.lower() != c.upper() for c in (a, b)) if a and b else False
