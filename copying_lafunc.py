@@ -22,8 +22,8 @@ _SCALES = {"k": 3, "thousand": 3, "million": 6, "billion": 9, "%": -2, "percent"
 _WORDS = {
     word: str(number)
     for number, word in enumerate(
-        "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
-        "eighteen nineteen twenty".split()
+        "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
+        "seventeen eighteen nineteen twenty".split()
     )
 } | {word: f"{tens}0" for tens, word in enumerate("thirty forty fifty sixty seventy eighty ninety hundred".split(), 3)}
 

@@ -1,8 +1,9 @@
 """`lafunc eval calibration`: what the head's word on presence and on absence is worth, and what a confidence is.
 
-On held-out rows, the right tools given. The weight of presence (verified filler only) is the one with the fewest
-arguments missing or too many. With it, a logistic regression says of each required value how likely it is missing, by
-what is known of it (see [`Evidence`]); each half of the rows is judged by the weights that fit the other one, and the
+On held-out rows, the right tools given. The weight of copies is the one with which the base writes most rows right,
+each value after the right ones before it. The weight of presence (verified filler only) is the one with the fewest
+arguments missing or too many. With both, a logistic regression says of each required value how likely it is missing,
+by what is known of it (see [`Evidence`]); each half of the rows is judged by the weights that fit the other one, and the
 threshold is the one with the best F0.5. Real requests leave out far fewer values than these rows do, so those that are
 given count for more: as if the share of [`SHARE`] were missing.
 The confidences are mapped by a logistic function (Platt 1999) that is fitted on one half of the rows and judged on the
@@ -19,9 +20,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from tqdm import tqdm
 
-from ..node_lafunc import json_path
-from ..output_lafunc import Evidence, calibrated, logit
+from ..copying_lafunc import Transcript
+from ..filling_lafunc import Cursor, Reader
+from ..node_lafunc import continuations, json_path
+from ..output_lafunc import Evidence, Stats, calibrated, logit
+from ..processing_lafunc import RequestError
+from ..request_lafunc import read_request
+from ..scaffolding_lafunc import Scaffold
+from ..validation_lafunc import SchemaError
 from . import results
 from .accuracy import add_systems, asked_systems, measure
 from .bfcl import EvaluationError
@@ -30,6 +38,9 @@ from .heldout import HeldOut, arguments_of, calls_due, load
 from .markdown import number, table
 from .systems import Answer
 
+COPY_WEIGHTS = (0.0, 1.0, 2.0, 3.0)
+COPYING = "copying"  # in the journal, where others have a system
+KNOWN_FOR_SURE = 1e6  # log-odds
 WEIGHTS = (0.0, 2.0, 4.0, 8.0)  # of presence
 SHARE = 0.02  # of required values that are missing where the threshold is used
 THRESHOLDS = [*(round(0.05 * n, 2) for n in range(1, 20)), 0.97, 0.98, 0.99]
@@ -73,13 +84,16 @@ def run(options: argparse.Namespace) -> int:
         "seed": options.seed,
     }
     journal = results.Journal(options.out, settings)
+    written = copying(model, processor, rows, journal) if system.filler != "diffusion" else None
+    if written:
+        model.config.copy_weight = written["weight"]
     for weight, one in asked.items():
         model.config.presence_weight = weight
         measure(model, processor, rows, [one], journal, True, examine)
     records = {weight: [r for r in journal.rows if r["system"] == one.name] for weight, one in asked.items()}
     found = presence(records)
     best = records[found["weight"]]
-    data = {"presence": found, "needs": needs(best), "confidence": confidence(best)}
+    data = {"copying": written, "presence": found, "needs": needs(best), "confidence": confidence(best)}
     results.write(options.out, "calibration", settings, data, options.arguments)
     journal.pack()
     if options.write:
@@ -91,6 +105,8 @@ def run(options: argparse.Namespace) -> int:
 def _write(path: Path, data: Mapping[str, Any]) -> None:
     """What was found, into a checkpoint's config; the map of confidences only if it made them better."""
     config = json.loads(path.read_text(encoding="utf-8"))
+    if data["copying"]:
+        config["copy_weight"] = data["copying"]["weight"]
     config["presence_weight"] = data["presence"]["weight"]
     config["needs_weights"], config["needs_threshold"] = data["needs"]["weights"], data["needs"]["threshold"]
     sure = data["confidence"]
@@ -98,6 +114,49 @@ def _write(path: Path, data: Mapping[str, Any]) -> None:
     better = sure["after"]["values"] and sure["after"]["ece"] < sure["before"]["ece"]
     config["confidence_slope"], config["confidence_offset"] = (sure["slope"], sure["offset"]) if better else (1.0, 0.0)
     path.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def copying(model: Any, processor: Any, rows: Sequence[HeldOut], journal: results.Journal) -> dict[str, Any]:
+    """By weight of copies, in how many rows all values are right; and the weight with the most, the least of them."""
+    known = {record["id"] for record in journal.rows if record["system"] == COPYING}
+    for row in tqdm([row for row in rows if row.id not in known and not row.needs], desc="copying", unit="row"):
+        journal.add({"system": COPYING, "id": row.id, **_copied(model, processor, row)})
+    found = [record["copied"] for record in journal.rows if record["system"] == COPYING]
+    found = [right for right in found if right]
+    curve = [
+        {"weight": weight, "right": sum(right[str(weight)] for right in found), "rows": len(found)}
+        for weight in COPY_WEIGHTS
+    ]
+    return {"weight": max(curve, key=lambda point: point["right"])["weight"], "curve": curve}
+
+
+@torch.no_grad()
+def _copied(model: Any, processor: Any, row: HeldOut) -> dict[str, Any]:
+    """Whether the base writes all values of a row right, by weight of copies, if it is told which are there."""
+    try:
+        request = read_request(row.messages, row.tools, processor, model.config, "tool", row.names, "autoregressive")
+        scaffold = Scaffold(request.plan, processor.vocabulary, request.opening, request.room)
+        values = scaffold.read(
+            [{k: v for k, (v,) in call[n].items()} for call, n in zip(row.expected, row.names, strict=True)]
+        )
+    except (RequestError, SchemaError, ValueError) as error:
+        return {"right": False, "copied": {}, "error": str(error)}
+    due = scaffold.tokens(values)
+    reader = Reader(model.base, [request.prompt], Stats())
+    logits = reader.logits(reader.read([due])[0])  # [S, V]
+    optional = [span.slot.path for span in scaffold.block().spans if span.slot.optional]
+    present = {path: KNOWN_FOR_SURE if path in values else -KNOWN_FOR_SURE for path in optional}
+    said = Transcript(request.texts, processor.vocabulary)
+    right = {}
+    for weight in COPY_WEIGHTS:
+        ways = list(continuations(scaffold.chain))
+        cursor = Cursor(
+            processor.vocabulary, ways, scaffold.opening, len(due), present=present, said=said, copy_weight=weight
+        )
+        while cursor.done is None and cursor.tokens == due[: (at := len(cursor.tokens))] and at < len(due):
+            cursor.choose(logits[at - 1])
+        right[str(weight)] = cursor.done is not None and cursor.tokens == due
+    return {"right": any(right.values()), "copied": right, "error": None}
 
 
 def examine(row: HeldOut, answer: Answer) -> dict[str, Any]:
@@ -265,7 +324,25 @@ def calibration_tables(data: Mapping[str, Any]) -> list[str]:
     def share(value: float | None) -> str:
         return number(None if value is None else 100 * value)
 
-    lines = ["Arguments by the weight of what the head says of their presence:", ""]
+    lines = []
+    if written := data["copying"]:
+        lines += [
+            "Rows whose values are all right when each is written after the right ones, by the weight of copies:",
+            "",
+        ]
+        lines += table(
+            ["weight", "right", "of"],
+            [
+                [
+                    f"{p['weight']}{' (taken)' if p['weight'] == written['weight'] else ''}",
+                    str(p["right"]),
+                    str(p["rows"]),
+                ]
+                for p in written["curve"]
+            ],
+        )
+        lines.append("")
+    lines += ["Arguments by the weight of what the head says of their presence:", ""]
     lines += table(
         ["weight", "missing", "too many", "all"],
         [

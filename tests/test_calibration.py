@@ -109,6 +109,11 @@ def test_the_command_writes_a_result_and_the_config(tmp_path, capsys):
     assert config["needs_weights"] == data["needs"]["weights"]
     assert config["presence_weight"] == data["presence"]["weight"]
     assert [point["weight"] for point in data["presence"]["curve"]] == [0.0, 2.0, 4.0, 8.0]
+    assert config["copy_weight"] == data["copying"]["weight"]
+    assert [(point["weight"], point["rows"]) for point in data["copying"]["curve"]] == [
+        (weight, 2)
+        for weight in (0.0, 1.0, 2.0, 3.0)  # of what is missing nothing can be copied
+    ]
     sure = data["confidence"]
     assert config["confidence_slope"] == (sure["slope"] if sure["after"]["ece"] < sure["before"]["ece"] else 1.0)
     assert "1 of 3 required values are missing" in capsys.readouterr().out

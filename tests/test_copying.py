@@ -4,6 +4,7 @@ import json
 
 import pytest
 import torch
+from conftest import FAMILIES, examples, make_tokenizer
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -14,7 +15,6 @@ from lafunc.node_lafunc import continuations
 from lafunc.scaffolding_lafunc import Scaffold
 from lafunc.vocabulary_lafunc import Vocabulary
 
-from conftest import FAMILIES, examples, make_tokenizer
 
 @pytest.fixture(scope="module", params=FAMILIES)
 def vocabulary(request) -> Vocabulary:
