@@ -3,9 +3,9 @@
 On held-out rows, the right tools given. The weight of copies is the one with which the base writes most rows right,
 each value after the right ones before it. The weight of presence (verified filler only) is the one with the fewest
 arguments missing or too many. With both, a logistic regression says of each required value how likely it is missing,
-by what is known of it (see [`Evidence`]); each half of the rows is judged by the weights that fit the other one, and the
-threshold is the one with the best F0.5. Real requests leave out far fewer values than these rows do, so those that are
-given count for more: as if the share of [`SHARE`] were missing.
+by what is known of it (see [`Evidence`]); each half of the rows is judged by the weights that fit the other one, and
+the threshold is the one with the best F0.5. Real requests leave out far fewer values than these rows do, so those that
+are given count for more: as if the share of [`SHARE`] were missing.
 The confidences are mapped by a logistic function (Platt 1999) that is fitted on one half of the rows and judged on the
 other by the expected calibration error (Naeini et al. 2015).
 """
