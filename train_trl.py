@@ -97,8 +97,8 @@ class LaFuncTrainingConfig(SFTConfig):
         head: fields of [`LaFuncConfig`] for new heads, such as `head_hidden_size`.
         decision_weight, diffusion_weight, constraint_weight: of the three parts of the loss.
         noise_samples: how often each scaffold is masked anew once its prompt has been read.
-        router_rows: after training, the router is fitted to so many rows, half without a call, a quarter with several,
-            an eighth with one that lacks a value; 0: it is trained with the rest only, and says nothing of single
+        router_rows: after training, the router is fitted to so many rows, half without a call; of the others six in
+            sixteen have several, and three one that lacks a value; 0: it is trained with the rest only, and says nothing of single
             tools. With num_train_epochs 0 nothing else is.
         max_prompt_tokens, max_block_tokens: rows with a longer prompt, or more slot positions, are skipped.
     """
@@ -292,8 +292,9 @@ class LaFuncTrainer(SFTTrainer):
         return SimilarLengths(rows["work"], batch, self.args.seed)
 
     def router_rows(self) -> list[int]:
-        """The rows to which the router is fitted, by length: half without a call, a quarter with several, an eighth
-        with one that lacks a value; fewer of a kind that has fewer, then more of the others with a call.
+        """The rows to which the router is fitted, by length: half without a call; of the others six in sixteen with
+        several, three with one that lacks a value, seven with one that does not; fewer of a kind that has fewer, then
+        more of the others with a call.
 
         Raises:
             TrainingError: there are too few of a kind.
@@ -313,7 +314,13 @@ class LaFuncTrainer(SFTTrainer):
                 "router_rows, or add such rows (`lafunc data synthesize` writes both kinds)"
             )
         chance, chosen = random.Random(args.seed), []
-        shares = ((none, half), (several, half // 2), (lacking, half // 4), (whole, half - half // 2 - half // 4))
+        several_share, lacking_share = 6 * half // 16, 3 * half // 16
+        shares = (
+            (none, half),
+            (several, several_share),
+            (lacking, lacking_share),
+            (whole, half - several_share - lacking_share),
+        )
         for kind, share in shares:
             chosen += chance.sample(kind, min(len(kind), share))
         others = sorted(due.difference(chosen))
