@@ -16,12 +16,12 @@ from lafunc.__main__ import main
 from lafunc.data.arguments import Argument, examples_in, read_arguments, words_of
 from lafunc.data.catalogue import listed
 from lafunc.data.mentions import VERBS
-from lafunc.data.phrasing import Target, frame
+from lafunc.data.phrasing import Target, frame, repeat
 from lafunc.data.pools import accepted
 from lafunc.data.rows import RowError, calls_of, check_row, read_rows
 from lafunc.data.synthesis import Synthesizer, synthesize
 from lafunc.data.teacher import Teacher, TeacherError
-from lafunc.data.values import Said, draw, join, say_number
+from lafunc.data.values import Said, draw, join, measured, say_number
 from lafunc.data.words import WORDS, number_words
 
 NAMES = st.sampled_from(
@@ -232,6 +232,74 @@ def test_a_phrase_of_the_description_gives_way_to_the_value():
 
 
 # ------------------------------------------------------------------------------------------------ the command
+
+
+AREA = {
+    "name": "circle_area",
+    "description": "Calculate the area of a circle",
+    "parameters": {
+        "type": "object",
+        "properties": {"radius": {"type": "number"}, "unit": {"type": "string"}, "precision": {"type": "integer"}},
+        "required": ["radius"],
+    },
+}
+
+
+def test_values_of_several_calls_are_said_in_their_order():
+    target = Target(AREA)
+    radius, _, precision = target.arguments
+    for seed in range(60):
+        values = [(31, 7), (542, 6), (863, 5)]
+        sets = [[(radius, Said(r, str(r))), (precision, Said(p, str(p)))] for r, p in values]
+        text = repeat(target, [], sets, random.Random(seed))
+        places = [text.index(str(r)) for r, _ in values]
+        assert places == sorted(places), text
+        bounds = [0, *((left + right) // 2 for left, right in zip(places, places[1:], strict=False)), len(text)]
+        assert text.lower().count("area") == 1, text  # what is asked for is said once
+        for (_, p), start, end in zip(values, bounds, bounds[1:], strict=False):
+            assert re.search(rf"\b{p}\b", text[max(0, start - 40) : end + 40]), text
+
+
+def test_what_is_shared_is_said_once_and_counts_for_all():
+    rows = [row for row in synthesize([AREA], 400, seed=3) if len(calls_of(row)) > 2]
+    shared = [row for row in rows if len({call["precision"] for _, call in calls_of(row) if "precision" in call}) == 1]
+    shared = [row for row in shared if all("precision" in call for _, call in calls_of(row))]
+    assert any(row["messages"][0]["content"].count(str(calls_of(row)[0][1]["precision"])) == 1 for row in shared)
+
+
+@pytest.mark.parametrize("unit", [{"type": "string"}, {"enum": ["cm", "km", "parsec"]}])
+def test_a_unit_is_said_with_its_number(unit):
+    properties = AREA["parameters"]["properties"] | {"unit": unit}
+    target = Target({**AREA, "parameters": {"type": "object", "properties": properties, "required": ["radius"]}})
+    radius, measure, precision = target.arguments
+    for seed in range(30):
+        rng = random.Random(seed)
+        pairs = measured(target.arguments, [(radius, Said(5, "5 cm", bare="5")), (precision, Said(2, "2"))], rng)
+        said = dict(pairs)
+        assert said[measure].text == "" and said[precision].text == "2" and said[radius].value == 5
+        number, word = re.fullmatch(r"(5) ?(\D+)", said[radius].text).groups()
+        assert word == said[measure].value or "enum" in unit and word in ("centimeters", "kilometers")
+        text = frame(target, pairs, rng)
+        assert said[radius].text in text and len(re.findall(rf"(?<![A-Za-z]){word}(?![A-Za-z])", text)) == 1, text
+
+
+def test_units_that_do_not_fit_are_left_alone():
+    properties = {"radius": {"type": "number"}, "unit": {"enum": ["lumen"]}}
+    target = Target({"name": "f", "parameters": {"type": "object", "properties": properties}})
+    pairs = [(target.arguments[0], Said(5, "5"))]
+    assert measured(target.arguments, pairs, random.Random(0)) == pairs
+    assert measured(target.arguments[:1], pairs, random.Random(0)) == pairs
+
+
+def test_kinds_stand_before_their_noun():
+    parameters = {"type": "object", "properties": {"cuisine": {"type": "string"}, "limit": {"type": "integer"}}}
+    target = Target(
+        {"name": "find_restaurants", "description": "Find restaurants in a city", "parameters": parameters}
+    )
+    pairs = [(target.arguments[0], Said("vegan", "vegan")), (target.arguments[1], Said(3, "3"))]
+    said = [frame(target, pairs, random.Random(seed)) for seed in range(60)]
+    assert sum("vegan restaurants" in text for text in said) > 10
+    assert all("vegan" in text and "3" in text for text in said)
 
 
 def test_command(tmp_path, capsys):
