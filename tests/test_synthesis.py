@@ -360,7 +360,7 @@ def test_tools_without_possible_values():
     assert next(synthesize([{"name": "f", "parameters": parameters}], 1))  # too short for a date, so any word
     impossible = {"properties": {"a": {"allOf": [{"type": "array", "items": {"enum": [1]}}]}}, "required": ["a"]}
     source = Synthesizer([{"name": "f", "parameters": impossible}])
-    source._values = lambda target, measures: (_ for _ in ()).throw(RowError("arguments violate the schema", "a"))
+    source._values = lambda target, measures=True: (_ for _ in ()).throw(RowError("arguments violate the schema", "a"))
     with pytest.raises(ValueError, match="no row in 1000 attempts.*arguments violate the schema"):
         source.row()
 
