@@ -465,7 +465,9 @@ class LaFuncModel(PreTrainedModel):
             with stats.stage("fill"):
                 tells = [tell for b in now if (tell := rows[b].tell) is not None] or None  # all are told of, or none
                 calls = [written[b] for b in now]
+                before = stats.base_passes
                 fill(calls, self.head, reader.branch(), self.config, filler, schedule, num_steps, tells)
+                stats.fill_passes += stats.base_passes - before
             if "calls" not in self.config.trained:
                 break
             with stats.stage("plan"):

@@ -22,6 +22,8 @@ class Stats:
 
     Attributes:
         base_passes / head_passes: evaluations of the base model / of the diffusion head.
+        fill_passes: of the base passes, those that read scaffolds and wrote or checked values; not those for prompts,
+            router and plan.
         base_tokens: tokens that the base read, prompts included, padding not.
         prompt_tokens: of these, the prompt's.
         rounds: passes in which the verified filler checked what was guessed.
@@ -31,6 +33,7 @@ class Stats:
 
     base_passes: int = 0
     head_passes: int = 0
+    fill_passes: int = 0
     base_tokens: int = 0
     prompt_tokens: int = 0
     rounds: int = 0

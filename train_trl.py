@@ -98,8 +98,8 @@ class LaFuncTrainingConfig(SFTConfig):
         decision_weight, diffusion_weight, constraint_weight: of the three parts of the loss.
         noise_samples: how often each scaffold is masked anew once its prompt has been read.
         router_rows: after training, the router is fitted to so many rows, half without a call; of the others six in
-            sixteen have several, and three one that lacks a value; 0: it is trained with the rest only, and says nothing of single
-            tools. With num_train_epochs 0 nothing else is.
+            sixteen have several, and three one that lacks a value; 0: it is trained with the rest only, and says
+            nothing of single tools. With num_train_epochs 0 nothing else is.
         max_prompt_tokens, max_block_tokens: rows with a longer prompt, or more slot positions, are skipped.
     """
 

@@ -205,8 +205,8 @@ def _categories(asked: list[str] | None, gold_plan: bool) -> list[str]:
 def systems_table(found: Mapping[str, Any]) -> list[str]:
     """Systems as rows of a table."""
     head = (
-        "system,non-live AST,live AST,irrelevance,live relevance,right,hallucinated %,invalid,base passes,head passes,"
-        "ms median,p10,p90"
+        "system,non-live AST,live AST,irrelevance,live relevance,right,hallucinated %,invalid,base passes,"
+        "fill passes a call,head passes,ms median,p10,p90"
     )
     rows = []
     for name, counts in found.items():
@@ -219,6 +219,7 @@ def systems_table(found: Mapping[str, Any]) -> list[str]:
                 number(None if rate is None else 100 * rate),
                 str(counts["invalid"]),
                 number(counts["base_passes"]),
+                number(counts.get("fill_passes")),
                 number(counts["head_passes"]),
                 *(number(spent.get(key), 0) for key in ("median", "p10", "p90")),
             ]

@@ -24,6 +24,7 @@ is ungrounded: it does not follow from the conversation (see [`grounded`]), it i
 """
 
 import re
+import statistics
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -259,7 +260,8 @@ def _stem(word: str) -> str:
 
 
 def summarise(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """The counts of many records: right answers by category, faults, arguments by kind, hallucinations, cost."""
+    """The counts of many records: right answers by category, faults, arguments by kind, hallucinations, cost: passes a
+    row in the mean, and the median of the filler's passes of the base a call."""
     categories: dict[str, dict[str, Any]] = {}
     arguments: dict[str, Counter[str]] = {kind: Counter() for kind in KINDS}
     for record in records:
@@ -287,7 +289,15 @@ def summarise(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         "milliseconds": spread([1000 * record["seconds"] for record in records if not record["error"]]),
         "base_passes": _mean([record["stats"]["base_passes"] for record in records if record["stats"]]),
         "head_passes": _mean([record["stats"]["head_passes"] for record in records if record["stats"]]),
+        # Older files have none.
+        "fill_passes": _median(
+            [r["stats"]["fill_passes"] / len(r["got"]) for r in records if r["got"] and "fill_passes" in r["stats"]]
+        ),
     }
+
+
+def _median(values: Sequence[float]) -> float | None:
+    return statistics.median(values) if values else None
 
 
 def _mean(values: Sequence[float]) -> float | None:

@@ -325,7 +325,7 @@ def calibration_tables(data: Mapping[str, Any]) -> list[str]:
         return number(None if value is None else 100 * value)
 
     lines = []
-    if written := data["copying"]:
+    if written := data.get("copying"):  # older files have none
         lines += [
             "Rows whose values are all right when each is written after the right ones, by the weight of copies:",
             "",

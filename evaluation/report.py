@@ -509,13 +509,15 @@ def summary(documents: Mapping[str, Document]) -> list[str]:
                     f"{found['right']} of {found['rows']}",
                     str(found["invalid"]),
                     number(found["base_passes"]),
+                    number(found.get("fill_passes")),
                     number(found["milliseconds"]["median"], 0),
                 ]
             )
         trained = ", ".join(group["settings"]["checkpoint"]["trained"]) or "none"
         gold = ", the right tools given" if group["settings"]["gold_plan"] else ""
         lines += [f"**BFCL, {names}** (trained heads: {trained}{gold}):", ""]
-        head = "system,non-live AST,live AST,irrelevance,hallucinated %,right,invalid calls,base passes,ms"
+        head = "system,non-live AST,live AST,irrelevance,hallucinated %,right,invalid calls,base passes,"
+        head += "fill passes a call,ms"
         lines += [*table(head.split(","), rows), ""]
     for document in of_kind(documents, "latency", "peers").values():
         lines += ["**Other libraries, same weights, same prompts, same rows** (ratio above 1: LaFuNC is faster):", ""]
