@@ -162,7 +162,7 @@ def test_a_summary_counts_what_its_records_say():
     records = [
         examine(BOOKING, answer)
         for answer in (
-            Answer(calls=[("book", RIGHT)], stats={"base_passes": 4, "head_passes": 2}, seconds=1.0),
+            Answer(calls=[("book", RIGHT)], stats={"base_passes": 4, "head_passes": 2, "fill_passes": 3}, seconds=1),
             Answer(calls=[("book", {**RIGHT, "country": "France"})], stats={"base_passes": 6, "head_passes": 0}),
             Answer(error="RuntimeError: no"),
         )
@@ -171,5 +171,6 @@ def test_a_summary_counts_what_its_records_say():
     assert found["categories"] == {"multiple": {"right": 1, "rows": 3, "seconds": 1.0}}
     assert {fault: n for fault, n in found["faults"].items() if n} == {"value": 1, "error": 1}
     assert found["hallucination_rate"] == 0.5 and found["base_passes"] == 5
+    assert found["fill_passes"] == 3  # of the one that has it, as older records have not
     assert found["errors"] == [{"id": "booking", "error": "RuntimeError: no"}]
     assert sum(found["faults"].values()) + found["right"] == found["rows"]

@@ -231,6 +231,7 @@ def test_diffusion_takes_one_scaffold_pass_and_a_head_pass_per_step(any_pair, st
     with base_reads(any_pair) as reads:
         stats = any_pair.call(HELLO, [LAMP], filler="diffusion", num_steps=steps, parallel_tool_calls=False).stats
     assert (stats.base_passes, stats.head_passes, stats.rounds) == (len(reads), steps, 0) == (2, steps, 0)
+    assert stats.fill_passes == 1
 
 
 def test_autoregressive_takes_no_head_pass(pair):
@@ -243,6 +244,7 @@ def test_verified_takes_one_pass_where_the_draft_is_what_the_base_writes(pair, m
     written = pair.call(HELLO, [LAMP], filler="autoregressive", parallel_tool_calls=False)
     drafted = pair.call(HELLO, [LAMP], filler="verified", parallel_tool_calls=False)
     assert drafted.stats.rounds <= written.stats.base_passes - 1  # the prompt's
+    assert drafted.stats.fill_passes == drafted.stats.rounds + 1  # the scaffold's
     prompt = pair.processor.prompt(HELLO, [LAMP])
     tools = pair.processor.compile_tools([LAMP])
     values = Scaffold(tools, pair.processor.vocabulary, pair.processor.opening(prompt)).read(
