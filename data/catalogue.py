@@ -520,7 +520,7 @@ def _listed_tool(rng: random.Random) -> Target:
     if measured and "unit" not in {one["name"] for one in given} and rng.random() < 0.5:  # in a unit of one's choice
         kind = rng.choice(("s", "s", f"({'/'.join(rng.sample(_UNITS[measured[0]['unit']], 3))})"))
         given = [{**one, "unit": "" if one["unit"] == measured[0]["unit"] else one["unit"]} for one in given]
-        given.append({"name": "unit", "type": kind, "optional": "?", "unit": "", "about": ""})
+        given.append({"name": "unit", "type": kind, "optional": "?", "unit": "", "about": measured[0]["unit"]})
     return _build(words, prefix, about, given, asks, rng, thing="")
 
 
@@ -642,7 +642,7 @@ def _schema(one: dict[str, str], label: str, about: str, rng: random.Random, ter
     if not label or terse < 0.06:
         return schema
     noun = words_of(label)
-    spoken = one["about"].replace("_", " ") if one["about"] else ""
+    spoken = one["about"].replace("_", " ") if one["about"] not in _UNITS else ""
     text = ""
     if spoken:
         text = ("The " if rng.random() < 0.4 and kind != "b" and not spoken.startswith("what") else "") + spoken
@@ -664,7 +664,7 @@ def _schema(one: dict[str, str], label: str, about: str, rng: random.Random, ter
         shown = ", ".join(rng.choice(WORDS[table]).split("/")[:2])
         text = rng.choice((f"the city and {wide}, e.g. {shown}", f"{text} (city, {wide}), such as '{shown}'"))
     if one["name"] == "unit" and kind == "s":
-        shown = rng.choice(("meters", "cm", "feet", "kg", "pounds", "miles"))
+        shown = rng.choice(_UNITS.get(one["about"], ("cm", "kg", "miles")))
         text = rng.choice(("unit of measurement", "the unit", "unit of the given values", "unit of measure"))
         text += rng.choice((f", e.g. {shown}", f" (e.g. '{shown}')", "", f", such as '{shown}'. Default is {shown}"))
     if unit:

@@ -195,26 +195,31 @@ def _core(target: Target, pairs: Pairs, rng: random.Random) -> tuple[str, str, l
     text = _cut(text)
     if rng.random() < 0.6:
         for mention in rest:
-            if put := _before(text, mention):
+            if put := _before(target.verb, text, mention):
                 return target.verb, put, [other for other in rest if other is not mention]
     return target.verb, text, rest
 
 
 _BEFORE = re.compile(
     r"\b(type|category|genre|kind|style|cuisine|diet|preference|material|colou?r|brand|level|difficulty|condition|status"
-    r"|size|species|breed|theme|format|topic|sport|method|mode|class|quality|season|flavou?r|nationality|priority|shape"
-    r"|industry|subject|platform|food|mood|weather|instrument)s?$"
+    r"|size|species|breed|theme|topic|sport|method|class|quality|season|flavou?r|priority|shape|industry|subject"
+    r"|platform|food|weather|instrument)s?$"
 )
-_LEAD = re.compile(
-    r"(?:(?:for|up) )?(?:(?:the )?(?:details|list|number|value|price|count|cost) (?:of|about|for) )?"
-    r"(?:(?:the|an?|all|any|some|available|upcoming|nearby|best|top|current|new) )*(?=[a-z]{3,})"
+_ELSEWHERE = re.compile(r"\b(exclude\w*|not|without|target|source|to|from|input|output|new|old|sort|order|by)\b")
+_CHANGES = {"update", "edit", "set", "change", "convert", "modify", "adjust", "translate", "format", "switch", "move"}
+_LEAD = re.compile(  # possessive: `the pH` has no noun after its article
+    r"(?:(?:for|up) )?+(?:(?:the )?(?:details|list|number|value|price|count|cost) (?:of|about|for) )?+"
+    r"(?:(?:the|an?|all|any|some|available|upcoming|nearby|best|top|current|new) )*+"
+    r"(?!(?:the|an?|all|how|what|which|whether|if|two|between|your|its|each|every|of|in|for|to)\b)(?=[a-z]{3,})"
 )
 
 
-def _before(text: str, mention: Mention) -> str | None:
+def _before(verb: str, text: str, mention: Mention) -> str | None:
     """The text with a value before its noun, as kinds of things are given in passing: `a vegan restaurant`."""
     argument = mention.argument
-    if not _BEFORE.search(argument.words) or not re.fullmatch(r"[A-Za-z][A-Za-z-]{3,}(?: [A-Za-z-]+)?", mention.text):
+    if not _BEFORE.search(argument.words) or _ELSEWHERE.search(argument.words) or verb in _CHANGES:
+        return None
+    if not re.fullmatch(r"[A-Za-z][A-Za-z-]{3,}(?: [A-Za-z-]+)?", mention.text):
         return None
     if argument.kind not in ("string", "enum", "array") or mention.text.lower() in text.lower():
         return None
@@ -559,12 +564,22 @@ def repeat(target: Target, shared: Pairs, sets: Sequence[Pairs], rng: random.Ran
     2, and then for a radius of 3 and a height of 8`. The values of `shared` are the same for all.
     """
     verb, thing, mentions = _core(target, shared, rng)
+    switches = [mention.order() for mention in mentions if mention.boolean]
+    mentions = [mention for mention in mentions if not mention.boolean]
     alike, seed = rng.random() < 0.8, rng.random()
     parts = []
     for number, pairs in enumerate(sets):  # the same words for each, mostly
         own = random.Random(seed if alike else seed + number)
-        parts.append(_attach([Mention(argument, said, own) for argument, said in pairs], own).strip(" ,"))
+        said = [Mention(argument, value, own) for argument, value in pairs]
+        part = _attach(said, own).strip(" ,")
+        parts.append(part if part[0].isalnum() else "with " + join([mention.noun() for mention in said], own))
     head, rest = f"{verb} {thing}".strip() + _attach(mentions, rng), parts[1:]
+    text = _repeated(head, parts, rest, rng)
+    return " ".join([text, *(f"{_capital(switch)}." for switch in switches)])
+
+
+def _repeated(head: str, parts: Sequence[str], rest: Sequence[str], rng: random.Random) -> str:
+    """What is asked for, and for each call the values of its own."""
     roll = rng.random()
     if roll < 0.3:
         again = rng.choice(_AGAIN)
@@ -575,7 +590,7 @@ def repeat(target: Target, shared: Pairs, sets: Sequence[Pairs], rng: random.Ran
     if roll < 0.65:
         words = ("first", "second", "third", "fourth", "fifth")
         told = "; ".join(f"the {word} {part}" for word, part in zip(words, parts, strict=False))
-        return f"{_capital(head)} {rng.choice(('for', 'for each of'))} {len(parts)} cases: {told}."
+        return f"{_capital(head)} {rng.choice(('for these', 'for each of these', 'in several'))} cases: {told}."
     if roll < 0.8:
         ways = [f"{number}{mark} {part}" for mark in rng.choice(".)") for number, part in enumerate(parts, 1)]
         return f"{_capital(head)}:\n" + "\n".join(ways)

@@ -97,21 +97,21 @@ _MEASURES = {
 }  # fmt: skip
 
 
+_UNIT = re.compile(r"^(?:(?:input|measurement|length|distance|weight|temperature|radius) )?units?$")
+
+
 def measured(
     arguments: Sequence[Argument], pairs: Sequence[tuple[Argument, Said]], rng: random.Random
 ) -> list[tuple[Argument, Said]]:
     """The pairs with a unit said beside its number, `5 meters` for 5 and meters, where a tool takes both."""
-    unit = next(
-        (one for one in arguments if re.search(r"\bunits?$", one.words) and one.kind in ("string", "enum")), None
-    )
+    unit = next((one for one in arguments if _UNIT.search(one.words) and one.kind in ("string", "enum")), None)
     if unit is None:
         return list(pairs)
+    numbers = [one for one, _ in pairs if one.kind in ("integer", "number")]
     for pattern, names in _MEASURES.items():
-        like = [
-            one for one, _ in pairs if one.kind in ("integer", "number") and re.search(rf"\b({pattern})\b", one.words)
-        ]
-        if not like or any(one.unit for one in like):
-            continue
+        like = [one for one in numbers if re.search(rf"\b({pattern})\b", one.words)]
+        if not like or any(one.unit or one.style == "unit" and one not in like for one in numbers):
+            continue  # another quantity has a unit of its own
         if unit.kind == "enum":
             known = [value for value in unit.examples if {str(value), *_SYNONYMS.get(str(value), ())} & set(names)]
             if not known:
@@ -122,7 +122,7 @@ def measured(
             value = word = rng.choice(names)
         tight = len(word) < 3 and rng.random() < 0.4
         told = [
-            (one, Said(said.value, f"{said.bare or said.text}{'' if tight else ' '}{word}") if one in like else said)
+            (one, Said(said.value, f"{said.value}{'' if tight else ' '}{word}") if one in like else said)
             for one, said in pairs
             if one is not unit
         ]

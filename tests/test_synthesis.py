@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from lafunc.__main__ import main
 from lafunc.data.arguments import Argument, examples_in, read_arguments, words_of
 from lafunc.data.catalogue import listed
-from lafunc.data.mentions import VERBS
-from lafunc.data.phrasing import Target, frame, repeat
+from lafunc.data.mentions import VERBS, Mention
+from lafunc.data.phrasing import Target, _before, frame, repeat
 from lafunc.data.pools import accepted
 from lafunc.data.rows import RowError, calls_of, check_row, read_rows
 from lafunc.data.synthesis import Synthesizer, synthesize
@@ -260,11 +260,35 @@ def test_values_of_several_calls_are_said_in_their_order():
             assert re.search(rf"\b{p}\b", text[max(0, start - 40) : end + 40]), text
 
 
-def test_what_is_shared_is_said_once_and_counts_for_all():
-    rows = [row for row in synthesize([AREA], 400, seed=3) if len(calls_of(row)) > 2]
-    shared = [row for row in rows if len({call["precision"] for _, call in calls_of(row) if "precision" in call}) == 1]
-    shared = [row for row in shared if all("precision" in call for _, call in calls_of(row))]
-    assert any(row["messages"][0]["content"].count(str(calls_of(row)[0][1]["precision"])) == 1 for row in shared)
+def test_what_is_shared_is_said_once():
+    parameters = AREA["parameters"]["properties"] | {"exact": {"type": "boolean"}}
+    target = Target({**AREA, "parameters": {"type": "object", "properties": parameters}})
+    radius, _, precision, exact = target.arguments
+    for seed in range(60):
+        shared = [(precision, Said(2, "2")), (exact, Said(True, "yes"))]
+        text = repeat(target, shared, [[(radius, Said(r, str(r)))] for r in (31, 74, 86)], random.Random(seed))
+        numbers = re.findall(r"\d+", re.sub(r"(?m)^\d[.)]", "", text))
+        assert sorted(numbers) == ["2", "31", "74", "86"], text
+        assert text.lower().count("exact") == 1, text
+
+
+@pytest.mark.parametrize(
+    ("name", "said", "expected"),
+    [
+        ("exclude_cuisine", "Find restaurants", None),
+        ("target_style", "Convert a text", None),
+        ("cuisine", "Update a recipe", None),
+        ("cuisine", "Get the pH of a solution", None),
+        ("cuisine", "Get how many calories a food has", None),
+        ("cuisine", "Get the details of a restaurant", "Get the details of a vegan restaurant"),
+        ("cuisine", "Search for an inn", "Search for a vegan inn"),
+    ],
+)
+def test_a_kind_stands_only_where_it_means_the_same(name, said, expected):
+    tool = {"name": "do_it", "description": said, "parameters": {"properties": {name: {"type": "string"}}}}
+    target = Target(tool)
+    put = _before(target.verb, target.object, Mention(target.arguments[0], Said("vegan", "vegan"), random.Random(0)))
+    assert put == (expected and expected.split(" ", 1)[1])
 
 
 @pytest.mark.parametrize("unit", [{"type": "string"}, {"enum": ["cm", "km", "parsec"]}])
@@ -283,12 +307,21 @@ def test_a_unit_is_said_with_its_number(unit):
         assert said[radius].text in text and len(re.findall(rf"(?<![A-Za-z]){word}(?![A-Za-z])", text)) == 1, text
 
 
-def test_units_that_do_not_fit_are_left_alone():
-    properties = {"radius": {"type": "number"}, "unit": {"enum": ["lumen"]}}
+@pytest.mark.parametrize(
+    "properties",
+    [
+        {"radius": {"type": "number"}, "unit": {"enum": ["lumen"]}},
+        {"radius": {"type": "number"}, "target_unit": {"type": "string"}},
+        {"radius": {"type": "number"}, "mass": {"type": "number"}, "unit": {"type": "string"}},
+        {"radius": {"type": "number"}, "weight_kg": {"type": "number"}, "unit": {"type": "string"}},
+        {"radius": {"type": "number"}},
+        {"count": {"type": "integer"}, "unit": {"type": "string"}},
+    ],
+)
+def test_units_that_do_not_fit_are_left_alone(properties):
     target = Target({"name": "f", "parameters": {"type": "object", "properties": properties}})
-    pairs = [(target.arguments[0], Said(5, "5"))]
+    pairs = [(one, Said(5, "5")) for one in target.arguments if one.kind in ("integer", "number")]
     assert measured(target.arguments, pairs, random.Random(0)) == pairs
-    assert measured(target.arguments[:1], pairs, random.Random(0)) == pairs
 
 
 def test_kinds_stand_before_their_noun():
