@@ -34,8 +34,8 @@ class LaFuncConfig(PreTrainedConfig):
         entropy_bound: sum of entropies, in nats, up to which `entropy_bound` commits at each step.
         presence_weight: what the word of the router, or else of the diffusion head, on whether an optional value is
             given counts beside the base's, where that writes, or the router's beside the head's; 0: nothing.
-        copy_weight: what a token gains, in nats, by which a value goes on, or ends, as something that was said, where
-            the base writes.
+        copy_weight: what a token gains, in nats, by which a string or number begins, goes on or ends as something that
+            was said, where the base writes; not of those that the schema lists.
         needs_weights: of what is known of a required value, see [`Evidence`], in the log-odds that it is missing: of
             logit(absent), logit(confidence), stands, closed, and a constant.
         needs_threshold: a required value is reported missing when that probability reaches this.

@@ -1,10 +1,10 @@
-"""Copying: most values stand in the conversation, and what begins as something there goes on, or ends, as it does.
+"""Copying: most values stand in the conversation, so a value likely begins, goes on and ends as something there.
 
 ```python
 >>> said = Transcript(["Flights to Lebron for 8.5 million"], vocabulary)
 >>> ids, whole = said.ahead(b"Leb")
->>> vocabulary.id_of(b"ron") in ids, whole
-(True, False)
+>>> sorted(vocabulary.decode([id]) for id in ids), whole
+(['r', 'ro', 'ron'], False)
 >>> said.ahead(b"8500000")[1]
 True
 ```
@@ -13,45 +13,60 @@ True
 import json
 import re
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 from .output_lafunc import joined
 from .vocabulary_lafunc import Vocabulary
 
-_NUMBER = re.compile(r"(\d[\d,]*\.?\d*|\.\d+)\s*(%|percent\b|k\b|thousand\b|million\b|billion\b)?", re.I)
-_SCALES = {"k": 3, "thousand": 3, "million": 6, "billion": 9, "%": -2, "percent": -2}
-_WORDS = {
-    word: str(number)
+_SEAM = b"\xff"  # between texts; no value holds it
+_GROUPED = re.compile(r"(?<![\d.,])\d{1,3}(?:,\d{3})+(?![\d])")  # 1,500,000
+_NUMBER = re.compile(
+    r"(minus |negative )?(\d{1,3}(?:,\d{3})+(?!\d)(?:\.\d+)?|\d+\.?\d*|\.\d+)"
+    r"\s*(%|percent\b|[kK]\b|thousand\b|M\b|million\b|B\b|bn\b|billion\b)?"
+)
+_SCALES = {"k": 3, "thousand": 3, "m": 6, "million": 6, "b": 9, "bn": 9, "billion": 9, "%": -2, "percent": -2}
+_SMALL = {
+    word: number
     for number, word in enumerate(
         "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
-        "seventeen eighteen nineteen twenty".split()
+        "seventeen eighteen nineteen".split()
     )
-} | {word: f"{tens}0" for tens, word in enumerate("thirty forty fifty sixty seventy eighty ninety hundred".split(), 3)}
+} | {word: 10 * n for n, word in enumerate("twenty thirty forty fifty sixty seventy eighty ninety".split(), 2)}
+_LARGE = {"hundred": 100, "thousand": 1000, "million": 10**6, "billion": 10**9}
+_STRING = re.compile(rb'"(?:[^"\\]|\\.)*"')
 
 
 class Transcript:
     """What was said, as a value may repeat it.
 
-    Numbers count in digits, too: 8500000 for `8.5 million`, 0.05 for `5%`, 1500 for `1,500`, 2 for `two`.
+    Numbers count in digits, too: 8500000 for `8.5 million`, 0.05 for `5%`, 1500 for `1,500`, 25 for `twenty-five`.
 
     Args:
         texts: of the conversation's messages.
     """
 
     def __init__(self, texts: Sequence[str], vocabulary: Vocabulary):
-        whole = "\n".join([*texts, *(number for text in texts for number in _numbers(text))])
         self.vocabulary = vocabulary
-        starts, written, self._ends = [], bytearray(), set()
-        for n, character in enumerate(whole):
-            before, after = whole[max(0, n - 2) : n], whole[n : n + 2]
-            if not joined(before, after):
-                starts.append(len(written))
-                self._ends.add(len(written))
-            elif before[-1].isdigit() and not character.isdigit() and character not in ".,":
-                self._ends.add(len(written))  # 5km
-            # As it stands in a JSON string.
-            written += json.dumps(character, ensure_ascii=False)[1:-1].encode("utf-8", errors="replace")
-        self._ends.add(len(written))
-        self.text = bytes(written)
+        starts: list[int] = []
+        ends: set[int] = set()
+        written = bytearray()
+        numbers = [number for text in texts for number in _numbers(text)]
+        for text in [*texts, *numbers]:
+            commas = {at for found in _GROUPED.finditer(text) for at in range(found.start(), found.end())}
+            for n, character in enumerate(text):
+                before, after = text[max(0, n - 2) : n], text[n : n + 2]
+                listed = "," in (character, before[-1:]) and n not in commas  # 3,4 are two numbers
+                if listed or not joined(before, after):
+                    ends.add(len(written))
+                    if not character.isspace():
+                        starts.append(len(written))
+                elif before[-1:].isdigit() and not character.isdigit() and character not in ".,":
+                    ends.add(len(written))  # 5km
+                # As it stands in a JSON string.
+                written += json.dumps(character, ensure_ascii=False)[1:-1].encode("utf-8", errors="replace")
+            ends.add(len(written))
+            written += _SEAM
+        self.text, self._ends = bytes(written), ends
         self._places: dict[bytes, list[int]] = {b"": starts}  # where what follows a written text begins
         self._ahead: dict[bytes, tuple[frozenset[int], bool]] = {}
 
@@ -59,7 +74,8 @@ class Transcript:
         """The tokens by which a value that begins so goes on as something that was said, and whether it may end."""
         if written not in self._ahead:
             places = self._find(written)
-            ids = frozenset(id for at in places for id, _ in self.vocabulary.tokens_at(self.text, at))
+            within = (at for at in places if not self.text.startswith(_SEAM, at))
+            ids = frozenset(id for at in within for id, _ in self.vocabulary.tokens_at(self.text, at))
             self._ahead[written] = ids, bool(written) and any(at in self._ends for at in places)
         return self._ahead[written]
 
@@ -73,24 +89,56 @@ class Transcript:
         return self._places[written]
 
 
+def scalar(written: bytes) -> tuple[bytes, bytes]:
+    """What is written of the last string or number of a JSON value, and what may close it within the value.
+
+    (` ["a", "To`) -> (`To`, `"`), (` [1, 2`) -> (`2`, `,]`)
+    """
+    open_ = _STRING.sub(b"", written)
+    if b'"' in open_:
+        return open_[open_.index(b'"') + 1 :], b'"'
+    (number,) = re.findall(rb"[-+.\deE]*\Z", open_)[:1]
+    return number, b",]"
+
+
 def _numbers(text: str) -> Iterator[str]:
     """The numbers of a text in digits, where they are written otherwise."""
     for found in _NUMBER.finditer(text):
-        digits, scale = found[1].replace(",", "").rstrip("."), _SCALES.get((found[2] or "").lower(), 0)
-        if "," in found[1]:
-            yield digits
-        if scale:
-            yield _shifted(digits, scale)
-    for word in re.findall(r"[a-z]+", text.lower()):
-        if word in _WORDS:
-            yield _WORDS[word]
+        digits, scale = found[2].replace(",", "").rstrip("."), _SCALES.get((found[3] or "").lower(), 0)
+        number = _shifted(digits, scale)
+        if number != found[2]:
+            yield number
+        if found[1]:
+            yield f"-{number}"
+    words = re.findall(r"[a-z]+|\d|[^\sa-z-]", text.lower())
+    run: list[str] = []
+    for word, following in pairwise([*words, "", ""]):
+        if word in _SMALL or run and (word in _LARGE or word == "and" and run[-1] in _LARGE and following in _SMALL):
+            run.append(word)
+        elif run:
+            yield str(_counted(run))
+            run = []
+
+
+def _counted(words: Sequence[str]) -> int:
+    """`two hundred and five thousand` -> 205000"""
+    total, part = 0, 0
+    for word in words:
+        if word in _SMALL:
+            part += _SMALL[word]
+        elif word == "hundred":
+            part *= 100
+        elif word in _LARGE:
+            total, part = total + part * _LARGE[word], 0
+    return total + part
 
 
 def _shifted(digits: str, places: int) -> str:
     """Digits with their decimal point moved to the right: (`8.5`, 6) -> `8500000`, (`5`, -2) -> `0.05`."""
     whole, _, part = digits.partition(".")
-    part, whole = (part.ljust(places, "0"), whole) if places > 0 else (part, whole.rjust(1 - places, "0"))
+    whole, part = (whole, part.ljust(places, "0")) if places > 0 else (whole.rjust(1 - places, "0"), part)
     moved = len(whole) + places
-    whole, part = (whole + part)[:moved], (whole + part)[moved:].rstrip("0")
-    whole = whole.lstrip("0") or "0"
-    return f"{whole}.{part}" if part else whole
+    whole, part = (whole + part)[:moved], (whole + part)[moved:]
+    if places:
+        whole, part = whole.lstrip("0"), part.rstrip("0")
+    return f"{whole or '0'}.{part}" if part else whole or "0"

@@ -23,7 +23,7 @@ from torch import Tensor
 from transformers import DynamicCache, PreTrainedModel
 
 from .adapters_lafunc import adapted
-from .copying_lafunc import Transcript
+from .copying_lafunc import Transcript, scalar
 from .node_lafunc import Continuation, Path, Slot, closers, continuations, json_path
 from .output_lafunc import Stats
 from .scaffolding_lafunc import Scaffold
@@ -170,7 +170,8 @@ class Cursor:
         present: by path the log-odds that an optional value is there, beside what the logits say of it.
         values: those that `opening` holds.
         said: what was said; None: it counts for nothing.
-        copy_weight: what a token gains, in nats, by which a value goes on, or ends, as something that was said.
+        copy_weight: what a token gains, in nats, by which a string or number begins, goes on or ends as something that
+            was said; not of those that the schema lists.
     """
 
     def __init__(
@@ -315,9 +316,9 @@ class Cursor:
             self._write(tokens[scores.index(max(scores))])
             return True
         groups = self._edges()
+        end = _best(logits, closers(self.vocabulary, self.slot.close), device) if self._may_end() else -torch.inf
         logits, whole = self._copying(logits)
         scores = [_best(logits, group, device) for group in groups]
-        end = _best(logits, closers(self.vocabulary, self.slot.close), device) if self._may_end() else -torch.inf
         end += self.copy_weight * whole
         best = max(scores)
         if end >= best:
@@ -332,10 +333,15 @@ class Cursor:
     def _copying(self, logits: Tensor) -> tuple[Tensor, bool]:
         """The logits, more for what goes on as something that was said; whether a copy may end here. [V] -> [V]"""
         assert self.slot is not None
-        written = self.vocabulary.decode_bytes(self.values[self.slot.path])
-        if self.said is None or not self.copy_weight or not written:
+        if self.said is None or not self.copy_weight or self.slot.kind in ("boolean", "enum"):
             return logits, False
-        ids, whole = self.said.ahead(written.lstrip(b" ").removeprefix(b'"'))
+        written = self.vocabulary.decode_bytes(self.values[self.slot.path])
+        if not written:
+            return logits, False
+        begun, closing = scalar(written)
+        ids, whole = self.said.ahead(begun)
+        if whole:
+            ids = ids.union(*(self.vocabulary.starting_with(closing[n : n + 1]) for n in range(len(closing))))
         if ids:
             index = torch.tensor(list(ids), device=logits.device)
             logits = logits.index_add(0, index, logits.new_full((len(ids),), self.copy_weight))

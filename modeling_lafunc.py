@@ -446,7 +446,9 @@ class LaFuncModel(PreTrainedModel):
             written = [
                 Calls(
                     Scaffold(row.plan, vocabulary, row.opening, row.room),
-                    said=Transcript(row.texts, vocabulary) if self.config.copy_weight else None,
+                    said=Transcript(row.texts, vocabulary)
+                    if self.config.copy_weight and filler != "diffusion"
+                    else None,
                 )
                 for row in rows
             ]

@@ -4,12 +4,12 @@ import json
 
 import pytest
 import torch
-from conftest import FAMILIES, examples, make_tokenizer
+from conftest import FAMILIES, examples, make_pair, make_tokenizer
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lafunc.compiling_lafunc import compile_tool
-from lafunc.copying_lafunc import Transcript
+from lafunc.copying_lafunc import Transcript, scalar
 from lafunc.filling_lafunc import Cursor
 from lafunc.node_lafunc import continuations
 from lafunc.scaffolding_lafunc import Scaffold
@@ -64,17 +64,23 @@ def test_words_and_numbers_are_not_cut(vocabulary):
     assert not said.ahead(b"12")[1] and goes_on(said, "12", "00")
     assert said.ahead(b"rakow") == (frozenset(), False)  # no word begins so
     assert said.ahead(b"200") == (frozenset(), False)
+    assert Transcript(["to Tokyo", "Osaka"], vocabulary).ahead(b"Tokyo") == (frozenset(), True)  # not into the next
+    for text, value in (("twenty-five", b"20"), ("five million", b"5"), ("two hundred", b"100"), ("(3,4)", b"34")):
+        assert not Transcript([text], vocabulary).ahead(value)[1], text
     assert said.ahead(b"")[1] is False
 
 
 @settings(**examples(40), deadline=None)
-@given(text=st.text(max_size=40), more=st.text(max_size=10))
-def test_any_text_can_be_repeated_from_any_word(vocabulary, text, more):
-    said = Transcript([more, text], vocabulary)
-    written = json.dumps(text, ensure_ascii=False)[1:-1].encode("utf-8", errors="replace")
-    ids, whole = said.ahead(written)
-    assert whole or not written  # text and more stand on lines of their own
-    assert all(0 <= id < len(vocabulary) for id in ids)
+@given(words=st.lists(st.text(st.characters(codec="utf-8"), min_size=1), min_size=1, max_size=5), data=st.data())
+def test_any_text_can_be_repeated_from_any_word(vocabulary, words, data):
+    words = [word for word in words if not word[0].isspace()] or ["a"]
+    said = Transcript(["before", " ".join(words), "after"], vocabulary)
+    text = " ".join(words[data.draw(st.integers(0, len(words) - 1)) :])
+    written = json.dumps(text, ensure_ascii=False)[1:-1].encode()
+    assert said.ahead(written)[1]
+    end = data.draw(st.integers(0, len(written) - 1))
+    ids, _ = said.ahead(written[:end])
+    assert any(written[end:].startswith(vocabulary.decode_bytes([id])) for id in ids)
 
 
 def write(vocabulary, liked, texts, weight):
@@ -110,3 +116,68 @@ def test_one_who_is_sure_writes_something_else(vocabulary):
         logits[tokens[len(cursor.tokens)]] = 9.0
         cursor.choose(logits)
     assert scaffold.arguments(cursor.values) == [{"city": "Bergen", "days": 3}]
+
+
+@pytest.mark.parametrize(
+    ("written", "begun", "closing"),
+    [
+        (b' "To', b"To", b'"'),
+        (b' "say \\"hi', b'say \\"hi', b'"'),
+        (b" 12", b"12", b",]"),
+        (b' ["a", "To', b"To", b'"'),
+        (b' ["a", "b"', b"", b",]"),
+        (b" [1, -2.5", b"-2.5", b",]"),
+        (b" [", b"", b",]"),
+    ],
+)
+def test_the_last_string_or_number_of_a_value(written, begun, closing):
+    assert scalar(written) == (begun, closing)
+
+
+def chosen(vocabulary, schema, values, texts, weight, **liked):
+    """The value that a cursor writes whose logits are those of `values` (4) but for what is liked otherwise."""
+    parameters = {"type": "object", "properties": {"x": schema}, "required": ["x"]}
+    scaffold = Scaffold([compile_tool({"name": "f", "parameters": parameters}, vocabulary)], vocabulary)
+    tokens = scaffold.tokens(scaffold.read([{"x": values}]))
+    said = Transcript(texts, vocabulary)
+    cursor = Cursor(vocabulary, list(continuations(scaffold.chain)), scaffold.opening, said=said, copy_weight=weight)
+    while cursor.done is None:
+        logits = torch.zeros(len(vocabulary))
+        at = len(cursor.tokens)
+        if cursor.tokens == tokens[:at] and at < len(tokens):
+            logits[tokens[at]] = 2.0
+        cursor.choose(logits)
+    return scaffold.arguments(cursor.values)[0]["x"]
+
+
+@pytest.mark.parametrize(
+    ("schema", "value", "text"),
+    [
+        ({"type": ["string", "null"]}, "Oslo", "Weather in Oslo and Rome"),
+        ({"anyOf": [{"type": "string"}, {"type": "integer"}]}, "Oslo", "Weather in Oslo and Rome"),
+        (
+            {"type": "array", "items": {"type": "string"}, "minItems": 2, "maxItems": 2},
+            ["Oslo", "Rome"],
+            "Oslo to Rome and on",
+        ),
+        ({"type": "array", "items": {"type": "integer"}}, [3, 14], "of 3 and 141 take 14"),
+        ({"enum": ["celsius", "fahrenheit"]}, "fahrenheit", "How warm is it in the city center?"),
+        ({"type": "integer"}, 720, "in 72 days"),
+    ],
+)
+def test_values_that_are_due_are_not_driven_out(vocabulary, schema, value, text):
+    assert chosen(vocabulary, schema, value, [text], 0.0) == value
+    assert chosen(vocabulary, schema, value, [text], 1.5) == value
+
+
+@pytest.mark.parametrize("filler", ["verified", "autoregressive"])
+def test_a_model_copies(filler):
+    """The weight reaches the cursor, of one request and of a batch."""
+    pair = make_pair("llama", copy_weight=30.0)
+    tool = {"name": "f", "parameters": {"type": "object", "properties": {"x": {"type": "string"}}, "required": ["x"]}}
+    asked = [[{"role": "user", "content": text}] for text in ("Zanzibar", "Quito")]
+    for conversation in asked:
+        (call,) = pair.call(conversation, [tool], filler=filler, parallel_tool_calls=False).tool_calls
+        assert call.arguments["x"] and call.arguments["x"] in conversation[0]["content"]
+    outputs = pair.call(asked, [tool], filler=filler, parallel_tool_calls=False)
+    assert [out.tool_calls[0].arguments["x"] in text[0]["content"] for out, text in zip(outputs, asked, strict=True)]
