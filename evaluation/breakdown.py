@@ -289,9 +289,13 @@ def summarise(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         "milliseconds": spread([1000 * record["seconds"] for record in records if not record["error"]]),
         "base_passes": _mean([record["stats"]["base_passes"] for record in records if record["stats"]]),
         "head_passes": _mean([record["stats"]["head_passes"] for record in records if record["stats"]]),
-        # Older files have none.
+        # Older files have none, and what writes without a scaffold has not either.
         "fill_passes": _median(
-            [r["stats"]["fill_passes"] / len(r["got"]) for r in records if r["got"] and "fill_passes" in r["stats"]]
+            [
+                r["stats"]["fill_passes"] / len(r["plan"])
+                for r in records
+                if r["plan"] and r["stats"].get("fill_passes")
+            ]
         ),
     }
 

@@ -28,7 +28,7 @@ from ..node_lafunc import continuations, json_path
 from ..output_lafunc import Evidence, Stats, calibrated, logit
 from ..processing_lafunc import RequestError
 from ..request_lafunc import read_request
-from ..scaffolding_lafunc import Scaffold
+from ..scaffolding_lafunc import Capacity, Scaffold
 from ..validation_lafunc import SchemaError
 from . import results
 from .accuracy import add_systems, asked_systems, measure
@@ -82,6 +82,7 @@ def run(options: argparse.Namespace) -> int:
         "rows": {"name": options.rows.name, "sha256": hashlib.sha256(options.rows.read_bytes()).hexdigest()[:16]},
         "limit": options.limit,
         "seed": options.seed,
+        "copy_weights": COPY_WEIGHTS,
     }
     journal = results.Journal(options.out, settings)
     written = copying(model, processor, rows, journal) if system.filler != "diffusion" else None
@@ -144,7 +145,8 @@ def _copied(model: Any, processor: Any, row: HeldOut) -> dict[str, Any]:
     due = scaffold.tokens(values)
     reader = Reader(model.base, [request.prompt], Stats())
     logits = reader.logits(reader.read([due])[0])  # [S, V]
-    optional = [span.slot.path for span in scaffold.block().spans if span.slot.optional]
+    room = scaffold.room_for(values, Capacity())
+    optional = [span.slot.path for span in scaffold.block(room).spans if span.slot.optional]
     present = {path: KNOWN_FOR_SURE if path in values else -KNOWN_FOR_SURE for path in optional}
     said = Transcript(request.texts, processor.vocabulary)
     right = {}

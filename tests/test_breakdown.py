@@ -162,7 +162,12 @@ def test_a_summary_counts_what_its_records_say():
     records = [
         examine(BOOKING, answer)
         for answer in (
-            Answer(calls=[("book", RIGHT)], stats={"base_passes": 4, "head_passes": 2, "fill_passes": 3}, seconds=1),
+            Answer(
+                plan=["book"],
+                calls=[("book", RIGHT)],
+                stats={"base_passes": 4, "head_passes": 2, "fill_passes": 3},
+                seconds=1,
+            ),
             Answer(calls=[("book", {**RIGHT, "country": "France"})], stats={"base_passes": 6, "head_passes": 0}),
             Answer(error="RuntimeError: no"),
         )
