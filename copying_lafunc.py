@@ -25,7 +25,7 @@ _NUMBER = re.compile(
     r"\s*(%|percent\b|[kK]\b|thousand\b|M\b|million\b|B\b|bn\b|billion\b)?"
 )
 _SCALES = {"k": 3, "thousand": 3, "m": 6, "million": 6, "b": 9, "bn": 9, "billion": 9, "%": -2, "percent": -2}
-_SMALL = {
+UNDER_HUNDRED = {
     word: number
     for number, word in enumerate(
         "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
@@ -113,7 +113,11 @@ def _numbers(text: str) -> Iterator[str]:
     words = re.findall(r"[a-z]+|\d|[^\sa-z-]", text.lower())
     run: list[str] = []
     for word, following in pairwise([*words, "", ""]):
-        if word in _SMALL or run and (word in _LARGE or word == "and" and run[-1] in _LARGE and following in _SMALL):
+        if (
+            word in UNDER_HUNDRED
+            or run
+            and (word in _LARGE or word == "and" and run[-1] in _LARGE and following in UNDER_HUNDRED)
+        ):
             run.append(word)
         elif run:
             yield str(_counted(run))
@@ -124,8 +128,8 @@ def _counted(words: Sequence[str]) -> int:
     """`two hundred and five thousand` -> 205000"""
     total, part = 0, 0
     for word in words:
-        if word in _SMALL:
-            part += _SMALL[word]
+        if word in UNDER_HUNDRED:
+            part += UNDER_HUNDRED[word]
         elif word == "hundred":
             part *= 100
         elif word in _LARGE:

@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from ..copying_lafunc import UNDER_HUNDRED
 from .rows import RowError
 
 TYPES = {
@@ -22,14 +23,6 @@ TYPES = {
 }
 WORD = re.compile(r"\d+|[^\W\d_]+")
 ABSENT = (None, "", "None", "null", "N/A")
-NUMBERS = dict(
-    zip(
-        "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
-        "seventeen eighteen nineteen twenty thirty forty fifty sixty seventy eighty ninety".split(),
-        [*range(21), *range(30, 100, 10)],
-        strict=True,
-    )
-)
 
 
 def tool_of(name: Any, description: Any, parameters: Any, required: Any = ()) -> dict[str, Any]:
@@ -184,11 +177,11 @@ def number_of(text: str) -> int | None:
     if re.fullmatch(r"\d{1,6}", text):
         return int(text)
     parts = re.split(r"[\s-]+", text)
-    if all(part in NUMBERS for part in parts):
+    if all(part in UNDER_HUNDRED for part in parts):
         if len(parts) == 1:
-            return NUMBERS[parts[0]]
-        if len(parts) == 2 and NUMBERS[parts[0]] in range(20, 100) and NUMBERS[parts[1]] in range(1, 10):
-            return NUMBERS[parts[0]] + NUMBERS[parts[1]]
+            return UNDER_HUNDRED[parts[0]]
+        if len(parts) == 2 and UNDER_HUNDRED[parts[0]] in range(20, 100) and UNDER_HUNDRED[parts[1]] in range(1, 10):
+            return UNDER_HUNDRED[parts[0]] + UNDER_HUNDRED[parts[1]]
     return None
 
 
@@ -205,7 +198,7 @@ def stands_in(value: Any, text: str) -> bool:
     if isinstance(value, int | float):
         if re.search(rf"(?<![\d.]){re.escape(str(value))}(?![\d]|\.\d)", text.replace(",", "")):
             return True
-        return any(NUMBERS.get(one) == value for one in said) or value in _pairs(said)
+        return any(UNDER_HUNDRED.get(one) == value for one in said) or value in _pairs(said)
     if isinstance(value, str):
         wanted = words(value)
         return bool(wanted) and any(said[at : at + len(wanted)] == wanted for at in range(len(said) - len(wanted) + 1))
@@ -223,7 +216,9 @@ def made_up(value: Any, text: str) -> bool:
     numbers = {int(one) for one in words(json.dumps(value)) if one.isdecimal()}
     said = words(text)
     return bool(numbers) and not numbers & (
-        {int(one) for one in said if one.isdecimal()} | {NUMBERS[one] for one in said if one in NUMBERS} | _pairs(said)
+        {int(one) for one in said if one.isdecimal()}
+        | {UNDER_HUNDRED[one] for one in said if one in UNDER_HUNDRED}
+        | _pairs(said)
     )
 
 

@@ -6,6 +6,8 @@
 import random
 import string
 
+from ..copying_lafunc import UNDER_HUNDRED
+
 _TABLES = {
     "city": """Tokyo, Paris, London, New York, Los Angeles, Chicago, Houston, Berlin, Madrid, Rome, Vienna, Prague,
         Budapest, Warsaw, Lisbon, Porto, Dublin, Edinburgh, Glasgow, Manchester, Amsterdam, Rotterdam, Brussels,
@@ -269,19 +271,17 @@ _TABLES = {
 }
 WORDS = {name: " ".join(text.split()).replace("/ ", "/").split(", ") for name, text in _TABLES.items()}
 MONTHS = WORDS["month"]
-_SMALL = """zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen
-    seventeen eighteen nineteen""".split()
-_TENS = "zero ten twenty thirty forty fifty sixty seventy eighty ninety".split()
+_IN_WORDS = {number: word for word, number in UNDER_HUNDRED.items()}
 
 
 def number_words(number: int) -> str:
     """A whole number below a million in words: 25 is `twenty-five`."""
     if number < 0:
         return "minus " + number_words(-number)
-    if number < 20:
-        return _SMALL[number]
+    if number in _IN_WORDS:
+        return _IN_WORDS[number]
     if number < 100:
-        return _TENS[number // 10] + (f"-{_SMALL[number % 10]}" if number % 10 else "")
+        return f"{_IN_WORDS[number - number % 10]}-{_IN_WORDS[number % 10]}"
     for size, name in ((1000, "thousand"), (100, "hundred")):
         if number >= size:
             rest = f" {number_words(number % size)}" if number % size else ""

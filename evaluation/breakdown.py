@@ -31,6 +31,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import permutations
 from typing import Any
 
+from ..copying_lafunc import UNDER_HUNDRED
 from .bfcl import ANY_CALL, NO_CALL, Calls, Row, score, score_argument
 from .quantiles import spread
 from .systems import Answer
@@ -38,14 +39,10 @@ from .systems import Answer
 FAULTS = ("error", "mode", "count", "tool", "invalid", "missing", "extra", "value", "checker")
 KINDS = ("verbatim", "normalised", "number", "boolean", "enum", "array", "nested")
 
-ONES = "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen"
-ONES += " seventeen eighteen nineteen"
-TENS = "twenty thirty forty fifty sixty seventy eighty ninety"
 ORDINALS = "zeroth first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth"
 MONTHS = "january february march april may june july august september october november december"
 NUMBER_WORDS = {
-    **{word: number for number, word in enumerate(ONES.split())},
-    **{word: 10 * number for number, word in enumerate(TENS.split(), 2)},
+    **UNDER_HUNDRED,
     **{word: number for number, word in enumerate(ORDINALS.split())},
     **{"a": 1, "an": 1, "once": 1, "twice": 2, "half": 0.5, "dozen": 12, "hundred": 100, "thousand": 1000},
     **{"million": 10**6, "billion": 10**9},

@@ -82,7 +82,8 @@ def test_a_calibrated_probability_is_one_and_keeps_the_order(p, slope, offset):
     assert math.isclose(calibrated(p, 1.0, 0.0), p, abs_tol=1e-9)
 
 
-def test_the_command_writes_a_result_and_the_config(tmp_path, capsys):
+def test_the_command_writes_a_result_and_the_config(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(calibration, "COPY_WEIGHTS", (2.0, 3.0))  # not what a config has of itself
     pair = make_pair("llama")
     pair.model.save_pretrained(tmp_path / "c", include_base=True)
     pair.processor.save_pretrained(tmp_path / "c")
@@ -109,10 +110,10 @@ def test_the_command_writes_a_result_and_the_config(tmp_path, capsys):
     assert config["needs_weights"] == data["needs"]["weights"]
     assert config["presence_weight"] == data["presence"]["weight"]
     assert [point["weight"] for point in data["presence"]["curve"]] == [0.0, 2.0, 4.0, 8.0]
-    assert config["copy_weight"] == data["copying"]["weight"]
+    assert config["copy_weight"] == data["copying"]["weight"] >= 2
     assert [(point["weight"], point["rows"]) for point in data["copying"]["curve"]] == [
         (weight, 2)
-        for weight in (0.0, 1.0, 2.0, 3.0)  # of what is missing nothing can be copied
+        for weight in (2.0, 3.0)  # of what is missing nothing can be copied
     ]
     sure = data["confidence"]
     assert config["confidence_slope"] == (sure["slope"] if sure["after"]["ece"] < sure["before"]["ece"] else 1.0)

@@ -180,4 +180,6 @@ def test_a_model_copies(filler):
         (call,) = pair.call(conversation, [tool], filler=filler, parallel_tool_calls=False).tool_calls
         assert call.arguments["x"] and call.arguments["x"] in conversation[0]["content"]
     outputs = pair.call(asked, [tool], filler=filler, parallel_tool_calls=False)
-    assert [out.tool_calls[0].arguments["x"] in text[0]["content"] for out, text in zip(outputs, asked, strict=True)]
+    assert all(
+        out.tool_calls[0].arguments["x"] in text[0]["content"] for out, text in zip(outputs, asked, strict=True)
+    )
