@@ -534,8 +534,14 @@ def _decorate(text: str, rng: random.Random) -> str:
     return text
 
 
-def vary(target: Target, shared: Pairs, varied: Mapping[Argument, Sequence[Said]], rng: random.Random) -> str:
-    """One request for several calls that differ in some arguments, each with a value per call.
+def vary(
+    target: Target,
+    shared: Pairs,
+    varied: Mapping[Argument, Sequence[Said]],
+    rng: random.Random,
+    bare: bool = False,
+) -> str:
+    """One request for several calls that differ in some arguments, each with a value per call; `bare`: see [`frame`].
 
     `for Paris, London and Rome`; `for Paris and Rome with a limit of 5 and 8, respectively`.
     """
@@ -544,7 +550,7 @@ def vary(target: Target, shared: Pairs, varied: Mapping[Argument, Sequence[Said]
     for argument, values in varied.items():
         texts = [quote(argument, said, rng) for said in values]
         together.append((argument, Said(tuple(said.value for said in values), join(texts, rng, link), True)))
-    text = frame(target, [*shared, *together], rng)
+    text = frame(target, [*shared, *together], rng, bare)
     if len(varied) > 1 and rng.random() < 0.8:
         end = text[len(_bare_end(text)) :]
         text = _bare_end(text) + rng.choice((" respectively", ", respectively", ", in that order")) + end
@@ -555,7 +561,7 @@ def vary(target: Target, shared: Pairs, varied: Mapping[Argument, Sequence[Said]
     )
 
 
-_AGAIN = ("{}", "{}", "then {}", "and then {}", "once more {}", "another {}", "do the same {}", "again {}", "also {}")
+_AGAIN = ("{}", "{}", "then {}", "once more {}", "another {}", "do the same {}", "again {}", "also {}")
 _WHAT_ABOUT = ("What about {}?", "How about {}?", "And {}?", "Do it {} too.", "And the same {}.", "Then {}.")
 
 
@@ -600,10 +606,19 @@ def _repeated(head: str, parts: Sequence[str], rest: Sequence[str], rng: random.
     return f"{_capital(head)}, {join([first, *more], rng)}."
 
 
+_NEXT = (
+    *5 * ("{}",), "Also, {}", "Then {}", "After that, {}", "Next, {}", "I also need this: {}", "In addition, {}",
+    "On another note, {}", "One more thing: {}",
+)  # fmt: skip
+
+
 def sequence(parts: Sequence[str], rng: random.Random) -> str:
     """Several requests as one text, in order."""
     if any("\n" in part or "?" in part or ". " in part for part in parts) or rng.random() < 0.3:
-        return " ".join(_capital(part) + ("" if part[-1] in ".?!" else ".") for part in parts)
+        ended = [_capital(part) + ("" if part[-1] in ".?!" else ".") for part in parts]
+        if any("\n" in part for part in parts):
+            return "\n".join(ended)
+        return " ".join([ended[0], *(_capital(rng.choice(_NEXT).format(_small(part))) for part in ended[1:])])
     parts = [_bare_end(part) for part in parts]
     if len(parts) == 2:
         return (

@@ -34,6 +34,7 @@ _COMMON = frozenset(
 ATTEMPTS = 1000
 CLOSE = 12  # of so many other tools, the closest is offered
 CATALOGUE = 6000  # invented tools at most; new ones come along as rows are drawn
+MOST = 6  # calls of several tools that one request asks for
 
 
 class Synthesizer:
@@ -107,16 +108,13 @@ class Synthesizer:
                 calls = [(target.name, _call(complete))]
                 messages = [_user(frame(target, pairs, rng)), {"role": "assistant", "content": question(gone, rng)}]
                 text, needs = answer(given, rng), []
-        elif kind == "same" and (varied := self._varied(target, pairs)):
+        elif kind == "same" and (
+            varied := self._varied(target, pairs, rng.choices((2, 3, 4, 5), (30, 30, 24, 16))[0])
+        ):
             text, calls = varied
         elif kind == "several":
             called += self._others([target], rng.choices((1, 2, 3, 4), (34, 30, 22, 14))[0], own)
-            order = list(called)
-            while len(order) < 5 and rng.random() < 0.3:  # some are called more than once
-                order.insert(rng.randint(0, len(order)), rng.choice(called))
-            parts = [self._values(one) for one in order]
-            text = sequence([frame(one, part, rng, bare=True) for one, part in zip(order, parts, strict=True)], rng)
-            calls = [(one.name, _call(part)) for one, part in zip(order, parts, strict=True)]
+            text, calls = self._several(called)
         else:
             text, calls = frame(target, pairs, rng), [(target.name, _call(pairs))]
         more = rng.choices((0, 1, 2, 3, 4, 5, 6, 7), (22, 24, 20, 16, 8, 5, 3, 2))[0]
@@ -137,15 +135,39 @@ class Synthesizer:
             found.append((argument, draw(argument, rng, length=length)))
         return measured(target.arguments, found, rng) if measures and rng.random() < 0.6 else found
 
+    def _several(self, called: Sequence[Target]) -> tuple[str, list[tuple[str, dict[str, Any]]]]:
+        """A request that calls each of the tools, some more than once: a sentence a call in any order, or all calls
+        of a tool in one.
+        """
+        rng = self.rng
+        if rng.random() < 0.5:
+            counts = {one: rng.choices((1, 2, 3), (40, 40, 20))[0] for one in called}
+            while sum(counts.values()) > MOST:
+                counts[max(counts, key=counts.__getitem__)] -= 1
+            order = [(one, count) for one, count in counts.items()]
+        else:
+            order = [(one, 1) for one in called]
+            while len(order) < MOST and rng.random() < 0.4:
+                order.insert(rng.randint(0, len(order)), (rng.choice(called), 1))
+        texts, calls = [], []
+        for one, count in order:
+            pairs = self._values(one)
+            varied = self._varied(one, pairs, count, bare=True) if count > 1 else None
+            text, made = varied or (frame(one, pairs, rng, bare=True), [(one.name, _call(pairs))])
+            texts.append(text)
+            calls += made
+        return sequence(texts, rng), calls
+
     def _varied(
-        self, target: Target, pairs: list[tuple[Argument, Said]]
+        self, target: Target, pairs: list[tuple[Argument, Said]], count: int, bare: bool = False
     ) -> tuple[str, list[tuple[str, dict[str, Any]]]] | None:
-        """A request for two to five calls of one tool with different values, and the calls."""
+        """A request for up to so many calls of one tool with different values, and the calls; None if its values
+        cannot differ. `bare`: without greetings and the like.
+        """
         rng = self.rng
         able = [argument for argument, _ in pairs if argument.kind in ("string", "integer", "number", "enum", "date")]
         if not able:
             return None
-        count = rng.choices((2, 3, 4, 5), (30, 30, 24, 16))[0]
         varied = {
             argument: self._different(argument, count)
             for argument in rng.sample(able, min(len(able), rng.choices((1, 2, 3), (55, 35, 10))[0]))
@@ -161,7 +183,7 @@ class Synthesizer:
         ]
         roll = rng.random()
         if roll < 0.35 or len(pairs) == 1:
-            return vary(target, shared, varied, rng), calls
+            return vary(target, shared, varied, rng, bare), calls
         if roll < 0.65:
             sets = [[(argument, values[n]) for argument, values in varied.items()] for n in range(count)]
             return repeat(target, shared, sets, rng), calls
