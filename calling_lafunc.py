@@ -7,14 +7,15 @@ plan ──► scaffold ──► fill ──► review ──► all there
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from .configuration_lafunc import LaFuncConfig
 from .copying_lafunc import Transcript
-from .denoising_lafunc import Denoiser
+from .denoising_lafunc import Canvas, Denoiser
 from .diffusion_lafunc import DiffusionHead
 from .filling_lafunc import Cursor, Reader, Tell, verify, write
 from .node_lafunc import Path, continuations
-from .output_lafunc import logit
+from .output_lafunc import Evidence, evidence, logit
 from .processing_lafunc import RequestError
 from .scaffolding_lafunc import Scaffold
 
@@ -29,7 +30,10 @@ class Calls:
         given: by tool and argument, how likely the conversation gives it, as far as the router was asked.
         absent: of each slot, the probability that the conversation says nothing of it: what the router says of an
             argument, else what the head says, if it was asked.
+        guesses: what the head would write in each slot, and how sure it is, if it was asked.
+        evidence: what is known of optional values by these.
         clipped: values that were ended for want of room.
+        texts: of the conversation's messages.
         said: what was said, that values may repeat.
     """
 
@@ -38,11 +42,17 @@ class Calls:
     confidence: dict[Path, float] = field(default_factory=dict)
     given: dict[str, dict[str, float]] = field(default_factory=dict)
     absent: dict[Path, float] = field(default_factory=dict)
+    guesses: dict[Path, tuple[list[int], float]] = field(default_factory=dict)
+    evidence: dict[Path, Evidence] = field(default_factory=dict)
     clipped: list[Path] = field(default_factory=list)
+    texts: Sequence[str] = ()
     said: Transcript | None = None
 
-    def hear(self) -> None:
-        """What the router says of an argument counts as the word on whether it is absent."""
+    def hear(self, canvas: Canvas | None = None) -> None:
+        """What the head says, if it was asked; the router's word on whether an argument is absent comes before it."""
+        if canvas is not None:
+            self.absent |= canvas.absent
+            self.guesses |= canvas.guesses
         for call, tool in enumerate(self.scaffold.tools):
             self.absent |= {(call, name): 1 - p for name, p in self.given.get(tool.name, {}).items()}
 
@@ -56,12 +66,31 @@ class Calls:
         """Tokens that the calls take at least: with all members to the diffusion filler, without to the others."""
         return len(self.scaffold.block().tokens if filler == "diffusion" else self._least())
 
-    def present(self, weight: float) -> dict[Path, float]:
-        """Of each optional slot the log-odds that it is given, `weight` times."""
-        if not weight:
+    def present(self, config: LaFuncConfig) -> dict[Path, float]:
+        """Of each optional slot the log-odds that it is given, `presence_weight` times: by the word on whether it is
+        absent, and by what the head would write there.
+        """
+        slots = [span.slot for span in self.scaffold.block().spans if span.slot.optional]
+        slots = [slot for slot in slots if slot.path in self.absent]
+        if any(slot.path in self.guesses for slot in slots):
+            guessed = {path: string for path, (string, _) in self.guesses.items()}
+            arguments = self.scaffold.arguments({**guessed, **self.scaffold.kept})
+            for slot in slots:
+                if slot.path in self.guesses:
+                    absent, sure = self.absent[slot.path], self.guesses[slot.path][1]
+                    doubtful = [one.path for one in slots if self.absent[one.path] >= absent and one is not slot]
+                    self.evidence[slot.path] = evidence(
+                        slot, arguments[slot.path[0]], absent, sure, self.texts, doubtful
+                    )
+        if not config.presence_weight:
             return {}
-        optional = (span.slot.path for span in self.scaffold.block().spans if span.slot.optional)
-        return {path: -weight * logit(self.absent[path]) for path in optional if path in self.absent}
+        odds = {
+            slot.path: self.evidence[slot.path].log_odds(config.optional_weights)
+            if slot.path in self.evidence
+            else logit(self.absent[slot.path])
+            for slot in slots
+        }
+        return {path: -config.presence_weight * absent for path, absent in odds.items()}
 
     def cursor(self, config: LaFuncConfig) -> Cursor:
         """A walk through what is not written yet."""
@@ -72,7 +101,7 @@ class Calls:
             scaffold.beginning,
             config.max_slot_tokens,
             scaffold.limit - len(self._least()) + len(scaffold.beginning),
-            self.present(config.presence_weight),
+            self.present(config),
             scaffold.kept,
             self.said,
             config.copy_weight,
@@ -102,7 +131,7 @@ class Calls:
         scaffold, place = self.scaffold, {call: n for n, call in enumerate(calls)}
         tools = [scaffold.tools[call] for call in calls]
         self.scaffold = Scaffold(tools, scaffold.vocabulary, scaffold.opening, scaffold.limit)
-        for part in (self.values, self.confidence, self.absent):
+        for part in (self.values, self.confidence, self.absent, self.guesses, self.evidence):
             kept = {(place[path[0]], *path[1:]): known for path, known in part.items() if path[0] in place}
             part.clear()
             part.update(kept)
@@ -135,13 +164,15 @@ def fill(
                 f"the planned calls need {needed} tokens and the base can read {scaffold.limit} more after the "
                 "prompt; shorten the conversation, offer fewer or smaller tools, or allow one call only"
             )
-    for calls in rows:
-        calls.hear()
-    present = [calls.present(config.presence_weight) for calls in rows]
+
+    def heard(calls: Calls, canvas: Canvas | None = None) -> dict[Path, float]:
+        calls.hear(canvas)
+        return calls.present(config)
+
+    present = [partial(heard, calls) for calls in rows]
     denoiser = Denoiser(head, reader, scaffolds, config, schedule, num_steps, tells, present)
     if filler == "diffusion":
         denoiser.fill()
-        _note_absence(rows, denoiser)
         for calls, canvas in zip(rows, denoiser.canvases, strict=True):
             calls.values = canvas.values
             calls.confidence |= canvas.confidence
@@ -154,7 +185,8 @@ def fill(
         drafts: list[dict] = []
         if filler == "verified" and all(len(s.block().tokens) <= s.limit for s in scaffolds):
             drafts = denoiser.fill(draft=True)
-        _note_absence(rows, denoiser)
+        for calls in rows:
+            calls.hear()
         cursors = [calls.cursor(config) for calls in rows]
         if drafts:
             verify(reader, cursors, scaffolds, drafts, tells)
@@ -164,11 +196,3 @@ def fill(
             calls.values = cursor.values
             calls.confidence |= cursor.confidence
             calls.clipped += cursor.clipped
-
-
-def _note_absence(rows: Sequence[Calls], denoiser: Denoiser) -> None:
-    """The head's word, and the router's before it."""
-    for calls, canvas in zip(rows, denoiser.canvases, strict=False):
-        calls.absent |= canvas.absent
-    for calls in rows:
-        calls.hear()

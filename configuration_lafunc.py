@@ -34,6 +34,8 @@ class LaFuncConfig(PreTrainedConfig):
         entropy_bound: sum of entropies, in nats, up to which `entropy_bound` commits at each step.
         presence_weight: what the word of the router, or else of the diffusion head, on whether an optional value is
             given counts beside the base's, where that writes, or the router's beside the head's; 0: nothing.
+        optional_weights: of what is known of an optional value, like `needs_weights`; the head's guess is what would
+            stand there.
         copy_weight: what a token gains, in nats, by which a string or number begins, goes on or ends as something that
             was said, where the base writes; not of those that the schema lists.
         needs_weights: of what is known of a required value, see [`Evidence`], in the log-odds that it is missing: of
@@ -66,6 +68,7 @@ class LaFuncConfig(PreTrainedConfig):
     keep_share: float = 0.7
     entropy_bound: float = 1.0
     presence_weight: float = 0.0
+    optional_weights: list[float] = field(default_factory=lambda: [1.0, 0.0, 0.0, 0.0, 0.0])
     copy_weight: float = 0.0
     needs_weights: list[float] = field(default_factory=lambda: [1.0, 0.0, 0.0, 0.0, 0.0])
     needs_threshold: float = 0.5

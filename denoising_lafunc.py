@@ -6,7 +6,7 @@ Slots and arrays that ran out of room get more and are filled again.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -46,6 +46,8 @@ class Canvas:
         values: the strings of the present slots.
         confidence: of each value, the geometric mean of its tokens' probabilities.
         absent: probability that the first position is `<NULL>`, when nothing was filled yet.
+        guesses: what each slot would hold if it were there, likewise, and how sure that is; without optional slots
+            there are none.
         decided: of optional slots whether they are present, where others than the head have a say.
     """
 
@@ -56,6 +58,7 @@ class Canvas:
     values: dict[Path, list[int]] = field(default_factory=dict)
     confidence: dict[Path, float] = field(default_factory=dict)
     absent: dict[Path, float] = field(default_factory=dict)
+    guesses: dict[Path, tuple[list[int], float]] = field(default_factory=dict)
     decided: dict[Path, bool] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -95,7 +98,8 @@ class Denoiser:
         reader: stands after the prompts, and is left there.
         config: budgets and the parameters of the schedules.
         tells: per row what receives one dict per step, and one whenever the layout changes, if given.
-        present: per row what others say of optional slots: log-odds that they are present, added to the head's.
+        present: per row what others say of optional slots, once the head has said its word on the canvas: log-odds
+            that they are present, added to the head's.
     """
 
     def __init__(
@@ -107,9 +111,9 @@ class Denoiser:
         schedule: str,
         num_steps: int,
         tells: Sequence[Tell] | None = None,
-        present: Sequence[Mapping[Path, float]] | None = None,
+        present: Sequence[Callable[[Canvas], Mapping[Path, float]]] | None = None,
     ):
-        self.present = present or [{}] * len(scaffolds)
+        self.present = present
         self.head, self.reader, self.config = head, reader, config
         self.schedule, self.num_steps, self.tells = schedule, num_steps, tells
         self.scaffolds = list(scaffolds)
@@ -154,6 +158,7 @@ class Denoiser:
                 self.capacities[row] = larger
                 following = Canvas(scaffold, scaffold.block(larger), kept)
                 following.confidence, following.absent = canvas.confidence, canvas.absent
+                following.guesses = canvas.guesses
                 self._lay_out(row, following)
                 crowded.append(row)
             rows = crowded
@@ -223,7 +228,9 @@ class Denoiser:
         log_probs = log_probs.nan_to_num_(nan=NEVER, posinf=0.0, neginf=NEVER)
         if step == 0:
             self._note_absence(canvas, log_probs)
-            self._decide(canvas, self.present[row])
+            if self.present is not None:
+                self._guess(canvas, log_probs)
+                self._decide(canvas, self.present[row](canvas))
         proposal = self._propose(canvas, log_probs)
         ids = torch.tensor([token if token != NULL else log_probs.shape[-1] - 1 for token in proposal])
         sure = log_probs.gather(1, ids[:, None].to(log_probs.device))[:, 0].cpu()  # [N]
@@ -287,6 +294,22 @@ class Denoiser:
         for span in canvas.block.spans:
             if canvas.tokens[span.start] == MASK:
                 canvas.absent.setdefault(span.slot.path, null[span.start])
+
+    @staticmethod
+    def _guess(canvas: Canvas, log_probs: Tensor) -> None:
+        """What each slot that is still masked would hold if it were there. log_probs: [N, V + 1]"""
+        spans = [span for span in canvas.block.spans if canvas.tokens[span.start] == MASK]
+        if canvas.guesses or not any(span.slot.optional for span in spans):
+            return
+        masked = [n for n, at in enumerate(canvas.positions) if canvas.tokens[at] == MASK]
+        log_probs = log_probs[masked]  # [M, V + 1]
+        blanks = [Blank(span.slot.language, [MASK] * span.budget) for span in spans]
+        at = 0
+        for span, best in zip(spans, best_strings(blanks, log_probs), strict=True):
+            if best is not None and (string := best[0]):
+                written = log_probs[range(at, at + len(string)), string]
+                canvas.guesses[span.slot.path] = string, math.exp(float(written.mean()))
+            at += span.budget
 
     @staticmethod
     def _decide(canvas: Canvas, present: Mapping[Path, float]) -> None:

@@ -446,6 +446,7 @@ class LaFuncModel(PreTrainedModel):
             written = [
                 Calls(
                     Scaffold(row.plan, vocabulary, row.opening, row.room),
+                    texts=row.texts,
                     said=Transcript(row.texts, vocabulary)
                     if self.config.copy_weight and filler != "diffusion"
                     else None,
@@ -479,7 +480,16 @@ class LaFuncModel(PreTrainedModel):
             for row, one in zip(rows, written, strict=True):
                 row.output.plan = [tool.name for tool in one.scaffold.tools]
                 row.output.scaffold = one.scaffold.block().text(vocabulary)
-                assemble(row.output, one.scaffold, one.values, one.confidence, one.absent, self.config, row.texts)
+                assemble(
+                    row.output,
+                    one.scaffold,
+                    one.values,
+                    one.confidence,
+                    one.absent,
+                    self.config,
+                    row.texts,
+                    one.evidence,
+                )
                 row.output.clipped = [json_path(path) for path in one.ended]
 
     def _review(

@@ -4,9 +4,10 @@ import json
 import math
 import re
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, ClassVar
 
 from .configuration_lafunc import LaFuncConfig
@@ -97,8 +98,9 @@ class Evidence:
 
     Attributes:
         absent: how likely it does not, as the router says, or else the head before anything was filled.
-        confidence: of the value that was written all the same, as the filler has it.
-        stands: that value stands in a message, word for word.
+        confidence: of the value that was written all the same, as the filler has it; of an optional value that is not
+            written yet, of the head's guess.
+        stands: that value stands in the messages, word for word, and more often than other arguments hold it.
         closed: it is one of a few that the schema lists.
     """
 
@@ -112,9 +114,13 @@ class Evidence:
         """What the weights of a config multiply; the last one is 1."""
         return [logit(self.absent), logit(self.confidence), float(self.stands), float(self.closed), 1.0]
 
+    def log_odds(self, weights: Sequence[float]) -> float:
+        """That the value is missing; `weights`: `needs_weights` of a config, or its `optional_weights`."""
+        return sum(w * x for w, x in zip(weights, self.features, strict=True))
+
     def missing(self, weights: Sequence[float]) -> float:
-        """The probability that the value is missing; `weights`: `needs_weights` of a config."""
-        return sigmoid(sum(w * x for w, x in zip(weights, self.features, strict=True)))
+        """The probability that the value is missing."""
+        return sigmoid(self.log_odds(weights))
 
 
 @dataclass
@@ -128,8 +134,8 @@ class ToolCallOutput:
         plan: names of the planned calls.
         tool_calls: the calls that can be made.
         needs: what is missing for the planned calls that cannot.
-        evidence: of each required value that the diffusion head has seen, whether it is missing, by JSON path into the
-            list of planned calls.
+        evidence: of each required value, and of each optional one that the diffusion head was asked about, what is
+            known of whether the conversation gives it, by JSON path into the list of planned calls.
         text: the base's answer in chat and think mode.
         scaffold: the flat text with its slots, in tool mode.
         clipped: values that were ended at the longest allowed length, as JSON paths into the list of planned calls.
@@ -178,6 +184,7 @@ def assemble(
     absent: Mapping[Path, float],
     config: LaFuncConfig,
     texts: Sequence[str] = (),
+    optional: Mapping[Path, Evidence] | None = None,
 ) -> None:
     """Turn values into validated calls, or into what is missing for them.
 
@@ -186,10 +193,12 @@ def assemble(
         absent: of each slot, how likely the conversation does not give it.
         config: says when a required value is missing; then the call is not made.
         texts: of the conversation's messages, in which values are looked for.
+        optional: what was known of optional values.
 
     Raises:
         SchemaError: the arguments of a strict tool violate the schema, which no filling of ours should.
     """
+    output.evidence |= {json_path(path): known for path, known in (optional or {}).items()}
     slots = [piece for piece in scaffold.write(values) if not isinstance(piece, str)]
     for call, (tool, arguments) in enumerate(zip(scaffold.tools, scaffold.arguments(values), strict=True)):
         mine = [slot for slot in slots if slot.path[0] == call]
@@ -197,8 +206,7 @@ def assemble(
         for slot in mine:
             if not slot.optional and slot.path in absent:
                 sure = confidence.get(slot.path, 0.5)
-                stands = _stands(_inside(arguments, slot.path[1:]), texts)
-                known = Evidence(absent[slot.path], sure, stands, slot.kind in ("boolean", "enum"))
+                known = evidence(slot, arguments, absent[slot.path], sure, texts)
                 output.evidence[json_path(slot.path)] = known
                 if known.missing(config.needs_weights) >= config.needs_threshold:
                     needed.append(Need(tool.name, json_path(slot.path[1:]), question(slot)))
@@ -223,6 +231,32 @@ def assemble(
         }
         output.tool_calls.append(ToolCall(tool.name, arguments, trusted, violation=said))
     find_sources(output.tool_calls, texts)
+
+
+def evidence(
+    slot: Slot,
+    arguments: Mapping[str, Any],
+    absent: float,
+    confidence: float,
+    texts: Sequence[str],
+    doubtful: Collection[Path] = (),
+) -> Evidence:
+    """What is known of whether the conversation gives a slot's value.
+
+    Args:
+        arguments: of its call, the value among them.
+        absent, confidence: see [`Evidence`].
+        texts: of the conversation's messages.
+        doubtful: paths of values that other values need not leave room for in the messages.
+    """
+    path = slot.path[1:]
+    others = [
+        _text(leaf)
+        for at, leaf in _leaves(arguments)
+        if at[: len(path)] != path and not any(at[: len(one) - 1] == one[1:] for one in doubtful)
+    ]
+    stands = _stands(_inside(arguments, path), texts, others)
+    return Evidence(absent, confidence, stands, slot.kind in ("boolean", "enum"))
 
 
 def calibrated(probability: float, slope: float, offset: float) -> float:
@@ -257,7 +291,7 @@ def find_sources(calls: Sequence[ToolCall], texts: Sequence[str]) -> None:
     taken: set[Source] = set()
     for call in calls:
         for path, value in _leaves(call.arguments):
-            text = value if isinstance(value, str) else json.dumps(value)
+            text = _text(value)
             if isinstance(value, bool) or value is None or not text.strip():
                 continue
             for message in reversed(range(len(texts))):
@@ -269,12 +303,23 @@ def find_sources(calls: Sequence[ToolCall], texts: Sequence[str]) -> None:
                     break
 
 
-def _stands(value: Any, texts: Sequence[str]) -> bool:
-    """Whether every leaf of a value stands in one of the texts, word for word."""
-    leaves = [leaf if isinstance(leaf, str) else json.dumps(leaf) for _, leaf in _leaves(value)]
+def _stands(value: Any, texts: Sequence[str], others: Sequence[str]) -> bool:
+    """Whether every leaf of a value stands in the texts, word for word, more often than in other values."""
+    leaves = [_text(leaf) for _, leaf in _leaves(value)]
     return bool(leaves) and all(
-        leaf.strip() and any(next(_places(leaf, text), None) is not None for text in texts) for leaf in leaves
+        leaf.strip() and sum(map(partial(_count, leaf), texts)) > sum(_count(leaf, other) > 0 for other in others)
+        for leaf in leaves
     )
+
+
+def _count(value: str, text: str) -> int:
+    """How often a value stands in a text."""
+    return sum(1 for _ in _places(value, text))
+
+
+def _text(leaf: Any) -> str:
+    """A leaf as a conversation has it."""
+    return leaf if isinstance(leaf, str) else json.dumps(leaf)
 
 
 def _inside(arguments: Any, path: Path) -> Any:

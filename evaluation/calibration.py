@@ -1,9 +1,10 @@
 """`lafunc eval calibration`: what the head's word on presence and on absence is worth, and what a confidence is.
 
 On held-out rows, the right tools given. The weight of copies is the one with which the base writes most rows right,
-each value after the right ones before it. The weight of presence (verified filler only) is the one with the fewest
-arguments missing or too many. With both, a logistic regression says of each required value how likely it is missing,
-by what is known of it (see [`Evidence`]); each half of the rows is judged by the weights that fit the other one, and
+each value after the right ones before it. Of each optional value a logistic regression says how likely nobody gave it,
+by what is known of it (see [`Evidence`]) before it is written, and the weight of that beside the base's word (verified
+filler only) is the one with the fewest arguments missing or too many. With both, another regression says of each
+required value how likely it is missing; each half of the rows is judged by the weights that fit the other one, and
 the threshold is the one with the best F0.5. Real requests leave out far fewer values than these rows do, so those that
 are given count for more: as if the share of [`SHARE`] were missing.
 The confidences are mapped by a logistic function (Platt 1999) that is fitted on one half of the rows and judged on the
@@ -41,13 +42,13 @@ from .systems import Answer
 COPY_WEIGHTS = (0.0, 1.0, 2.0, 3.0)
 COPYING = "copying"  # in the journal, where others have a system
 KNOWN_FOR_SURE = 1e6  # log-odds
-WEIGHTS = (0.0, 2.0, 4.0, 8.0)  # of presence
+WEIGHTS = (0.0, 1.0, 2.0, 4.0)  # of presence
 SHARE = 0.02  # of required values that are missing where the threshold is used
 THRESHOLDS = [*(round(0.05 * n, 2) for n in range(1, 20)), 0.97, 0.98, 0.99]
 BINS = 10
 NEVER_ASK = 2.0  # no probability reaches it
 KNOWN = ("logit(absent)", "logit(confidence)", "stands", "closed", "1")
-HEAD_ALONE = [1.0, 0.0, 0.0, 0.0, 0.0]  # of `needs_weights`
+WORD_ALONE = [1.0, 0.0, 0.0, 0.0, 0.0]  # of `optional_weights` and `needs_weights`
 RIDGE = 0.01  # on weights: a few rows must not decide everything
 
 
@@ -71,7 +72,8 @@ def run(options: argparse.Namespace) -> int:
     if len(chosen) > 1:
         raise EvaluationError("one filler is calibrated at a time")
     # What is measured is what the head says, whatever the checkpoint was calibrated to before.
-    model.config.needs_weights, model.config.needs_threshold = HEAD_ALONE, NEVER_ASK
+    model.config.optional_weights, model.config.needs_weights = WORD_ALONE, WORD_ALONE
+    model.config.needs_threshold = NEVER_ASK
     model.config.confidence_slope, model.config.confidence_offset = 1.0, 0.0
     (system,) = chosen
     weights = WEIGHTS if system.filler == "verified" else (0.0,)
@@ -88,13 +90,22 @@ def run(options: argparse.Namespace) -> int:
     written = copying(model, processor, rows, journal) if system.filler != "diffusion" else None
     if written:
         model.config.copy_weight = written["weight"]
+    records: dict[float, list[dict[str, Any]]] = {}
     for weight, one in asked.items():
         model.config.presence_weight = weight
+        if records:  # what is known before anything is written is the same for all weights
+            model.config.optional_weights = optional(next(iter(records.values())))["weights"]
         measure(model, processor, rows, [one], journal, True, examine)
-    records = {weight: [r for r in journal.rows if r["system"] == one.name] for weight, one in asked.items()}
+        records[weight] = [record for record in journal.rows if record["system"] == one.name]
     found = presence(records)
     best = records[found["weight"]]
-    data = {"copying": written, "presence": found, "needs": needs(best), "confidence": confidence(best)}
+    data = {
+        "copying": written,
+        "optional": optional(records[min(records)]),
+        "presence": found,
+        "needs": needs(best),
+        "confidence": confidence(best),
+    }
     results.write(options.out, "calibration", settings, data, options.arguments)
     journal.pack()
     if options.write:
@@ -108,6 +119,7 @@ def _write(path: Path, data: Mapping[str, Any]) -> None:
     config = json.loads(path.read_text(encoding="utf-8"))
     if data["copying"]:
         config["copy_weight"] = data["copying"]["weight"]
+    config["optional_weights"] = data["optional"]["weights"]
     config["presence_weight"] = data["presence"]["weight"]
     config["needs_weights"], config["needs_threshold"] = data["needs"]["weights"], data["needs"]["threshold"]
     sure = data["confidence"]
@@ -162,17 +174,21 @@ def _copied(model: Any, processor: Any, row: HeldOut) -> dict[str, Any]:
 
 
 def examine(row: HeldOut, answer: Answer) -> dict[str, Any]:
-    """A row's record: of each required argument what is known of it, and whether it is missing; of each argument that
-    was given and is due, how sure the filler was, and whether it is right."""
-    required, given = [], []
+    """A row's record: of each argument, required or optional, what is known of it, and whether it is missing; of each
+    that was given and is due, how sure the filler was, and whether it is right."""
+    required, optional, given = [], [], []
     calls = answer.calls if len(answer.calls) == len(row.expected) else []
     for n, (expected, name) in enumerate(zip(row.expected, row.names, strict=True)):
         schema = next(tool for tool in row.tools if tool["name"] == name)["parameters"]
-        for argument in schema.get("required", []):
+        for argument in schema.get("properties", {}):
             path = json_path((n, argument))
-            if path in answer.evidence:
-                due = (name, json_path((argument,))) in row.needs
-                required.append({"known": asdict(answer.evidence[path]), "due": due})
+            if path not in answer.evidence:
+                continue
+            known = asdict(answer.evidence[path])
+            if argument in schema.get("required", []):
+                required.append({"known": known, "due": (name, json_path((argument,))) in row.needs})
+            else:
+                optional.append({"known": known, "due": argument not in expected[name]})
         if calls:
             for argument, (value,) in expected[name].items():
                 path = json_path((argument,))
@@ -186,8 +202,26 @@ def examine(row: HeldOut, answer: Answer) -> dict[str, Any]:
         "error": answer.error,
         "arguments": {"missing": faults["missing"], "extra": faults["extra"], "all": faults.total()},
         "required": required,
+        "optional": optional,
         "given": given,
         "seconds": answer.seconds,
+    }
+
+
+def optional(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Weights of what is known of optional values; on how many they are wrong, each half judged by the weights of the
+    other, and on how many the word of the router or the head is by itself.
+    """
+    parts = [[(Evidence(**v["known"]), v["due"]) for r in half for v in r["optional"]] for half in halves(records)]
+    values = [*parts[0], *parts[1]]
+    crossed = [evidence_weights(part, 1.0) for part in parts]
+    found = [(one.missing(w), missing) for w, part in zip(crossed[::-1], parts, strict=True) for one, missing in part]
+    return {
+        "values": len(values),
+        "due": sum(missing for _, missing in values),
+        "weights": evidence_weights(values, 1.0),
+        "wrong": sum((p >= 0.5) != missing for p, missing in found),
+        "word": sum((one.absent >= 0.5) != missing for one, missing in values),
     }
 
 
@@ -211,7 +245,7 @@ def needs(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     due = sum(missing for _, missing in values)
     given = len(values) - due
     weight = due * (1 - SHARE) / (SHARE * given) if due and given else 1.0  # of a value that is given
-    crossed = [needs_weights(part, weight) for part in parts]
+    crossed = [evidence_weights(part, weight) for part in parts]
     found = [(one.missing(w), missing) for w, part in zip(crossed[::-1], parts, strict=True) for one, missing in part]
     alone = sorted((one.absent for one, missing in values if not missing), reverse=True)
     curve: list[dict[str, Any]] = []
@@ -231,7 +265,7 @@ def needs(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
             }
         )
     best = max(curve, key=lambda point: point["f"])
-    weights = needs_weights(values, weight)
+    weights = evidence_weights(values, weight)
     return {"values": len(values), "due": due, "threshold": best["threshold"], "weights": weights, "curve": curve}
 
 
@@ -241,12 +275,12 @@ def _recall(values: Sequence[tuple[Evidence, bool]], above: float) -> float:
     return sum(p > above for p in due) / len(due)
 
 
-def needs_weights(values: Sequence[tuple[Evidence, bool]], weight: float) -> list[float]:
-    """Of what is known of a required value, in the log-odds that it is missing; the head's alone if there is nothing
-    to learn. `weight`: of a value that is given."""
+def evidence_weights(values: Sequence[tuple[Evidence, bool]], weight: float) -> list[float]:
+    """Of what is known of values, in the log-odds that they are missing; the router's or head's word alone if there is
+    nothing to learn. `weight`: of a value that is given."""
     labels = [missing for _, missing in values]
     if len(set(labels)) < 2:
-        return HEAD_ALONE
+        return WORD_ALONE
     counts = [1.0 if missing else weight for missing in labels]
     return logistic([one.features for one, _ in values], labels, counts, RIDGE)
 
@@ -344,7 +378,14 @@ def calibration_tables(data: Mapping[str, Any]) -> list[str]:
             ],
         )
         lines.append("")
-    lines += ["Arguments by the weight of what the head says of their presence:", ""]
+    if options := data.get("optional"):
+        lines += [
+            f"{options['due']} of {options['values']} optional values are not given. By all that is known of them "
+            f"{options['wrong']} are taken for the other, by the word of router or head alone {options['word']}. "
+            f"Weights of {', '.join(KNOWN)}: {', '.join(number(weight, 2) for weight in options['weights'])}.",
+            "",
+        ]
+    lines += ["Arguments by the weight of what is known of their presence:", ""]
     lines += table(
         ["weight", "missing", "too many", "all"],
         [

@@ -54,6 +54,7 @@ def run(options: argparse.Namespace) -> int:
         "gold_plan": options.gold_plan,
         "mode": "tool" if options.gold_plan or "router" not in model.config.trained else "auto",
         "presence_weight": model.config.presence_weight,
+        "optional_weights": model.config.optional_weights,
         "needs_weights": model.config.needs_weights,
         "needs_threshold": model.config.needs_threshold,
     }

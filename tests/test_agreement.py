@@ -135,14 +135,12 @@ def test_with_a_weight_the_head_has_a_say_in_what_is_given(absent, monkeypatch):
     monkeypatch.setattr(Denoiser, "_note_absence", staticmethod(note))
     weighted = make_pair("llama", needs_threshold=2.0, presence_weight=8.0)
     given = [weighted.call("Make it warm.", [tool], filler=f, tool_choice="set").tool_calls[0] for f in FILLERS]
-    assert set(dict(zip(FILLERS, given, strict=True))["verified"].arguments) == (
-        {"warm"} if absent else {"on", "warm", "dim"}
-    )
-    pair = make_pair("llama", needs_threshold=2.0)  # the other fillers do as they did
-    for filler, call in zip(FILLERS, given, strict=True):
-        if filler != "verified":
-            (other,) = pair.call("Make it warm.", [tool], filler=filler, tool_choice="set").tool_calls
-            assert call.arguments == other.arguments
+    by_filler = dict(zip(FILLERS, given, strict=True))
+    for filler in ("verified", "diffusion"):
+        assert set(by_filler[filler].arguments) == ({"warm"} if absent else {"on", "warm", "dim"})
+    pair = make_pair("llama", needs_threshold=2.0)  # the other filler does not ask the head
+    (other,) = pair.call("Make it warm.", [tool], filler="autoregressive", tool_choice="set").tool_calls
+    assert by_filler["autoregressive"].arguments == other.arguments
 
 
 def test_verified_has_the_confidence_of_autoregressive(any_pair):

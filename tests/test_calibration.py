@@ -11,21 +11,23 @@ from hypothesis import strategies as st
 from lafunc.__main__ import main
 from lafunc.data.rows import make_row
 from lafunc.evaluation import calibration, results
-from lafunc.evaluation.calibration import HEAD_ALONE, confidence, fit, needs, presence, reliability
+from lafunc.evaluation.calibration import WORD_ALONE, confidence, fit, needs, optional, presence, reliability
 from lafunc.output_lafunc import Evidence, calibrated
 
 
-def record(n: int, required=(), given=()) -> dict:
+def record(n: int, required=(), given=(), optional=()) -> dict:
     known = {"confidence": 0.5, "stands": False, "closed": False}
+    of = lambda values: [{"known": {"absent": p, **known, **dict(*more)}, "due": due} for p, due, *more in values]  # noqa: E731
     return {
         "id": str(n),
-        "required": [{"known": {"absent": p, **known, **dict(*more)}, "due": due} for p, due, *more in required],
+        "required": of(required),
+        "optional": of(optional),
         "given": [{"confidence": p, "right": right} for p, right in given],
     }
 
 
 def test_precision_and_recall_by_threshold(monkeypatch):
-    monkeypatch.setattr(calibration, "needs_weights", lambda values, weight: HEAD_ALONE)
+    monkeypatch.setattr(calibration, "evidence_weights", lambda values, weight: WORD_ALONE)
     found = needs([record(0, [(0.9, True), (0.6, False), (0.1, False)]), record(1, [(0.3, True), (0.01, False)])])
     assert (found["values"], found["due"]) == (5, 2)
     curve = {point["threshold"]: (point["here"], point["recall"], point["said"]) for point in found["curve"]}
@@ -48,6 +50,16 @@ def test_what_is_written_has_a_say_in_what_is_missing():
     assert stands < 0 and closed == 0
     known = [Evidence(0.4, one["confidence"], one["stands"], False) for one in (given, missing)]
     assert known[0].missing(found["weights"]) < found["threshold"] <= known[1].missing(found["weights"])
+
+
+def test_what_stands_in_the_conversation_is_given_though_the_router_doubts():
+    """The router takes all for absent; what the head would write stands in the conversation where it is given."""
+    there, nowhere = {"stands": True}, {"stands": False}
+    found = optional([record(n, optional=[(0.7, False, there), (0.7, True, nowhere)]) for n in range(20)])
+    assert (found["values"], found["due"], found["word"], found["wrong"]) == (40, 20, 20, 0)
+    known = [Evidence(0.7, 0.5, one["stands"], False) for one in (there, nowhere)]
+    assert known[0].log_odds(found["weights"]) < 0 < known[1].log_odds(found["weights"])
+    assert optional([record(0)])["weights"] == WORD_ALONE
 
 
 def test_without_a_missing_value_there_is_no_recall():
@@ -108,8 +120,10 @@ def test_the_command_writes_a_result_and_the_config(tmp_path, capsys, monkeypatc
     config = json.loads((tmp_path / "c" / "config.json").read_text())
     assert config["needs_threshold"] == data["needs"]["threshold"]
     assert config["needs_weights"] == data["needs"]["weights"]
+    assert config["optional_weights"] == data["optional"]["weights"]
+    assert (data["optional"]["values"], data["optional"]["due"]) == (6, 6)  # unit and days, never given
     assert config["presence_weight"] == data["presence"]["weight"]
-    assert [point["weight"] for point in data["presence"]["curve"]] == [0.0, 2.0, 4.0, 8.0]
+    assert [point["weight"] for point in data["presence"]["curve"]] == [0.0, 1.0, 2.0, 4.0]
     assert config["copy_weight"] == data["copying"]["weight"] >= 2
     assert [(point["weight"], point["rows"]) for point in data["copying"]["curve"]] == [
         (weight, 2)

@@ -11,6 +11,7 @@ from conftest import ORDER, WEATHER, Pair, examples, make_base, make_pair, make_
 from transformers import GPT2Config, GPT2LMHeadModel, MambaConfig, MambaForCausalLM, MistralConfig, MistralForCausalLM
 
 from lafunc import CheckpointError, LaFuncModel, LaFuncProcessor, Need, RequestError, ToolCall, ToolCallOutput
+from lafunc.calling_lafunc import Calls
 from lafunc.compiling_lafunc import compile_tool
 from lafunc.configuration_lafunc import LaFuncConfig
 from lafunc.node_lafunc import json_path
@@ -230,3 +231,26 @@ def test_what_was_written_has_a_say_in_what_is_missing():
         "$[0].blank": (False, False),
     }
     assert [need.path for need in output.needs] == ["$.note", "$.blank"] and not output.tool_calls
+
+
+def test_a_value_that_another_argument_holds_does_not_stand_for_two():
+    """Optional values whose guesses stand in the conversation are given, unless others need what stands there."""
+    parameters = {name: {"type": "integer"} for name in ("first", "second", "third", "fourth")}
+    tool = {"name": "ask", "parameters": {"type": "object", "properties": parameters, "required": ["first"]}}
+    vocabulary = make_pair("llama").processor.vocabulary
+    scaffold = Scaffold([compile_tool(tool, vocabulary)], vocabulary)
+    values = scaffold.read([{"first": 5, "second": 5, "third": 16, "fourth": 6}])
+    absent = {path: 0.5 for path in values} | {(0, "second"): 0.6}
+    config = LaFuncConfig(presence_weight=1.0, optional_weights=[1.0, 0.0, -2.0, 0.0, 1.0])
+
+    def found(text: str) -> dict[str, tuple[bool, bool]]:
+        calls = Calls(scaffold, absent=absent, guesses={p: (value, 0.9) for p, value in values.items()}, texts=[text])
+        present = calls.present(config)
+        return {name: (calls.evidence[0, name].stands, present[0, name] > 0) for name in list(parameters)[1:]}
+
+    doubted, held = (False, False), (True, True)
+    assert found("5 of 16") == {"second": doubted, "third": held, "fourth": doubted}
+    assert found("5 of 5 and 6") == {"second": held, "third": doubted, "fourth": held}
+    assert (
+        Calls(scaffold, absent=absent, texts=["5"]).present(config)[0, "second"] < 0
+    )  # nobody guessed: the word alone
