@@ -6,6 +6,7 @@ import random
 import re
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import pairwise
 
 import pytest
 from conftest import ORDER, WEATHER
@@ -19,7 +20,7 @@ from lafunc.data.mentions import VERBS, Mention
 from lafunc.data.phrasing import Target, _before, frame, repeat
 from lafunc.data.pools import accepted
 from lafunc.data.rows import RowError, calls_of, check_row, read_rows
-from lafunc.data.synthesis import Synthesizer, synthesize
+from lafunc.data.synthesis import MOST, Synthesizer, synthesize
 from lafunc.data.teacher import Teacher, TeacherError
 from lafunc.data.values import Said, draw, join, measured, say_number
 from lafunc.data.words import WORDS, number_words
@@ -258,6 +259,18 @@ def test_values_of_several_calls_are_said_in_their_order():
         assert text.lower().count("area") == 1, text  # what is asked for is said once
         for (_, p), start, end in zip(values, bounds, bounds[1:], strict=False):
             assert re.search(rf"\b{p}\b", text[max(0, start - 40) : end + 40]), text
+
+
+def test_one_request_calls_several_tools_more_than_once():
+    """In some each tool's calls are in one sentence, in others they take turns; never more than there is room for."""
+    rows = [[name for name, _ in calls_of(row)] for row in synthesize([], 400, seed=3) if row["mode"] == "tool"]
+    mixed = [names for names in rows if 1 < len(set(names)) < len(names)]
+    assert max(map(len, mixed)) == MOST
+    twice = [names for names in mixed if all(names.count(name) > 1 for name in names)]
+    assert len(twice) > len(mixed) / 10
+    turns = lambda names: sum(a != b for a, b in pairwise(names))  # noqa: E731
+    together = [names for names in mixed if turns(names) == len(set(names)) - 1]
+    assert len(mixed) / 5 < len(together) < len(mixed)
 
 
 def test_what_is_shared_is_said_once():
