@@ -13,7 +13,7 @@ import sys
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from itertools import islice
+from itertools import islice, takewhile
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +24,10 @@ from tqdm.auto import tqdm
 from .. import LaFuncModel, LaFuncProcessor
 from ..base_lafunc import EMBEDDED_BASE
 from ..data.rows import calls_of, prompt_of, read_rows
-from ..denoising_lafunc import Denoiser, embed, head_inputs, sources, standing
+from ..denoising_lafunc import Canvas, Denoiser, embed, head_inputs, sources, standing
 from ..diffusion_lafunc import MASK, NEVER, SCHEDULES, DiffusionHead, Prediction, Sources
 from ..filling_lafunc import Cursor, Reader, write
+from ..language_lafunc import accepts
 from ..node_lafunc import Path as SlotPath
 from ..node_lafunc import continuations
 from ..objective_lafunc import Target, corrupt, diffusion_loss, target
@@ -91,14 +92,19 @@ VARIANTS = (
 )
 
 
-def ways(variant: Variant) -> dict[str, tuple[int, str]]:
-    """How a variant is denoised, by name; the head as it is by all numbers of steps and schedules."""
-    found = {variant.name: (STEPS, SCHEDULES[1])}
+def ways(variant: Variant) -> dict[str, tuple[int, str, bool]]:
+    """How a variant is denoised, by name: steps, schedule, and whether within the slots' languages. The head as it is
+    by all numbers of steps and schedules, and by one step without languages.
+    """
+    found = {variant.name: (STEPS, SCHEDULES[1], True)}
     if variant == VARIANTS[0]:
         others = [(steps, schedule) for schedule in SCHEDULES for steps in (1, 2, 4)]
         found |= {
-            f"{variant.name}, {n} steps, {name}": (n, name) for n, name in others if (n, name) != (STEPS, SCHEDULES[1])
+            f"{variant.name}, {n} steps, {name}": (n, name, True)
+            for n, name in others
+            if (n, name) != (STEPS, SCHEDULES[1])
         }
+        found[f"{variant.name}, 1 step, languages not in decoding"] = (1, SCHEDULES[1], False)
     return found
 
 
@@ -113,6 +119,24 @@ class AblatedHead(DiffusionHead):
             return said
         gates = said.gates.index_fill(-1, torch.tensor(self.closed), NEVER)
         return replace(said, gates=gates.log_softmax(dim=-1))
+
+
+class Unbound(Denoiser):
+    """Fills as ever, and notes what each slot would hold by each position's likeliest token, whatever its language."""
+
+    def fill(self, draft: bool = False) -> list[dict[SlotPath, list[int]]]:
+        self.likeliest: dict[SlotPath, list[int]] = {}
+        super().fill(draft)
+        return [self.likeliest]
+
+    def _propose(self, canvas: Canvas, log_probs: Tensor) -> list[int]:
+        null, at = log_probs.shape[-1] - 1, 0
+        for span in canvas.block.spans:
+            if MASK in (canvas.tokens[place] for place in span.positions):
+                tokens = log_probs[at : at + span.budget].argmax(dim=-1).tolist()
+                self.likeliest.setdefault(span.slot.path, list(takewhile(lambda token: token != null, tokens)))
+                at += span.budget
+        return super()._propose(canvas, log_probs)
 
 
 class Remembered(Reader):
@@ -310,9 +334,9 @@ class Bench:
         """What a variant fills right, in all [`ways`] that are not known."""
         start = time.perf_counter()
         head = self.trained(variant)
-        for name, (steps, schedule) in ways(variant).items():
+        for name, (steps, schedule, bound) in ways(variant).items():
             if name not in known:
-                found = self.fill(head, steps, schedule)
+                found = self.fill(head, steps, schedule, bound)
                 yield {**asdict(variant), "name": name, **found, "seconds": time.perf_counter() - start}
 
     def trained(self, variant: Variant) -> AblatedHead:
@@ -399,19 +423,22 @@ class Bench:
         )
 
     @torch.no_grad()
-    def fill(self, head: DiffusionHead, steps: int, schedule: str) -> dict[str, int]:
-        """Values and rows that are right, of how many."""
-        right = slots = extra = missing = rows = 0
+    def fill(self, head: DiffusionHead, steps: int, schedule: str, bound: bool = True) -> dict[str, int]:
+        """Values and rows that are right, of how many; values that their schema does not allow."""
+        right = slots = extra = missing = invalid = rows = 0
         for row in tqdm(self.held_out, f"{steps} {schedule}", unit="row", file=sys.stderr, leave=False):
-            denoiser = Denoiser(head, row.reader, [row.scaffold], self.model.config, schedule, steps)
+            kind = Denoiser if bound else Unbound
+            denoiser = kind(head, row.reader, [row.scaffold], self.model.config, schedule, steps)
             (values,) = denoiser.fill()
             got = self._texts(values)
             same = sum(got.get(path) == text for path, text in row.right.items())
             right, slots, rows = right + same, slots + len(row.right), rows + (got == row.right)
             extra += len(got.keys() - row.right.keys())
             missing += len(row.right.keys() - got.keys())
+            languages = {span.slot.path: span.slot.language for span in denoiser.canvases[0].block.spans}
+            invalid += sum(not accepts(languages[path], value) for path, value in values.items() if value)
         return {
-            "right": right, "slots": slots, "extra": extra, "missing": missing,
+            "right": right, "slots": slots, "extra": extra, "missing": missing, "invalid": invalid,
             "rows_right": rows, "rows": len(self.held_out),
         }  # fmt: skip
 
@@ -458,7 +485,7 @@ def _complement(found: Target) -> None:
 def ablations_table(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     """Variants as rows of a table."""
     return table(
-        ["variant", "values right %", "calls right %", "missing", "extra", "s"],
+        ["variant", "values right %", "calls right %", "missing", "extra", "invalid", "s"],
         [
             [
                 row["name"],
@@ -466,6 +493,7 @@ def ablations_table(rows: Sequence[Mapping[str, Any]]) -> list[str]:
                 percent(row["rows_right"], row["rows"]),
                 str(row["missing"]),
                 str(row["extra"]),
+                str(row["invalid"]),
                 number(row["seconds"], 0),
             ]
             for row in rows

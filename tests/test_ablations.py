@@ -2,6 +2,7 @@
 
 import json
 from argparse import ArgumentParser, Namespace
+from itertools import islice
 from pathlib import Path
 
 import pytest
@@ -10,10 +11,11 @@ from conftest import WEATHER, make_pair
 
 from lafunc.data.rows import make_row
 from lafunc.denoising_lafunc import Canvas
-from lafunc.diffusion_lafunc import MASK
+from lafunc.diffusion_lafunc import MASK, NULL
 from lafunc.evaluation import ablations, results
 from lafunc.evaluation.ablations import VARIANTS, Bench, Variant
 from lafunc.evaluation.bfcl import EvaluationError
+from lafunc.language_lafunc import accepts
 
 TOOL = WEATHER["function"]
 
@@ -82,7 +84,9 @@ def test_every_variant_is_measured_once(options, monkeypatch, capsys):
     assert ablations.run(options) == 0
     found = results.read(options.out, "ablations")["data"]
     names = [row["name"] for row in found["variants"]]
-    assert len(names) == len(set(names)) == 3 + 8  # the first one by steps and schedule too
+    assert len(names) == len(set(names)) == 3 + 8 + 1  # the first one by steps and schedule too, and without languages
+    bound = [row["invalid"] for row in found["variants"] if "languages not in decoding" not in row["name"]]
+    assert not any(bound)
     assert all(row["slots"] == 2 and 0 <= row["right"] <= 2 for row in found["variants"])
     with_negatives, without = (found["router"][name] for name in ("with negatives", "without negatives"))
     assert with_negatives["rows"] > without["rows"] and with_negatives["due"] == 2
@@ -119,3 +123,22 @@ def test_a_missing_file_is_named(options):
     options.rows = Path("nowhere.jsonl")
     with pytest.raises(EvaluationError, match="nowhere.jsonl is not there"):
         ablations.run(options)
+
+
+def test_without_languages_a_slot_holds_its_likeliest_tokens(options):
+    """The letters that no integer has are noted; what is filled is a string of the language all the same."""
+    bench = Bench(options)
+    row, head = bench.held_out[0], bench.trained(Variant("head"))
+    denoiser = ablations.Unbound(head, row.reader, [row.scaffold], bench.model.config, "confidence", 1)
+    denoiser.fill()
+    canvas = Canvas(row.scaffold, row.scaffold.block())
+    (letter,), null = bench.processor.vocabulary.encode("x"), len(bench.processor.vocabulary)
+    log_probs = torch.full((len(canvas.positions), null + 1), -9.0)
+    log_probs[:, letter], log_probs[2:, null] = 0.0, 1.0
+    denoiser.likeliest.clear()
+    filled = iter(denoiser._propose(canvas, log_probs))
+    assert denoiser.likeliest.pop((0, "location"))[:2] == [letter] * 2  # the first slot; the others begin after it
+    assert not any(denoiser.likeliest.values())
+    for span in canvas.block.spans:
+        value = [token for token in islice(filled, span.budget) if token != NULL]
+        assert accepts(span.slot.language, value) or span.slot.optional and not value

@@ -87,7 +87,16 @@ def test_held_out_rows_and_training_are_shown(tmp_path):
 
 
 def test_controlled_runs_are_shown(tmp_path):
-    counts = {"right": 30, "slots": 40, "rows_right": 1, "rows": 8, "missing": 2, "extra": 5, "seconds": 61.7}
+    counts = {
+        "right": 30,
+        "slots": 40,
+        "rows_right": 1,
+        "rows": 8,
+        "missing": 2,
+        "extra": 5,
+        "invalid": 0,
+        "seconds": 61.7,
+    }
     router = {"rows": 50, "right": 9, "of": 10, "called": 4, "due": 5, "refused": 1, "negatives": 4}
     settings = {"head": [256, 3, 4], "count": 960, "steps": 120, "batch": 8, "held_out": 8}
     data = {"variants": [{"name": "no copying", **counts}], "router": {"name": "router", "with negatives": router}}
@@ -95,7 +104,7 @@ def test_controlled_runs_are_shown(tmp_path):
     assert main(["eval", "report", "--results", str(tmp_path), "--out", str(tmp_path / "page.md")]) == 0
     text = (tmp_path / "page.md").read_text()
     assert "Heads 256 wide with 3 layers; 960 rows, 120 steps of 8; 8 rows filled." in text
-    assert "| no copying | 75.0 | 12.5 | 2 | 5 | 62 |" in text
+    assert "| no copying | 75.0 | 12.5 | 2 | 5 | 0 | 62 |" in text
     assert "| with negatives | 50 | 90.0 | 80.0 | 25.0 |" in text
 
 
