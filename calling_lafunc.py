@@ -33,7 +33,7 @@ class Calls:
         guesses: what the head would write in each slot, and how sure it is, if it was asked.
         evidence: what is known of optional values by these.
         clipped: values that were ended for want of room.
-        texts: of the conversation's messages.
+        heard: the conversation's messages, and the numbers in them in digits, where values are looked for.
         said: what was said, that values may repeat.
     """
 
@@ -45,7 +45,7 @@ class Calls:
     guesses: dict[Path, tuple[list[int], float]] = field(default_factory=dict)
     evidence: dict[Path, Evidence] = field(default_factory=dict)
     clipped: list[Path] = field(default_factory=list)
-    texts: Sequence[str] = ()
+    heard: Sequence[str] = ()
     said: Transcript | None = None
 
     def hear(self, canvas: Canvas | None = None) -> None:
@@ -80,7 +80,7 @@ class Calls:
                     absent, sure = self.absent[slot.path], self.guesses[slot.path][1]
                     doubtful = [one.path for one in slots if self.absent[one.path] >= absent and one is not slot]
                     self.evidence[slot.path] = evidence(
-                        slot, arguments[slot.path[0]], absent, sure, self.texts, doubtful
+                        slot, arguments[slot.path[0]], absent, sure, self.heard, doubtful
                     )
         if not config.presence_weight:
             return {}

@@ -50,8 +50,7 @@ class Transcript:
         starts: list[int] = []
         ends: set[int] = set()
         written = bytearray()
-        numbers = [number for text in texts for number in _numbers(text)]
-        for text in [*texts, *numbers]:
+        for text in [*texts, *numbers(texts)]:
             commas = {at for found in _GROUPED.finditer(text) for at in range(found.start(), found.end())}
             for n, character in enumerate(text):
                 before, after = text[max(0, n - 2) : n], text[n : n + 2]
@@ -101,8 +100,12 @@ def scalar(written: bytes) -> tuple[bytes, bytes]:
     return number, b",]"
 
 
+def numbers(texts: Sequence[str]) -> list[str]:
+    """The numbers of texts in digits, where they are written otherwise."""
+    return [number for text in texts for number in _numbers(text)]
+
+
 def _numbers(text: str) -> Iterator[str]:
-    """The numbers of a text in digits, where they are written otherwise."""
     for found in _NUMBER.finditer(text):
         digits, scale = found[2].replace(",", "").rstrip("."), _SCALES.get((found[3] or "").lower(), 0)
         number = _shifted(digits, scale)

@@ -34,7 +34,7 @@ from .adapters_lafunc import FILE, FOLDER, adapter_weights, attach_adapters, bar
 from .base_lafunc import CheckpointError, check_shareable, load_base
 from .calling_lafunc import Calls, fill
 from .configuration_lafunc import LaFuncConfig
-from .copying_lafunc import Transcript
+from .copying_lafunc import Transcript, numbers
 from .diffusion_lafunc import DiffusionHead
 from .filling_lafunc import Reader, Tell, slides
 from .node_lafunc import Tool, json_path
@@ -446,7 +446,7 @@ class LaFuncModel(PreTrainedModel):
             written = [
                 Calls(
                     Scaffold(row.plan, vocabulary, row.opening, row.room),
-                    texts=row.texts,
+                    heard=[*row.texts, *numbers(row.texts)],
                     said=Transcript(row.texts, vocabulary)
                     if self.config.copy_weight and filler != "diffusion"
                     else None,
@@ -488,6 +488,7 @@ class LaFuncModel(PreTrainedModel):
                     one.absent,
                     self.config,
                     row.texts,
+                    one.heard,
                     one.evidence,
                 )
                 row.output.clipped = [json_path(path) for path in one.ended]

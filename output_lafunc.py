@@ -100,7 +100,8 @@ class Evidence:
         absent: how likely it does not, as the router says, or else the head before anything was filled.
         confidence: of the value that was written all the same, as the filler has it; of an optional value that is not
             written yet, of the head's guess.
-        stands: that value stands in the messages, word for word, and more often than other arguments hold it.
+        stands: that value stands in the messages, word for word or (numbers) in words, and more often than other
+            arguments hold it.
         closed: it is one of a few that the schema lists.
     """
 
@@ -184,6 +185,7 @@ def assemble(
     absent: Mapping[Path, float],
     config: LaFuncConfig,
     texts: Sequence[str] = (),
+    heard: Sequence[str] = (),
     optional: Mapping[Path, Evidence] | None = None,
 ) -> None:
     """Turn values into validated calls, or into what is missing for them.
@@ -192,7 +194,8 @@ def assemble(
         confidence: of each value, as the filler has it.
         absent: of each slot, how likely the conversation does not give it.
         config: says when a required value is missing; then the call is not made.
-        texts: of the conversation's messages, in which values are looked for.
+        texts: of the conversation's messages, in which arguments have their sources.
+        heard: the same and more, in which missing values are looked for.
         optional: what was known of optional values.
 
     Raises:
@@ -206,7 +209,7 @@ def assemble(
         for slot in mine:
             if not slot.optional and slot.path in absent:
                 sure = confidence.get(slot.path, 0.5)
-                known = evidence(slot, arguments, absent[slot.path], sure, texts)
+                known = evidence(slot, arguments, absent[slot.path], sure, heard)
                 output.evidence[json_path(slot.path)] = known
                 if known.missing(config.needs_weights) >= config.needs_threshold:
                     needed.append(Need(tool.name, json_path(slot.path[1:]), question(slot)))
@@ -238,7 +241,7 @@ def evidence(
     arguments: Mapping[str, Any],
     absent: float,
     confidence: float,
-    texts: Sequence[str],
+    heard: Sequence[str],
     doubtful: Collection[Path] = (),
 ) -> Evidence:
     """What is known of whether the conversation gives a slot's value.
@@ -246,8 +249,8 @@ def evidence(
     Args:
         arguments: of its call, the value among them.
         absent, confidence: see [`Evidence`].
-        texts: of the conversation's messages.
-        doubtful: paths of values that other values need not leave room for in the messages.
+        heard: texts in which it may stand.
+        doubtful: paths of values that other values need not leave room for in these.
     """
     path = slot.path[1:]
     others = [
@@ -255,7 +258,7 @@ def evidence(
         for at, leaf in _leaves(arguments)
         if at[: len(path)] != path and not any(at[: len(one) - 1] == one[1:] for one in doubtful)
     ]
-    stands = _stands(_inside(arguments, path), texts, others)
+    stands = _stands(_inside(arguments, path), heard, others)
     return Evidence(absent, confidence, stands, slot.kind in ("boolean", "enum"))
 
 

@@ -10,7 +10,16 @@ import torch
 from conftest import ORDER, WEATHER, Pair, examples, make_base, make_pair, make_tokenizer
 from transformers import GPT2Config, GPT2LMHeadModel, MambaConfig, MambaForCausalLM, MistralConfig, MistralForCausalLM
 
-from lafunc import CheckpointError, LaFuncModel, LaFuncProcessor, Need, RequestError, ToolCall, ToolCallOutput
+from lafunc import (
+    CheckpointError,
+    LaFuncModel,
+    LaFuncProcessor,
+    Need,
+    RequestError,
+    ToolCall,
+    ToolCallOutput,
+    modeling_lafunc,
+)
 from lafunc.calling_lafunc import Calls
 from lafunc.compiling_lafunc import compile_tool
 from lafunc.configuration_lafunc import LaFuncConfig
@@ -222,7 +231,7 @@ def test_what_was_written_has_a_say_in_what_is_missing():
     unsure = dict.fromkeys(values, 0.5)
     config = LaFuncConfig(needs_weights=[1.0, 0.0, -2.0, -2.0, 0.0], needs_threshold=0.5)
     output = ToolCallOutput("tool")
-    assemble(output, scaffold, values, unsure, unsure, config, ["The weather in Oslo, not in Romeo"])
+    assemble(output, scaffold, values, unsure, unsure, config, heard=["The weather in Oslo, not in Romeo"])
     told = {path: (known.stands, known.closed) for path, known in output.evidence.items()}
     assert told == {
         "$[0].city": (True, False),
@@ -244,7 +253,7 @@ def test_a_value_that_another_argument_holds_does_not_stand_for_two():
     config = LaFuncConfig(presence_weight=1.0, optional_weights=[1.0, 0.0, -2.0, 0.0, 1.0])
 
     def found(text: str) -> dict[str, tuple[bool, bool]]:
-        calls = Calls(scaffold, absent=absent, guesses={p: (value, 0.9) for p, value in values.items()}, texts=[text])
+        calls = Calls(scaffold, absent=absent, guesses={p: (value, 0.9) for p, value in values.items()}, heard=[text])
         present = calls.present(config)
         return {name: (calls.evidence[0, name].stands, present[0, name] > 0) for name in list(parameters)[1:]}
 
@@ -252,5 +261,12 @@ def test_a_value_that_another_argument_holds_does_not_stand_for_two():
     assert found("5 of 16") == {"second": doubted, "third": held, "fourth": doubted}
     assert found("5 of 5 and 6") == {"second": held, "third": doubted, "fourth": held}
     assert (
-        Calls(scaffold, absent=absent, texts=["5"]).present(config)[0, "second"] < 0
+        Calls(scaffold, absent=absent, heard=["5"]).present(config)[0, "second"] < 0
     )  # nobody guessed: the word alone
+
+
+def test_numbers_in_words_are_looked_for_in_digits(pair, monkeypatch):
+    looked_in = []
+    monkeypatch.setattr(modeling_lafunc, "assemble", lambda *args: looked_in.append(args[7]) or assemble(*args))
+    pair.call("The weather for seven days in Oslo", [WEATHER], tool_choice="get_weather")
+    assert looked_in == [["The weather for seven days in Oslo", "7"]]
