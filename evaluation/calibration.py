@@ -6,7 +6,8 @@ by what is known of it (see [`Evidence`]) before it is written, and the weight o
 filler only) is the one with the fewest arguments missing or too many. With both, another regression says of each
 required value how likely it is missing; each half of the rows is judged by the weights that fit the other one, and
 the threshold is the one with the best F0.5. Real requests leave out far fewer values than these rows do, so those that
-are given count for more: as if the share of [`SHARE`] were missing.
+are given count for more: as if the share of [`SHARE`] were missing. One such value decides then, so the threshold is
+chosen by smoothed counts: each value counts as asked for by σ((logit(p) - logit(threshold)) / [`SPREAD`]).
 The confidences are mapped by a logistic function (Platt 1999) that is fitted on one half of the rows and judged on the
 other by the expected calibration error (Naeini et al. 2015).
 """
@@ -26,7 +27,7 @@ from tqdm import tqdm
 from ..copying_lafunc import Transcript
 from ..filling_lafunc import Cursor, Reader
 from ..node_lafunc import continuations, json_path
-from ..output_lafunc import Evidence, Stats, calibrated, logit
+from ..output_lafunc import Evidence, Stats, calibrated, logit, sigmoid
 from ..processing_lafunc import RequestError
 from ..request_lafunc import read_request
 from ..scaffolding_lafunc import Capacity, Scaffold
@@ -44,6 +45,7 @@ COPYING = "copying"  # in the journal, where others have a system
 KNOWN_FOR_SURE = 1e6  # log-odds
 WEIGHTS = (0.0, 1.0, 2.0, 4.0)  # of presence
 SHARE = 0.02  # of required values that are missing where the threshold is used
+SPREAD = 0.5  # log-odds by which the same value might as well be elsewhere, where a threshold is chosen
 THRESHOLDS = [*(round(0.05 * n, 2) for n in range(1, 20)), 0.97, 0.98, 0.99]
 BINS = 10
 NEVER_ASK = 2.0  # no probability reaches it
@@ -237,8 +239,9 @@ def presence(records: Mapping[float, Sequence[Mapping[str, Any]]]) -> dict[str, 
 def needs(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Weights of what is known; precision and recall of missing values by threshold, and the best F0.5's threshold.
 
-    `precision` and `f` (van Rijsbergen) are those of requests of which [`SHARE`] is missing, `here` is the precision
-    on these rows, `head` the recall that the head alone has where it asks for as many that were given.
+    `precision` is that of requests of which [`SHARE`] is missing, `f` (van Rijsbergen) likewise, by smoothed counts;
+    `here` is the precision on these rows, `head` the recall that the head alone has where it asks for as many that
+    were given.
     """
     parts = [[(Evidence(**v["known"]), v["due"]) for r in half for v in r["required"]] for half in halves(records)]
     values = [*parts[0], *parts[1]]
@@ -253,6 +256,9 @@ def needs(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         said = [missing for p, missing in found if p >= threshold]
         right = sum(said)
         asked = right + weight * (len(said) - right)
+        likely = [(sigmoid((logit(p) - logit(threshold)) / SPREAD), missing) for p, missing in found]
+        hits = sum(p for p, missing in likely if missing)
+        tries = hits + weight * sum(p for p, missing in likely if not missing)
         curve.append(
             {
                 "threshold": threshold,
@@ -260,7 +266,7 @@ def needs(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
                 "here": right / len(said) if said else None,
                 "recall": right / due if due else None,
                 "head": _recall(values, [*alone, 0.0][len(said) - right]) if due else None,
-                "f": 1.25 * right / (asked + 0.25 * due) if said or due else 0.0,
+                "f": 1.25 * hits / (tries + 0.25 * due) if due else 0.0,
                 "said": len(said),
             }
         )

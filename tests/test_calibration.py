@@ -36,7 +36,8 @@ def test_precision_and_recall_by_threshold(monkeypatch):
     # Where two in a hundred are missing there are 49 given values for each that is missing; here there are 1.5.
     counted = {point["threshold"]: point["precision"] for point in found["curve"]}
     assert counted[0.05] == pytest.approx(2 / (2 + 2 * 49 / 1.5)) and counted[0.65] == 1.0 and counted[0.95] is None
-    assert found["threshold"] == 0.65  # at 0.15 F1 is better, but something is asked for that was said
+    # Just above 0.6 nothing is asked for that was said; a little higher that is no chance.
+    assert found["threshold"] == 0.9
     assert all(point["head"] >= point["recall"] for point in found["curve"])  # which has the best threshold each time
 
 
