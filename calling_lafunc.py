@@ -72,13 +72,19 @@ class Calls:
         """
         slots = [span.slot for span in self.scaffold.block().spans if span.slot.optional]
         slots = [slot for slot in slots if slot.path in self.absent]
-        if any(slot.path in self.guesses for slot in slots):
-            guessed = {path: string for path, (string, _) in self.guesses.items()}
+        # Of calls that are written nothing is decided any more; of those that the head was not asked about nothing is
+        # guessed.
+        guessed = {path: string for path, (string, _) in self.guesses.items() if path[0] >= self.scaffold.written}
+        if any(slot.path in guessed for slot in slots):
             arguments = self.scaffold.arguments({**guessed, **self.scaffold.kept})
             for slot in slots:
-                if slot.path in self.guesses:
+                if slot.path in guessed:
                     absent, sure = self.absent[slot.path], self.guesses[slot.path][1]
-                    doubtful = [one.path for one in slots if self.absent[one.path] >= absent and one is not slot]
+                    doubtful = [
+                        one.path
+                        for one in slots
+                        if one.path[0] == slot.path[0] and one is not slot and self.absent[one.path] > absent
+                    ]
                     self.evidence[slot.path] = evidence(
                         slot, arguments[slot.path[0]], absent, sure, self.heard, doubtful
                     )

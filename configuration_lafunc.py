@@ -33,7 +33,7 @@ class LaFuncConfig(PreTrainedConfig):
         keep_share: what `conservative` keeps of the previous prediction at each step.
         entropy_bound: sum of entropies, in nats, up to which `entropy_bound` commits at each step.
         presence_weight: what the word of the router, or else of the diffusion head, on whether an optional value is
-            given counts beside the base's, where that writes, or the router's beside the head's; 0: nothing.
+            given counts beside the base's, where that writes, or beside the head's; 0: nothing.
         optional_weights: of what is known of an optional value, like `needs_weights`; the head's guess is what would
             stand there.
         copy_weight: what a token gains, in nats, by which a string or number begins, goes on or ends as something that

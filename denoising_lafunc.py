@@ -46,8 +46,8 @@ class Canvas:
         values: the strings of the present slots.
         confidence: of each value, the geometric mean of its tokens' probabilities.
         absent: probability that the first position is `<NULL>`, when nothing was filled yet.
-        guesses: what each slot would hold if it were there, likewise, and how sure that is; without optional slots
-            there are none.
+        guesses: what each slot of the first layout would hold if it were there, likewise, and how sure that is;
+            without optional slots there are none.
         decided: of optional slots whether they are present, where others than the head have a say.
     """
 

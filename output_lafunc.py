@@ -350,7 +350,8 @@ def _leaves(value: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
 def _places(value: str, text: str) -> Iterator[int]:
     """Where a value begins in a text, not as a part of a longer word or number."""
     for found in re.finditer(f"(?={re.escape(value)})", text):
-        before, after = text[: found.start()], text[found.start() + len(value) :]
+        start, end = found.start(), found.start() + len(value)
+        before, after = text[max(0, start - 2) : start], text[end : end + 2]  # all that `joined` looks at
         if not (joined(before, value) or joined(value, after)):
             yield found.start()
 

@@ -134,8 +134,8 @@ class Unbound(Denoiser):
         for span in canvas.block.spans:
             if MASK in (canvas.tokens[place] for place in span.positions):
                 tokens = log_probs[at : at + span.budget].argmax(dim=-1).tolist()
-                self.likeliest.setdefault(span.slot.path, list(takewhile(lambda token: token != null, tokens)))
-                at += span.budget
+                self.likeliest[span.slot.path] = list(takewhile(lambda token: token != null, tokens))
+            at += span.budget
         return super()._propose(canvas, log_probs)
 
 

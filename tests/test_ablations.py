@@ -139,6 +139,13 @@ def test_without_languages_a_slot_holds_its_likeliest_tokens(options):
     filled = iter(denoiser._propose(canvas, log_probs))
     assert denoiser.likeliest.pop((0, "location"))[:2] == [letter] * 2  # the first slot; the others begin after it
     assert not any(denoiser.likeliest.values())
+    one = canvas.block.spans[0]  # with the first slot filled the others' positions are still theirs
+    canvas.tokens[one.start : one.start + one.budget] = [letter] + [NULL] * (one.budget - 1)
+    log_probs[:, null], log_probs[one.budget :, null] = -9.0, 1.0
+    denoiser.likeliest.clear()
+    denoiser._propose(canvas, log_probs)
+    assert denoiser.likeliest and not any(denoiser.likeliest.values())
+    canvas = Canvas(row.scaffold, row.scaffold.block())
     for span in canvas.block.spans:
         value = [token for token in islice(filled, span.budget) if token != NULL]
         assert accepts(span.slot.language, value) or span.slot.optional and not value

@@ -265,6 +265,29 @@ def test_a_value_that_another_argument_holds_does_not_stand_for_two():
     )  # nobody guessed: the word alone
 
 
+def test_evidence_is_of_one_call_and_of_what_is_not_written():
+    """Another call's doubtful value of that name is no excuse; a call that follows may have nothing to guess."""
+    vocabulary = make_pair("llama").processor.vocabulary
+    numbers = {"type": "object", "properties": {"n": {"type": "integer"}, "m": {"type": "integer"}}, "required": ["n"]}
+    first, other = (
+        compile_tool({"name": name, "parameters": {**numbers, "required": required}}, vocabulary)
+        for name, required in (("first", ["n"]), ("other", ["m"]))
+    )
+    scaffold = Scaffold([first, other], vocabulary)
+    values = scaffold.read([{"n": 5, "m": 5}, {"n": 5, "m": 5}])
+    absent = dict.fromkeys(values, 0.5) | {(1, "n"): 0.9}
+    guesses = {path: (value, 0.9) for path, value in values.items()}
+    calls = Calls(scaffold, absent=absent, guesses=guesses, heard=["5"])
+    calls.present(LaFuncConfig(presence_weight=1.0))
+    assert calls.evidence.keys() == {(0, "m"), (1, "n")} and not calls.evidence[0, "m"].stands
+    ping = compile_tool({"name": "ping", "parameters": {}}, vocabulary)
+    alone = Scaffold([first], vocabulary)
+    written = Calls(alone, absent=absent, guesses=guesses, heard=["5"])
+    written.scaffold = alone.followed_by(ping, alone.read([{"n": 5}]))
+    written.present(LaFuncConfig(presence_weight=1.0))
+    assert not written.evidence
+
+
 def test_numbers_in_words_are_looked_for_in_digits(pair, monkeypatch):
     looked_in = []
     monkeypatch.setattr(modeling_lafunc, "assemble", lambda *args: looked_in.append(args[7]) or assemble(*args))
