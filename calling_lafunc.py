@@ -14,7 +14,7 @@ from .copying_lafunc import Transcript
 from .denoising_lafunc import Canvas, Denoiser
 from .diffusion_lafunc import DiffusionHead
 from .filling_lafunc import Cursor, Reader, Tell, verify, write
-from .node_lafunc import Path, continuations
+from .node_lafunc import Path, Slot, continuations
 from .output_lafunc import Evidence, evidence, logit
 from .processing_lafunc import RequestError
 from .scaffolding_lafunc import Scaffold
@@ -33,7 +33,7 @@ class Calls:
         guesses: what the head would write in each slot, and how sure it is, if it was asked.
         evidence: what is known of optional values by these.
         clipped: values that were ended for want of room.
-        heard: the conversation's messages, and the numbers in them in digits, where values are looked for.
+        searched: the conversation's messages, and the numbers in them in digits, where values are looked for.
         said: what was said, that values may repeat.
     """
 
@@ -45,16 +45,37 @@ class Calls:
     guesses: dict[Path, tuple[list[int], float]] = field(default_factory=dict)
     evidence: dict[Path, Evidence] = field(default_factory=dict)
     clipped: list[Path] = field(default_factory=list)
-    heard: Sequence[str] = ()
+    searched: Sequence[str] = ()
     said: Transcript | None = None
 
     def hear(self, canvas: Canvas | None = None) -> None:
-        """What the head says, if it was asked; the router's word on whether an argument is absent comes before it."""
+        """What the head says, if it was asked, and what follows of optional values; the router's word on whether an
+        argument is absent comes before the head's.
+        """
         if canvas is not None:
             self.absent |= canvas.absent
             self.guesses |= canvas.guesses
         for call, tool in enumerate(self.scaffold.tools):
             self.absent |= {(call, name): 1 - p for name, p in self.given.get(tool.name, {}).items()}
+        if canvas is not None:
+            self._weigh()
+
+    def _weigh(self) -> None:
+        """Note what is known of the optional values that are guessed and not written."""
+        guessed = {path: string for path, (string, _) in self.guesses.items() if path[0] >= self.scaffold.written}
+        slots = [slot for slot in self._optional() if slot.path in guessed]
+        if not slots:
+            return
+        arguments = self.scaffold.arguments({**guessed, **self.scaffold.kept})
+        for slot in slots:
+            call, absent, sure = slot.path[0], self.absent[slot.path], self.guesses[slot.path][1]
+            doubtful = [one.path for one in slots if one.path[0] == call and self.absent[one.path] > absent]
+            self.evidence[slot.path] = evidence(slot, arguments[call], absent, sure, self.searched, doubtful)
+
+    def _optional(self) -> list[Slot]:
+        """The optional slots of which router or head have said whether they are absent."""
+        slots = (span.slot for span in self.scaffold.block().spans)
+        return [slot for slot in slots if slot.optional and slot.path in self.absent]
 
     def tell(self, tell: Tell | None) -> None:
         """Show the plan and the block."""
@@ -67,34 +88,16 @@ class Calls:
         return len(self.scaffold.block().tokens if filler == "diffusion" else self._least())
 
     def present(self, config: LaFuncConfig) -> dict[Path, float]:
-        """Of each optional slot the log-odds that it is given, `presence_weight` times: by the word on whether it is
-        absent, and by what the head would write there.
+        """Of each optional slot the log-odds that it is given, `presence_weight` times: by what is known of it, or by
+        the word on whether it is absent alone.
         """
-        slots = [span.slot for span in self.scaffold.block().spans if span.slot.optional]
-        slots = [slot for slot in slots if slot.path in self.absent]
-        # Of calls that are written nothing is decided any more; of those that the head was not asked about nothing is
-        # guessed.
-        guessed = {path: string for path, (string, _) in self.guesses.items() if path[0] >= self.scaffold.written}
-        if any(slot.path in guessed for slot in slots):
-            arguments = self.scaffold.arguments({**guessed, **self.scaffold.kept})
-            for slot in slots:
-                if slot.path in guessed:
-                    absent, sure = self.absent[slot.path], self.guesses[slot.path][1]
-                    doubtful = [
-                        one.path
-                        for one in slots
-                        if one.path[0] == slot.path[0] and one is not slot and self.absent[one.path] > absent
-                    ]
-                    self.evidence[slot.path] = evidence(
-                        slot, arguments[slot.path[0]], absent, sure, self.heard, doubtful
-                    )
         if not config.presence_weight:
             return {}
         odds = {
             slot.path: self.evidence[slot.path].log_odds(config.optional_weights)
             if slot.path in self.evidence
             else logit(self.absent[slot.path])
-            for slot in slots
+            for slot in self._optional()
         }
         return {path: -config.presence_weight * absent for path, absent in odds.items()}
 
@@ -171,12 +174,12 @@ def fill(
                 "prompt; shorten the conversation, offer fewer or smaller tools, or allow one call only"
             )
 
-    def heard(calls: Calls, canvas: Canvas | None = None) -> dict[Path, float]:
+    def present(calls: Calls, canvas: Canvas) -> dict[Path, float]:
         calls.hear(canvas)
         return calls.present(config)
 
-    present = [partial(heard, calls) for calls in rows]
-    denoiser = Denoiser(head, reader, scaffolds, config, schedule, num_steps, tells, present)
+    asked = [partial(present, calls) for calls in rows]
+    denoiser = Denoiser(head, reader, scaffolds, config, schedule, num_steps, tells, asked)
     if filler == "diffusion":
         denoiser.fill()
         for calls, canvas in zip(rows, denoiser.canvases, strict=True):

@@ -446,7 +446,7 @@ class LaFuncModel(PreTrainedModel):
             written = [
                 Calls(
                     Scaffold(row.plan, vocabulary, row.opening, row.room),
-                    heard=[*row.texts, *numbers(row.texts)],
+                    searched=[*row.texts, *numbers(row.texts)],
                     said=Transcript(row.texts, vocabulary)
                     if self.config.copy_weight and filler != "diffusion"
                     else None,
@@ -487,9 +487,9 @@ class LaFuncModel(PreTrainedModel):
                     one.confidence,
                     one.absent,
                     self.config,
-                    row.texts,
-                    one.heard,
-                    one.evidence,
+                    texts=row.texts,
+                    searched=one.searched,
+                    optional=one.evidence,
                 )
                 row.output.clipped = [json_path(path) for path in one.ended]
 

@@ -185,7 +185,7 @@ def assemble(
     absent: Mapping[Path, float],
     config: LaFuncConfig,
     texts: Sequence[str] = (),
-    heard: Sequence[str] = (),
+    searched: Sequence[str] = (),
     optional: Mapping[Path, Evidence] | None = None,
 ) -> None:
     """Turn values into validated calls, or into what is missing for them.
@@ -195,7 +195,7 @@ def assemble(
         absent: of each slot, how likely the conversation does not give it.
         config: says when a required value is missing; then the call is not made.
         texts: of the conversation's messages, in which arguments have their sources.
-        heard: the same and more, in which missing values are looked for.
+        searched: these, and the numbers in them in digits, in which missing values are looked for.
         optional: what was known of optional values.
 
     Raises:
@@ -209,7 +209,7 @@ def assemble(
         for slot in mine:
             if not slot.optional and slot.path in absent:
                 sure = confidence.get(slot.path, 0.5)
-                known = evidence(slot, arguments, absent[slot.path], sure, heard)
+                known = evidence(slot, arguments, absent[slot.path], sure, searched)
                 output.evidence[json_path(slot.path)] = known
                 if known.missing(config.needs_weights) >= config.needs_threshold:
                     needed.append(Need(tool.name, json_path(slot.path[1:]), question(slot)))
@@ -241,7 +241,7 @@ def evidence(
     arguments: Mapping[str, Any],
     absent: float,
     confidence: float,
-    heard: Sequence[str],
+    searched: Sequence[str],
     doubtful: Collection[Path] = (),
 ) -> Evidence:
     """What is known of whether the conversation gives a slot's value.
@@ -249,7 +249,7 @@ def evidence(
     Args:
         arguments: of its call, the value among them.
         absent, confidence: see [`Evidence`].
-        heard: texts in which it may stand.
+        searched: texts in which it may stand.
         doubtful: paths of values that other values need not leave room for in these.
     """
     path = slot.path[1:]
@@ -258,7 +258,7 @@ def evidence(
         for at, leaf in _leaves(arguments)
         if at[: len(path)] != path and not any(at[: len(one) - 1] == one[1:] for one in doubtful)
     ]
-    stands = _stands(_inside(arguments, path), heard, others)
+    stands = _stands(_inside(arguments, path), searched, others)
     return Evidence(absent, confidence, stands, slot.kind in ("boolean", "enum"))
 
 
@@ -328,6 +328,8 @@ def _text(leaf: Any) -> str:
 def _inside(arguments: Any, path: Path) -> Any:
     """The value that stands at a path; None where there is none, as in an array that dropped elements."""
     for part in path:
+        if not isinstance(arguments, Mapping | list):  # the letters of a string are no elements
+            return None
         try:
             arguments = arguments[part]
         except (LookupError, TypeError):

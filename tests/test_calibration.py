@@ -97,6 +97,15 @@ def test_a_calibrated_probability_is_one_and_keeps_the_order(p, slope, offset):
 
 def test_the_command_writes_a_result_and_the_config(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(calibration, "COPY_WEIGHTS", (2.0, 3.0))  # not what a config has of itself
+    fitted, asked = [0.5, 0.0, 0.0, 0.0, 0.25], []
+    optional, measure = calibration.optional, calibration.measure
+
+    def noted(model, *args):
+        asked.append(model.config.optional_weights)
+        measure(model, *args)
+
+    monkeypatch.setattr(calibration, "optional", lambda records: {**optional(records), "weights": fitted})
+    monkeypatch.setattr(calibration, "measure", noted)
     pair = make_pair("llama")
     pair.model.save_pretrained(tmp_path / "c", include_base=True)
     pair.processor.save_pretrained(tmp_path / "c")
@@ -121,7 +130,7 @@ def test_the_command_writes_a_result_and_the_config(tmp_path, capsys, monkeypatc
     config = json.loads((tmp_path / "c" / "config.json").read_text())
     assert config["needs_threshold"] == data["needs"]["threshold"]
     assert config["needs_weights"] == data["needs"]["weights"]
-    assert config["optional_weights"] == data["optional"]["weights"]
+    assert config["optional_weights"] == fitted and asked == [WORD_ALONE, fitted, fitted, fitted]
     assert (data["optional"]["values"], data["optional"]["due"]) == (6, 6)  # unit and days, never given
     assert config["presence_weight"] == data["presence"]["weight"]
     assert [point["weight"] for point in data["presence"]["curve"]] == [0.0, 1.0, 2.0, 4.0]

@@ -23,6 +23,7 @@ from lafunc import (
 from lafunc.calling_lafunc import Calls
 from lafunc.compiling_lafunc import compile_tool
 from lafunc.configuration_lafunc import LaFuncConfig
+from lafunc.denoising_lafunc import Canvas
 from lafunc.node_lafunc import json_path
 from lafunc.output_lafunc import assemble
 from lafunc.request_lafunc import FILLERS
@@ -231,7 +232,7 @@ def test_what_was_written_has_a_say_in_what_is_missing():
     unsure = dict.fromkeys(values, 0.5)
     config = LaFuncConfig(needs_weights=[1.0, 0.0, -2.0, -2.0, 0.0], needs_threshold=0.5)
     output = ToolCallOutput("tool")
-    assemble(output, scaffold, values, unsure, unsure, config, heard=["The weather in Oslo, not in Romeo"])
+    assemble(output, scaffold, values, unsure, unsure, config, searched=["The weather in Oslo, not in Romeo"])
     told = {path: (known.stands, known.closed) for path, known in output.evidence.items()}
     assert told == {
         "$[0].city": (True, False),
@@ -253,7 +254,10 @@ def test_a_value_that_another_argument_holds_does_not_stand_for_two():
     config = LaFuncConfig(presence_weight=1.0, optional_weights=[1.0, 0.0, -2.0, 0.0, 1.0])
 
     def found(text: str) -> dict[str, tuple[bool, bool]]:
-        calls = Calls(scaffold, absent=absent, guesses={p: (value, 0.9) for p, value in values.items()}, heard=[text])
+        calls = Calls(
+            scaffold, absent=absent, guesses={p: (value, 0.9) for p, value in values.items()}, searched=[text]
+        )
+        calls.hear(Canvas(scaffold, scaffold.block()))
         present = calls.present(config)
         return {name: (calls.evidence[0, name].stands, present[0, name] > 0) for name in list(parameters)[1:]}
 
@@ -261,7 +265,7 @@ def test_a_value_that_another_argument_holds_does_not_stand_for_two():
     assert found("5 of 16") == {"second": doubted, "third": held, "fourth": doubted}
     assert found("5 of 5 and 6") == {"second": held, "third": doubted, "fourth": held}
     assert (
-        Calls(scaffold, absent=absent, heard=["5"]).present(config)[0, "second"] < 0
+        Calls(scaffold, absent=absent, searched=["5"]).present(config)[0, "second"] < 0
     )  # nobody guessed: the word alone
 
 
@@ -277,19 +281,24 @@ def test_evidence_is_of_one_call_and_of_what_is_not_written():
     values = scaffold.read([{"n": 5, "m": 5}, {"n": 5, "m": 5}])
     absent = dict.fromkeys(values, 0.5) | {(1, "n"): 0.9}
     guesses = {path: (value, 0.9) for path, value in values.items()}
-    calls = Calls(scaffold, absent=absent, guesses=guesses, heard=["5"])
-    calls.present(LaFuncConfig(presence_weight=1.0))
+    calls = Calls(scaffold, absent=absent, guesses=guesses, searched=["5"])
+    calls.hear(Canvas(scaffold, scaffold.block()))
     assert calls.evidence.keys() == {(0, "m"), (1, "n")} and not calls.evidence[0, "m"].stands
     ping = compile_tool({"name": "ping", "parameters": {}}, vocabulary)
     alone = Scaffold([first], vocabulary)
-    written = Calls(alone, absent=absent, guesses=guesses, heard=["5"])
+    written = Calls(alone, absent=absent, guesses=guesses, searched=["5"])
     written.scaffold = alone.followed_by(ping, alone.read([{"n": 5}]))
-    written.present(LaFuncConfig(presence_weight=1.0))
+    written.hear(Canvas(written.scaffold, written.scaffold.block()))
     assert not written.evidence
 
 
 def test_numbers_in_words_are_looked_for_in_digits(pair, monkeypatch):
     looked_in = []
-    monkeypatch.setattr(modeling_lafunc, "assemble", lambda *args: looked_in.append(args[7]) or assemble(*args))
+
+    def noted(*args, **kwargs):
+        looked_in.append(kwargs["searched"])
+        assemble(*args, **kwargs)
+
+    monkeypatch.setattr(modeling_lafunc, "assemble", noted)
     pair.call("The weather for seven days in Oslo", [WEATHER], tool_choice="get_weather")
     assert looked_in == [["The weather for seven days in Oslo", "7"]]

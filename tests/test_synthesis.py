@@ -17,7 +17,7 @@ from lafunc.__main__ import main
 from lafunc.data.arguments import Argument, examples_in, read_arguments, words_of
 from lafunc.data.catalogue import listed
 from lafunc.data.mentions import VERBS, Mention
-from lafunc.data.phrasing import Target, _before, frame, repeat
+from lafunc.data.phrasing import Target, _before, frame, repeat, sequence
 from lafunc.data.pools import accepted
 from lafunc.data.rows import RowError, calls_of, check_row, read_rows
 from lafunc.data.synthesis import MOST, Synthesizer, synthesize
@@ -271,6 +271,11 @@ def test_one_request_calls_several_tools_more_than_once():
     turns = lambda names: sum(a != b for a, b in pairwise(names))  # noqa: E731
     together = [names for names in mixed if turns(names) == len(set(names)) - 1]
     assert len(mixed) / 5 < len(together) < len(mixed)
+
+
+def test_a_request_after_a_list_begins_a_line():
+    for seed in range(20):
+        assert sequence(["roll:\n1. three dice\n2. a die", "find it"], random.Random(seed)).endswith("\nFind it.")
 
 
 def test_what_is_shared_is_said_once():
