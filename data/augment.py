@@ -13,6 +13,7 @@ from functools import lru_cache
 from typing import Any
 
 from .dialects import WORD, stands_in, words
+from .literals import TYPES, literal
 from .rows import Row, calls_of, prompt_of
 
 Tool = Mapping[str, Any]
@@ -317,6 +318,63 @@ def drop_optional(row: Row, chance: random.Random) -> Row:
         return name, {key: value for key, value in given.items() if key not in gone.get(name, ())}
 
     return {**row, "tools": tools, "messages": _map_calls(row, reduced)}
+
+
+HINTS = (  # how a description says so; the first is that of the function-calling leaderboards
+    " This is {language} {kind} type parameter in string representation.",
+    " This is a {language} {kind} in string representation.",
+    " A string that holds a {language} {kind}.",
+    " As source text of a {language} {kind}.",
+    " ({language} {kind}, written as a string)",
+    " Pass a {language} {kind} literal as text.",
+)
+SYNTAX = (
+    " Note that the provided function is in {} syntax.",
+    " This function is written in {}.",
+    " ({} function; values are source text.)",
+    "",
+)
+
+
+def source_text(row: Row, chance: random.Random) -> Row:
+    """Parameters become strings that hold source text of a programming language, as their descriptions then say: all
+    of them, or lists and objects only. Bounds and members that the schema gave are gone.
+    """
+    language = chance.choices((*TYPES,), (35, 35, 10, 20))[0]
+    hint, syntax = chance.choice((HINTS[0], *HINTS)), chance.choice(SYNTAX if language != "JSON" else SYNTAX[-1:])
+    compound = language == "JSON" or chance.random() < 0.2
+    kinds: dict[str, dict[str, str]] = {}  # of each tool's parameters, what the language calls their types
+    tools = []
+    for tool in row["tools"]:
+        parameters = copy.deepcopy(tool["parameters"])
+        names = kinds[tool["name"]] = {}
+        for name, schema in parameters.get("properties", {}).items():
+            kind = schema.get("type")
+            if kind not in TYPES[language] or "enum" in schema or compound and kind not in ("array", "object"):
+                continue
+            names[name] = chance.choice(TYPES[language][kind])
+            said = schema.get("description") or " ".join(_parts(name)).capitalize()
+            text = f"{said}{'' if said[-1:] in '.!?' else '.'}{hint.format(language=language, kind=names[name])}"
+            of = (schema.get("items") or {}).get("type")
+            if kind == "array" and of in TYPES[language] and hint == HINTS[0]:
+                text += (
+                    f" The list elements are of type {TYPES[language][of][0]}; they are not in string representation."
+                )
+            parameters["properties"][name] = {"type": "string", "description": text}
+        about = (
+            tool["description"] + syntax.format(language)
+            if any(names) and tool["description"]
+            else tool["description"]
+        )
+        tools.append({**tool, "description": about, "parameters": parameters})
+
+    def written(name: str, given: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+        known = kinds.get(name, {})
+        return name, {
+            key: literal(one, language, known[key], chance) if key in known else one for key, one in given.items()
+        }
+
+    return {**row, "tools": tools, "messages": _map_calls(row, written)}
 
 
 def delete_value(row: Row, chance: random.Random) -> Row | None:

@@ -261,16 +261,19 @@ class Mention:
         """A boolean within the sentence: `with parking`, `and notify me`."""
         (style, thing), rng = _switch(self.argument), self.rng
         if style == "do":
-            found = re.match(r"(?:include|show|add|return|display|enable) (.+)", thing)
+            found = _INCLUDE.match(thing)
             if found and rng.random() < 0.7:
-                return f"with {found[1]}" if self.value else f"{rng.choice(('without', 'with no'))} {found[1]}"
+                lead = rng.choice(_WITH if self.value else ("without", "with no"))
+                return f"{lead} {found[1]}"
+            if self.value and rng.random() < 0.4:
+                return f"while {_gerund(thing)}"
             return f"and {thing}" if self.value else f"but don't {thing}"
         if style == "be":
             return rng.choice((", {}", ", {}", "({})")).format(thing if self.value else f"not {thing}")
         if style == "clause":
             return f"({self.clause()})"
         if self.value:
-            return rng.choice((f"with {thing}", f"with {thing}", f"with {thing} enabled"))
+            return f"with {thing} enabled" if rng.random() < 0.2 else f"{rng.choice(_WITH)} {thing}"
         return rng.choice((f"without {thing}", f"without {thing}", f"with no {thing}", f"with {thing} disabled"))
 
     def switch(self) -> str:
@@ -300,9 +303,15 @@ class Mention:
         if style == "clause":
             return self.switch()
         frames: tuple[str, ...]
-        if style == "do":
+        found = _INCLUDE.match(thing) if style == "do" and self.value else None
+        if found and rng.random() < 0.4:
+            frames, thing = (
+                ("I'd also like {}", "I also need {}", "I want to see {}, too", "give me {} as well"),
+                found[1],
+            )
+        elif style == "do":
             frames = ("{}", "{}", "please {}", "also {}", "make sure to {}", "I want you to {}",
-            "and {}") if self.value else (
+            "I'd also like to {}", "can you also {}", "and {}") if self.value else (
                 "don't {}", "do not {}", "no need to {}", "there's no need to {}", "please don't {}",
                 "I don't want you to {}"
             )  # fmt: skip
@@ -317,12 +326,26 @@ class Mention:
                 "it has no {}", "no {}", "without {}", "I don't want {}"
             )  # fmt: skip
         else:
-            frames = ("I want {}", "with {}, please", "turn {} on", "set {} to true", "yes to {}",
-            "{}: yes") if self.value else (
+            frames = ("I want {}", "with {}, please", "I'd also like {}", "{} too, please", "turn {} on",
+            "set {} to true", "yes to {}", "{}: yes") if self.value else (
                 "I don't want {}", "no {}, please", "turn {} off", "set {} to false", "no {}", "{}: no",
                 "I don't need {}"
             )  # fmt: skip
         return rng.choice(frames).format(thing)
+
+
+_WITH = ("with", "with", "with", "including", "along with", "plus")
+_INCLUDE = re.compile(r"(?:include|show|add|return|display|enable) (.+)")
+
+
+def _gerund(phrase: str) -> str:
+    """`avoiding tolls` for `avoid tolls`."""
+    verb, space, rest = phrase.partition(" ")
+    if re.search(r"[^e]e$", verb):
+        verb = verb[:-1]
+    elif re.fullmatch(r"[^aeiou]*[aeiou][bdgmnprt]", verb):
+        verb += verb[-1]
+    return f"{verb}ing{space}{rest}"
 
 
 _HEAD = re.compile(r" (?:in|for|from|to|if|when|or|that|with|as|by|on|at|of)\b|[.,(]")

@@ -142,6 +142,9 @@ def _augment(recipe: Recipe, row: Row, pool: Sequence[Mapping], chance: random.R
     if row["mode"] == "tool" and drawn() < recipe.drop_optional:
         row = augment.drop_optional(row, chance)
         counted["optional parameters dropped"] += 1
+    if row["tools"] and recipe.source_text and drawn() < recipe.source_text:
+        row = augment.source_text(row, chance)
+        counted["parameters as source text"] += 1
     if row["tools"] and drawn() < recipe.rename_parameters:
         row = augment.rename_parameters(row, chance)
         counted["parameters renamed"] += 1

@@ -30,6 +30,7 @@ class Recipe:
         most_characters: of the conversation; and of the offered tools, unless the called ones alone have more.
         distractors: tool rows that get tools of other rows.
         rename_tools, rename_parameters, drop_optional: tool rows that are changed so.
+        source_text: rows whose tools take source text of a programming language.
         irrelevant: chat and think rows that are offered tools, which do not fit.
         negatives: rows made by removing the called tool.
         needs: rows made by deleting a required value.
@@ -47,6 +48,7 @@ class Recipe:
     rename_tools: float = 0.25
     rename_parameters: float = 0.25
     drop_optional: float = 0.15
+    source_text: float = 0.0
     irrelevant: float = 0.5
     negatives: int = 0
     needs: int = 0

@@ -58,7 +58,7 @@ def draw(argument: Argument, rng: random.Random, depth: int = 0, length: int = 0
             value = rng.choice(argument.examples)
             return Said(value, say_member(value, rng))
         case "boolean":
-            on = rng.random() < 0.6
+            on = rng.random() < 0.7
             return Said(on, rng.choice(("true", "yes", "on") if on else ("false", "no", "off")))
         case "integer" | "number":
             return _draw_number(argument, rng)
@@ -302,12 +302,46 @@ def _draw_number(argument: Argument, rng: random.Random, plain: bool = False) ->
             if percent == 50 and rng.random() < 0.3:
                 text = "half"
             return Said(value, text)
+    spans = () if plain else [one for one in SPANS.get(argument.unit, ()) if _allowed(argument, one[0])]
+    if spans and rng.random() < 0.15:
+        span, text = rng.choice(spans)
+        return Said(span, text, bare=f"{span}")
     value = _round_number(argument, rng)
     if isinstance(value, float) and value == int(value):
         value = int(value)
     text = f"{value}" if plain else say_number(value, argument, rng)
     unit = argument.unit or argument.style in ("money", "percent", "percentage")
     return Said(value, text, bare=f"{value}" if unit else "")
+
+
+SPANS: dict[str, tuple[tuple[int, str], ...]] = {  # of a unit, what is said of some numbers
+    "seconds": ((60, "a minute"), (30, "half a minute"), (120, "two minutes"), (3600, "an hour")),
+    "minutes": (
+        (60, "an hour"), (30, "half an hour"), (90, "an hour and a half"), (120, "two hours"),
+        (15, "a quarter of an hour"),
+    ),
+    "hours": ((24, "a day"), (12, "half a day"), (48, "two days"), (72, "three days"), (168, "a week")),
+    "days": (
+        (1, "a single day"), (7, "a week"), (7, "one week"), (7, "the next week"), (14, "two weeks"),
+        (14, "a fortnight"), (21, "three weeks"), (30, "a month"), (365, "a year"),
+    ),
+    "nights": ((7, "a week"), (14, "two weeks")),
+    "weeks": ((2, "a fortnight"), (4, "a month"), (52, "a year")),
+    "months": (
+        (1, "the next month"), (1, "a single month"), (3, "a quarter"), (6, "half a year"), (12, "a year"),
+        (18, "a year and a half"), (24, "two years"),
+    ),
+    "years": (
+        (1, "a single year"), (10, "a decade"), (10, "the past decade"), (20, "two decades"), (30, "three decades"),
+        (100, "a century"),
+    ),
+}  # fmt: skip
+
+
+def _allowed(argument: Argument, value: int) -> bool:
+    """Whether a number lies between the bounds of an argument, as far as any are known."""
+    keys = {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"} & argument.schema.keys()
+    return not keys or argument.low <= value <= argument.high and not keys & {"multipleOf"}
 
 
 def say_number(value: float | int, argument: Argument, rng: random.Random) -> str:
