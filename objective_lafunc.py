@@ -189,6 +189,17 @@ def corrupt(found: Target, level: int, levels: int) -> None:
         found.canvas.tokens[place] = token
 
 
+def complement(found: Target) -> None:
+    """Mask what stands and show what is masked, so that two samples learn from every position (complementary masking,
+    Li et al. 2025, arXiv 2505.16839); mask all, if nothing stands.
+    """
+    canvas = found.canvas
+    shown = [at for at, place in enumerate(canvas.positions) if canvas.tokens[place] != MASK]
+    hidden = set(shown or range(len(found.tokens)))
+    for at, (place, token) in enumerate(zip(canvas.positions, found.tokens, strict=True)):
+        canvas.tokens[place] = MASK if at in hidden else token
+
+
 def diffusion_loss(said: Prediction, sources: Sources, targets: Sequence[Target], lm_head: nn.Module) -> Sums:
     """Sums over what is masked, each with its weight: `tokens`, `starts`, `constraint`, and how much is right."""
     device = said.gates.device
@@ -322,8 +333,8 @@ def objective(
 
     See [`decision_loss`], [`writing_loss`] and [`diffusion_loss`]. `nothing` is zero.
 
-    The prompts are read without gradient. Noise is drawn from Python's `random`; every other sample is fully masked,
-    since inference starts there.
+    The prompts are read without gradient. Noise is drawn from Python's `random`; every other sample masks what the
+    one before it showed.
 
     Args:
         prompts, modes, targets: one per row; a row that is not in tool mode has no target.
@@ -366,10 +377,16 @@ def _denoising_loss(reader: Reader, head: DiffusionHead, known: Sequence[Target]
         base.get_output_embeddings().weight,
     )
     found: Sums = {}
+    level = most = head.noise_levels
     for sample in range(samples):
-        level = head.noise_levels if sample % 2 == 0 else random.randint(1, head.noise_levels)
-        for target in known:
-            corrupt(target, level, head.noise_levels)
+        if sample % 2 == 0:
+            level = random.randint(1, most)
+            for target in known:
+                corrupt(target, level, most)
+        else:
+            level = most - level or most
+            for target in known:
+                complement(target)
         said = head(
             embeddings=embed(base, head, standing([target.canvas for target in known], reader.device)),
             level=torch.full((len(known),), level, device=reader.device),

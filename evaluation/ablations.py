@@ -30,7 +30,7 @@ from ..filling_lafunc import Cursor, Reader, write
 from ..language_lafunc import accepts
 from ..node_lafunc import Path as SlotPath
 from ..node_lafunc import continuations
-from ..objective_lafunc import Target, corrupt, diffusion_loss, target
+from ..objective_lafunc import Target, complement, corrupt, diffusion_loss, target
 from ..output_lafunc import Stats
 from ..request_lafunc import MODES
 from ..routing_lafunc import Router, listening
@@ -381,7 +381,7 @@ class Bench:
             level = head.noise_levels if full else random.randint(1, head.noise_levels)
             for found in known:
                 if variant.noise == "complementary" and sample == 1:
-                    _complement(found)
+                    complement(found)
                 else:
                     corrupt(found, level, head.noise_levels)
             said = head(
@@ -471,15 +471,6 @@ class Bench:
                 "refused": sum(mode != called for _, mode in negative), "negatives": len(negative),
             }  # fmt: skip
         return found
-
-
-def _complement(found: Target) -> None:
-    """Mask what stands, and show what was masked; all, if nothing stood."""
-    canvas = found.canvas
-    shown = [at for at, place in enumerate(canvas.positions) if canvas.tokens[place] != MASK]
-    hidden = set(shown or range(len(found.tokens)))
-    for at, (place, token) in enumerate(zip(canvas.positions, found.tokens, strict=True)):
-        canvas.tokens[place] = MASK if at in hidden else token
 
 
 def ablations_table(rows: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -11,7 +11,7 @@ from conftest import WEATHER, make_pair
 
 from lafunc.data.rows import make_row
 from lafunc.denoising_lafunc import Canvas
-from lafunc.diffusion_lafunc import MASK, NULL
+from lafunc.diffusion_lafunc import NULL
 from lafunc.evaluation import ablations, results
 from lafunc.evaluation.ablations import VARIANTS, Bench, Variant
 from lafunc.evaluation.bfcl import EvaluationError
@@ -106,17 +106,6 @@ def test_a_variant_changes_one_thing(options):
     embeddings = torch.zeros(1, inputs["mask"].shape[1], bench.base.config.hidden_size)
     gates = closed(embeddings=embeddings, level=torch.tensor([4]), **inputs).gates.exp()
     assert gates[..., 1:3].max() == 0 and torch.allclose(gates.sum(-1), torch.ones_like(gates[..., 0]))
-
-
-def test_the_complement_masks_what_stood(options):
-    found = Bench(options).train[0].target
-    canvas: Canvas = found.canvas
-    for at, place in enumerate(canvas.positions):
-        canvas.tokens[place] = MASK if at % 2 else found.tokens[at]
-    ablations._complement(found)
-    assert [canvas.tokens[place] == MASK for place in canvas.positions] == [
-        at % 2 == 0 for at in range(len(found.tokens))
-    ]
 
 
 def test_a_missing_file_is_named(options):

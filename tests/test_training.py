@@ -15,7 +15,7 @@ import yaml
 from conftest import ORDER, WEATHER, Pair, make_pair, tool_of
 from safetensors.torch import load_file
 
-from lafunc import LaFuncModel, LaFuncProcessor, train_trl
+from lafunc import LaFuncModel, LaFuncProcessor, objective_lafunc, train_trl
 from lafunc.base_lafunc import CheckpointError
 from lafunc.compiling_lafunc import compile_tool
 from lafunc.data.rows import make_row
@@ -23,7 +23,16 @@ from lafunc.denoising_lafunc import COPY_LENGTH, copies_of
 from lafunc.diffusion_lafunc import MASK, NULL, Prediction, Sources
 from lafunc.evaluation import results
 from lafunc.filling_lafunc import Reader
-from lafunc.objective_lafunc import TAIL, allowed_tokens, corrupt, decision_loss, diffusion_loss, target, texts
+from lafunc.objective_lafunc import (
+    TAIL,
+    allowed_tokens,
+    complement,
+    corrupt,
+    decision_loss,
+    diffusion_loss,
+    target,
+    texts,
+)
 from lafunc.output_lafunc import Stats
 from lafunc.scaffolding_lafunc import Scaffold
 from lafunc.train_trl import (
@@ -150,6 +159,40 @@ def test_noise_masks_slots_only_and_all_of_them_at_the_last_level(pair):
         for at, token in zip(places, found.tokens, strict=True):
             assert found.canvas.tokens[at] in (MASK, token)
     assert shares[-1] == 1.0 and shares == sorted(shares) and 0.05 < shares[0] < 0.5
+
+
+def test_the_complement_masks_what_stood_and_shows_what_was_masked(pair):
+    found = target(scaffold_of(pair, WEATHER_TOOL, ORDER), [{"location": "Oslo"}, {"items": [{"name": "x"}]}])
+    canvas = found.canvas
+    for at, place in enumerate(canvas.positions):
+        canvas.tokens[place] = MASK if at % 2 else found.tokens[at]
+    complement(found)
+    shown = [canvas.tokens[place] for place in canvas.positions]
+    assert shown == [token if at % 2 else MASK for at, token in enumerate(found.tokens)]
+    corrupt(found, 4, 4)
+    complement(found)
+    assert len(canvas.open) == len(found.tokens)  # nothing stood
+
+
+def test_samples_of_noise_come_in_pairs_that_mask_everything(pair, monkeypatch):
+    seen: list[tuple[int, set[int]]] = []
+    loss = objective_lafunc.diffusion_loss
+
+    def noted(said, sources, targets, lm_head):
+        places = targets[0].canvas.positions
+        seen.append((len(places), {at for at in places if targets[0].canvas.tokens[at] == MASK}))
+        return loss(said, sources, targets, lm_head)
+
+    monkeypatch.setattr(objective_lafunc, "diffusion_loss", noted)
+    found = target(scaffold_of(pair, WEATHER_TOOL), [{"location": "Oslo"}])
+    model = pair.model
+    for seed in range(6):
+        random.seed(seed)
+        objective_lafunc.objective(model.base, model.router, model.head, [[5, 6]], torch.tensor([2]), [found], 2)
+    pairs = list(zip(seen[::2], seen[1::2], strict=True))
+    assert len(pairs) == 6 and len({len(one) for (_, one), _ in pairs}) > 1  # of several levels
+    assert all(len(one | other) == count for (count, one), (_, other) in pairs)
+    assert all(not one & other or len(one) == count for (count, one), (_, other) in pairs)
 
 
 def test_something_is_always_masked(pair):
