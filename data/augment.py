@@ -348,24 +348,24 @@ def source_text(row: Row, chance: random.Random) -> Row:
     for tool in row["tools"]:
         parameters = copy.deepcopy(tool["parameters"])
         names = kinds[tool["name"]] = {}
-        for name, schema in parameters.get("properties", {}).items():
-            kind = schema.get("type")
+        plain = parameters.keys() <= {"type", "properties", "required", "additionalProperties", "title", "description"}
+        for name, schema in parameters.get("properties", {}).items() if plain else ():
+            kind = str(schema.get("type")) if isinstance(schema, Mapping) else ""
             if kind not in TYPES[language] or "enum" in schema or compound and kind not in ("array", "object"):
                 continue
             names[name] = chance.choice(TYPES[language][kind])
             said = schema.get("description") or " ".join(_parts(name)).capitalize()
             text = f"{said}{'' if said[-1:] in '.!?' else '.'}{hint.format(language=language, kind=names[name])}"
-            of = (schema.get("items") or {}).get("type")
+            items = schema.get("items")
+            of = str(items.get("type")) if isinstance(items, Mapping) else ""
             if kind == "array" and of in TYPES[language] and hint == HINTS[0]:
                 text += (
                     f" The list elements are of type {TYPES[language][of][0]}; they are not in string representation."
                 )
             parameters["properties"][name] = {"type": "string", "description": text}
-        about = (
-            tool["description"] + syntax.format(language)
-            if any(names) and tool["description"]
-            else tool["description"]
-        )
+        about = tool["description"]
+        if names and about:
+            about += syntax.format(language)
         tools.append({**tool, "description": about, "parameters": parameters})
 
     def written(name: str, given: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:

@@ -1,5 +1,6 @@
 """Augmentation: new rows are as good as the old ones, which stay as they are."""
 
+import ast
 import copy
 import json
 import random
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from lafunc.data import augment, hub
 from lafunc.data.dialects import tool_of
+from lafunc.data.literals import literal
 from lafunc.data.rows import calls_of, check_row, make_row, prompt_of
 
 WORDS = st.sampled_from("alpha beta gamma delta city of rome train seat".split())
@@ -19,6 +21,7 @@ SCHEMAS = st.sampled_from(
         {"type": "string", "description": "The town_name to go to."},
         {"type": "integer", "minimum": 0},
         {"type": "boolean"},
+        {"type": ["string", "null"]},
         {"type": "string", "enum": ["red", "blue"]},
         {"type": "array", "items": {"type": "string"}},
         {"type": "object", "properties": {"deep_one": {"type": "number"}}, "required": ["deep_one"]},
@@ -26,6 +29,7 @@ SCHEMAS = st.sampled_from(
 )
 VALUES = {
     "string": WORDS,
+    "['string', 'null']": WORDS,
     "integer": st.integers(0, 50),
     "boolean": st.booleans(),
     "array": st.lists(WORDS, max_size=2),
@@ -55,7 +59,7 @@ def rows(draw):
             if required and draw(st.integers(0, 5)) == 0:
                 needs.append((at, name))
             elif required or draw(st.booleans()):
-                kind = st.sampled_from(schema["enum"]) if "enum" in schema else VALUES[schema["type"]]
+                kind = st.sampled_from(schema["enum"]) if "enum" in schema else VALUES[str(schema["type"])]
                 arguments[name] = draw(kind)
         calls.append((tool["name"], arguments))
     said = " ".join(str(value) for _, arguments in calls for value in arguments.values())
@@ -83,6 +87,7 @@ def test_augmented_rows_are_good_rows_and_leave_the_old_one_alone(row, seed):
         augment.rename_tools(row, chance),
         augment.rename_parameters(row, chance),
         augment.drop_optional(row, chance),
+        augment.source_text(row, chance),
         augment.remove_called(row, POOL, chance),
         augment.delete_value(row, chance),
         augment.join(row, simple("Book a hotel in Rome", where="Rome"), chance),
@@ -110,6 +115,50 @@ def test_names_change_everywhere_at_once_and_values_nowhere(row, seed):
     for old, new in zip(row["tools"], other["tools"], strict=True):
         if "town_name" not in new["parameters"]["properties"] and "town_name" in old["parameters"]["properties"]:
             assert "town_name" not in json.dumps(new)
+
+
+@settings(max_examples=100, deadline=None)
+@given(row=rows(), seed=st.integers(0, 10_000))
+def test_source_text_holds_the_values(row, seed):
+    """Read as JSON or Python, what is written is the value; every string that was one stays as it is."""
+    other = augment.source_text(row, random.Random(seed))
+    for (name, old), (_, new) in zip(calls_of(row), calls_of(other), strict=True):
+        was, tool = ({t["name"]: t for t in one["tools"]}[name] for one in (row, other))
+        assert old.keys() == new.keys()
+        for key, value in new.items():
+            schema = tool["parameters"]["properties"][key]
+            if schema == was["parameters"]["properties"][key] or isinstance(old[key], str):
+                assert value == old[key]
+                continue
+            assert schema["type"] == "string" and isinstance(value, str)
+            if "JSON" in schema["description"]:
+                assert json.loads(value) == old[key]
+            elif "Python" in schema["description"]:
+                assert ast.literal_eval(value) == old[key]
+            elif "JavaScript" in schema["description"]:
+                assert json.loads(value.replace("'", '"')) == old[key]
+
+
+def test_lists_maps_and_numbers_of_java():
+    chance = random.Random(0)
+    assert literal([1, 2], "Java", "Array", chance) == "new int[]{1, 2}"
+    assert literal(["a b"], "Java", "Array", chance) == 'new String[]{"a b"}'
+    found = {literal(["a", "b"], "Java", "ArrayList", chance) for _ in range(20)}
+    assert found == {
+        'new ArrayList<>(Arrays.asList("a", "b"))',
+        'new ArrayList<String>(Arrays.asList("a", "b"))',
+    }
+    assert literal({"a": 1, "b": "c"}, "Java", "HashMap", chance) == (
+        'new HashMap<String, Object>() {{ put("a", 1); put("b", "c"); }}'
+    )
+    numbers = ((5, "long"), (2.5, "float"), (2.5, "double"), (True, "boolean"))
+    assert [literal(value, "Java", kind, chance) for value, kind in numbers] == ["5L", "2.5f", "2.5", "true"]
+
+
+def test_a_tool_whose_parameters_depend_on_each_other_keeps_them():
+    schema = {"type": "object", "properties": {"a": {"type": "integer"}}, "allOf": [{"required": ["a"]}]}
+    row = make_row(hub.user("Do it with 5"), [tool_of("f", "Does it.", schema)], "test", [("f", {"a": 5})])
+    assert all(augment.source_text(row, random.Random(seed)) == row for seed in range(5))
 
 
 def simple(text: str, name: str = "book", **arguments) -> dict:
