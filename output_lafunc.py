@@ -1,5 +1,6 @@
 """What an answer consists of, and how values become one."""
 
+import copy
 import json
 import math
 import re
@@ -11,7 +12,7 @@ from functools import partial
 from typing import Any, ClassVar
 
 from .configuration_lafunc import LaFuncConfig
-from .node_lafunc import Path, Slot, json_path
+from .node_lafunc import Path, Slot, Tool, json_path
 from .pattern_lafunc import PatternError
 from .scaffolding_lafunc import Scaffold, Values
 from .validation_lafunc import SchemaError, validator
@@ -193,7 +194,7 @@ def assemble(
     Args:
         confidence: of each value, as the filler has it.
         absent: of each slot, how likely the conversation does not give it.
-        config: says when a required value is missing; then the call is not made.
+        config: says when a required value is missing; then the schema's default is taken, or the call is not made.
         texts: of the conversation's messages, in which arguments have their sources.
         searched: these, and the numbers in them in digits, in which missing values are looked for.
         optional: what was known of optional values.
@@ -205,14 +206,17 @@ def assemble(
     slots = [piece for piece in scaffold.write(values) if not isinstance(piece, str)]
     for call, (tool, arguments) in enumerate(zip(scaffold.tools, scaffold.arguments(values), strict=True)):
         mine = [slot for slot in slots if slot.path[0] == call]
-        needed = []
+        needed, filled = [], []
         for slot in mine:
             if not slot.optional and slot.path in absent:
                 sure = confidence.get(slot.path, 0.5)
                 known = evidence(slot, arguments, absent[slot.path], sure, searched)
                 output.evidence[json_path(slot.path)] = known
                 if known.missing(config.needs_weights) >= config.needs_threshold:
-                    needed.append(Need(tool.name, json_path(slot.path[1:]), question(slot)))
+                    if (whole := _with_default(tool, arguments, slot.path[1:])) is not None:
+                        arguments, filled = whole, [*filled, slot.path]
+                    else:
+                        needed.append(Need(tool.name, json_path(slot.path[1:]), question(slot)))
         if needed:
             output.needs += needed
             continue
@@ -230,10 +234,24 @@ def assemble(
         trusted = {
             json_path(slot.path[1:]): calibrated(confidence[slot.path], slope, offset)
             for slot in mine
-            if slot.path in confidence
+            if slot.path in confidence and slot.path not in filled
         }
         output.tool_calls.append(ToolCall(tool.name, arguments, trusted, violation=said))
     find_sources(output.tool_calls, texts)
+
+
+def _with_default(tool: Tool, arguments: dict[str, Any], path: Path) -> dict[str, Any] | None:
+    """The arguments with the schema's default for a value that nobody gave; None if it has none, or one that it does
+    not allow itself.
+    """
+    schema: Any = tool.parameters
+    for part in path:
+        schema = schema.get("properties", {}).get(part) if isinstance(schema, Mapping) else None
+    if not isinstance(schema, Mapping) or "default" not in schema:
+        return None
+    whole = copy.deepcopy(arguments)
+    _inside(whole, path[:-1])[path[-1]] = copy.deepcopy(schema["default"])
+    return whole if not tool.strict or validator(tool.parameters).is_valid(whole) else None
 
 
 def evidence(

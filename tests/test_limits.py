@@ -243,6 +243,39 @@ def test_what_was_written_has_a_say_in_what_is_missing():
     assert [need.path for need in output.needs] == ["$.note", "$.blank"] and not output.tool_calls
 
 
+def test_a_default_is_taken_for_what_is_missing_if_the_schema_allows_it():
+    parameters = {
+        "city": {"type": "string"},
+        "days": {"type": "integer", "default": 3},
+        "size": {"type": "integer", "default": "large"},
+        "place": {
+            "type": "object",
+            "properties": {"zone": {"enum": ["a", "b"], "default": "b"}},
+            "required": ["zone"],
+        },
+    }
+    vocabulary = make_pair("llama").processor.vocabulary
+
+    def found(*names: str, missing: tuple[str, ...]) -> ToolCallOutput:
+        schema = {"type": "object", "properties": {n: parameters[n] for n in names}, "required": [*names]}
+        scaffold = Scaffold([compile_tool({"name": "ask", "parameters": schema}, vocabulary)], vocabulary)
+        given = {"city": "Oslo", "days": 5, "size": 7, "place": {"zone": "a"}}
+        values = scaffold.read([{name: given[name] for name in names}])
+        absent = {path: 0.9 if path[-1] in missing else 0.1 for path in values}
+        output = ToolCallOutput("tool")
+        assemble(output, scaffold, values, dict.fromkeys(values, 0.5), absent, LaFuncConfig())
+        return output
+
+    (call,) = found("city", "days", "place", missing=("days", "zone")).tool_calls
+    assert call.arguments == {"city": "Oslo", "days": 3, "place": {"zone": "b"}}
+    assert call.confidence.keys() == {"$.city"}  # the filler did not write the others
+    (call,) = found("city", "days", missing=()).tool_calls
+    assert call.arguments == {"city": "Oslo", "days": 5}
+    assert [need.path for need in found("city", "size", missing=("size",)).needs] == ["$.size"]
+    output = found("city", "days", missing=("city", "days"))
+    assert [need.path for need in output.needs] == ["$.city"] and not output.tool_calls
+
+
 def test_a_value_that_another_argument_holds_does_not_stand_for_two():
     """Optional values whose guesses stand in the conversation are given, unless others need what stands there."""
     parameters = {name: {"type": "integer"} for name in ("first", "second", "third", "fourth")}
