@@ -206,7 +206,8 @@ def assemble(
     slots = [piece for piece in scaffold.write(values) if not isinstance(piece, str)]
     for call, (tool, arguments) in enumerate(zip(scaffold.tools, scaffold.arguments(values), strict=True)):
         mine = [slot for slot in slots if slot.path[0] == call]
-        needed, filled = [], []
+        needed: list[Need] = []
+        filled: list[Path] = []  # with defaults
         for slot in mine:
             if not slot.optional and slot.path in absent:
                 sure = confidence.get(slot.path, 0.5)
