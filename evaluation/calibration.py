@@ -43,7 +43,7 @@ from .systems import Answer
 COPY_WEIGHTS = (0.0, 1.0, 2.0, 3.0)
 COPYING = "copying"  # in the journal, where others have a system
 KNOWN_FOR_SURE = 1e6  # log-odds
-WEIGHTS = (0.0, 1.0, 2.0, 4.0)  # of presence
+WEIGHTS = (0.0, 2.0, 4.0, 8.0)  # of presence
 SHARE = 0.02  # of required values that are missing where the threshold is used
 SPREAD = 0.5  # log-odds by which the same value might as well be elsewhere, where a threshold is chosen
 THRESHOLDS = [*(round(0.05 * n, 2) for n in range(1, 20)), 0.97, 0.98, 0.99]
