@@ -13,8 +13,8 @@ from functools import lru_cache
 from typing import Any
 
 from .dialects import WORD, stands_in, words
-from .literals import TYPES, literal
 from .rows import Row, calls_of, prompt_of
+from .source_text import TYPES, literal
 
 Tool = Mapping[str, Any]
 
