@@ -12,9 +12,9 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
+from .code import TYPES, literal
 from .dialects import WORD, stands_in, words
 from .rows import Row, calls_of, prompt_of
-from .source_text import TYPES, literal
 
 Tool = Mapping[str, Any]
 

@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lafunc.data import augment, hub
+from lafunc.data.code import literal
 from lafunc.data.dialects import tool_of
 from lafunc.data.rows import calls_of, check_row, make_row, prompt_of
-from lafunc.data.source_text import literal
 
 WORDS = st.sampled_from("alpha beta gamma delta city of rome train seat".split())
 SCHEMAS = st.sampled_from(

@@ -40,6 +40,15 @@ TYPES: dict[str, dict[str, tuple[str, ...]]] = {  # of a language, what it calls
 }
 
 
+_JAVA = {  # of elements, the type in arrays and in lists
+    "string": ("String", "String"),
+    "integer": ("int", "Integer"),
+    "number": ("double", "Double"),
+    "boolean": ("boolean", "Boolean"),
+    "null": ("Object", "Object"),
+}
+
+
 def kind_of(value: Any) -> str:
     """The type of JSON Schema that a value has."""
     for kind, types in (("boolean", bool), ("integer", int), ("number", float), ("string", str), ("array", list)):
@@ -78,15 +87,11 @@ def _java(value: Any, kind: str, typed: bool) -> str:
     """In Java. typed: the elements' type stands between the angle brackets of a list."""
     if isinstance(value, list):
         elements = ", ".join(_java(one, "", typed) for one in value)
-        names = {
-            {"integer": "Integer", "number": "Double", "boolean": "Boolean"}.get(kind_of(v), "String") for v in value
-        }
-        name = names.pop() if len(names) == 1 and not any(isinstance(v, (list, Mapping)) for v in value) else "Object"
+        kinds = {kind_of(one) for one in value}
+        plain, boxed = _JAVA.get(kinds.pop(), _JAVA["null"]) if len(kinds) == 1 else _JAVA["null"]
         if kind == "Array":
-            return (
-                f"new {({'Integer': 'int', 'Double': 'double', 'Boolean': 'boolean'}).get(name, name)}[]{{{elements}}}"
-            )
-        return f"new ArrayList<{name if typed and name != 'Object' else ''}>(Arrays.asList({elements}))"
+            return f"new {plain}[]{{{elements}}}"
+        return f"new ArrayList<{boxed if typed else ''}>(Arrays.asList({elements}))"
     if isinstance(value, Mapping):
         pairs = ((json.dumps(str(key), ensure_ascii=False), _java(one, "", typed)) for key, one in value.items())
         puts = " ".join(f"put({key}, {one});" for key, one in pairs)
