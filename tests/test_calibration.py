@@ -133,7 +133,7 @@ def test_the_command_writes_a_result_and_the_config(tmp_path, capsys, monkeypatc
     assert config["optional_weights"] == fitted and asked == [WORD_ALONE, fitted, fitted, fitted]
     assert (data["optional"]["values"], data["optional"]["due"]) == (6, 6)  # unit and days, never given
     assert config["presence_weight"] == data["presence"]["weight"]
-    assert [point["weight"] for point in data["presence"]["curve"]] == [0.0, 1.0, 2.0, 4.0]
+    assert [point["weight"] for point in data["presence"]["curve"]] == list(calibration.WEIGHTS)
     assert config["copy_weight"] == data["copying"]["weight"] >= 2
     assert [(point["weight"], point["rows"]) for point in data["copying"]["curve"]] == [
         (weight, 2)
