@@ -27,7 +27,6 @@ from .request_lafunc import MODES
 
 DEPTH = 0.7  # of the base's layers, where the config does not say
 STEPS, ROWS, LEARNING_RATE, WEIGHT_DECAY = 300, 256, 1e-3, 0.1  # of fitting
-GENTLE = 0.1  # of the learning rate, for what goes on from what it knows
 CALL = MODES.index("tool")
 OFTEN = 5  # calls of one tool are told apart up to so many
 _THREAD = threading.local()  # has `heard` inside `listening`
@@ -56,26 +55,18 @@ class Probe(nn.Module):
         return self.out(F.gelu(self.hidden(standard.to(self.hidden.weight.dtype))))
 
     @torch.enable_grad()
-    def learn(self, states: Tensor, classes: Tensor, anew: bool = True) -> None:
-        """Forget what was learned, and learn these; not anew: a little of these beside it.
-
-        states: [N, H]; classes: [N]
-        """
+    def learn(self, states: Tensor, classes: Tensor) -> None:
+        """Forget what was learned, and learn these. states: [N, H]; classes: [N]"""
         states, classes = states.to(self.mean), classes.to(self.mean.device)
-        if anew:
-            self.hidden.reset_parameters()
-            self.out.reset_parameters()
-            self.mean.copy_(states.mean(dim=0))
-            self.scale.copy_(states.std(dim=0) + 1e-4)
+        self.hidden.reset_parameters()
+        self.out.reset_parameters()
+        self.mean.copy_(states.mean(dim=0))
+        self.scale.copy_(states.std(dim=0) + 1e-4)
         moving = [*self.hidden.parameters(), *self.out.parameters()]
         frozen = [weight for weight in moving if not weight.requires_grad]
         for weight in frozen:
             weight.requires_grad_(True)
-        optimizer = (
-            torch.optim.AdamW(moving, LEARNING_RATE, weight_decay=WEIGHT_DECAY)
-            if anew
-            else torch.optim.AdamW(moving, GENTLE * LEARNING_RATE, weight_decay=0.0)
-        )
+        optimizer = torch.optim.AdamW(moving, LEARNING_RATE, weight_decay=WEIGHT_DECAY)
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, STEPS)
         for _ in range(STEPS):
             rows = torch.randint(len(states), (ROWS,))
@@ -163,9 +154,8 @@ class Router(Probe):
         tools: Sequence[tuple[Tensor, Tensor]] = (),
         arguments: Sequence[tuple[Tensor, Tensor]] = (),
         seed: int = 0,
-        anew: bool = True,
     ) -> dict[str, int]:
-        """Forget what was learned, and learn these rows but for every tenth; not anew: see [`Probe.learn`].
+        """Forget what was learned, and learn these rows but for every tenth.
 
         Args:
             states: [N, H]; modes: [N], indices into MODES.
@@ -184,15 +174,15 @@ class Router(Probe):
             torch.manual_seed(seed)
             order = torch.randperm(len(states))
             held_out, used = order[::10], order[torch.arange(len(order)) % 10 > 0]
-            self.learn(states[used], modes[used], anew)
+            self.learn(states[used], modes[used])
             offered = [n for n in used.tolist() if len(tools[n][1])] if tools else []
             if offered:
                 counts = torch.cat([tools[n][1] for n in offered]).long().clamp(max=OFTEN)
-                self.tools.learn(torch.cat([beside(tools[n][0], states[n]) for n in offered]), counts, anew)
+                self.tools.learn(torch.cat([beside(tools[n][0], states[n]) for n in offered]), counts)
             named = [n for n in used.tolist() if len(arguments[n][1])] if arguments else []
             if named:
                 flags = torch.cat([arguments[n][1] for n in named]).long()
-                self.arguments.learn(torch.cat([arguments[n][0] for n in named]), flags, anew)
+                self.arguments.learn(torch.cat([arguments[n][0] for n in named]), flags)
         with torch.no_grad():
             kept_out = held_out.tolist()
             odds = [self.called(tools[n][0], states[n]) if tools and len(tools[n][1]) else None for n in kept_out]

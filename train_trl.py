@@ -100,8 +100,6 @@ class LaFuncTrainingConfig(SFTConfig):
         router_rows: after training, the router is fitted to so many rows, half without a call; of the others six in
             sixteen have several, and three one that lacks a value; 0: it is trained with the rest only, and says
             nothing of single tools. With num_train_epochs 0 nothing else is.
-        router_anew: that fit forgets what the checkpoint's router knows; false: it goes on from there, gently, as few
-            rows of one kind want it.
         max_prompt_tokens, max_block_tokens: rows with a longer prompt, or more slot positions, are skipped.
     """
 
@@ -115,7 +113,6 @@ class LaFuncTrainingConfig(SFTConfig):
     constraint_weight: float = 0.5
     noise_samples: int = 2
     router_rows: int = 0
-    router_anew: bool = True
     max_prompt_tokens: int = 1024
     max_block_tokens: int = 512
 
@@ -344,7 +341,7 @@ class LaFuncTrainer(SFTTrainer):
         states = torch.cat([part["states"] for _, part in shares]).float()
         tools = [pair for _, part in shares for pair in _by_row(part, "tools", "called")]
         arguments = [pair for _, part in shares for pair in _by_row(part, "arguments", "given")]
-        found = self.model.router.fit(states, known, tools, arguments, args.seed, args.router_anew)
+        found = self.model.router.fit(states, known, tools, arguments, args.seed)
         self.router_fit = {"rows": len(known), **found}
         if self.is_world_process_zero():
             right = f"{found['right']:,} of the {found['held_out']:,} that were kept out"
@@ -673,11 +670,6 @@ def train(config: LaFuncTrainingConfig, arguments: Sequence[str] = ()) -> LaFunc
     trainer = LaFuncTrainer(model, config, rows, held_out, processor)
     if trainer.is_fsdp_enabled:
         check_sharding(model, config.router_rows)
-    if not config.router_anew and "tools" not in model.config.trained:
-        raise TrainingError(
-            "router_anew is false, but there is no fitted router to go on from; leave it out, or give as `checkpoint` "
-            "one whose `config.json` has `tools` among what is `trained`"
-        )
     resume = config.resume_from_checkpoint
     if resume in (True, "true", "True", "auto"):
         folders = list(Path(str(config.output_dir)).glob(f"{PREFIX_CHECKPOINT_DIR}-*"))

@@ -107,27 +107,6 @@ def test_fitting_learns_what_can_be_told_apart_and_is_the_same_each_time():
     )
 
 
-def test_a_gentle_fit_learns_a_few_rows_and_keeps_what_was_known():
-    """Two kinds of rows are told apart by different dimensions; the second kind are few and all are calls."""
-    torch.manual_seed(1)
-    modes = torch.arange(600) % len(MODES)
-    many = torch.randn(600, 16) + 4 * torch.nn.functional.one_hot(modes, 16)
-    few = torch.randn(60, 16) + 4 * torch.nn.functional.one_hot(torch.full((60,), 9), 16)  # taken for anything so far
-    calls = torch.full((60,), CALL)
-
-    def right(router: Router, states: torch.Tensor, due: torch.Tensor) -> float:
-        return float((router(states).argmax(dim=-1) == due).float().mean())
-
-    router = Router(16, 64, 1)
-    router.fit(many, modes)
-    assert right(router, many, modes) > 0.95 and right(router, few, calls) < 0.4
-    anew = copy.deepcopy(router)
-    anew.fit(few, calls)
-    router.fit(few, calls, anew=False)
-    assert right(router, few, calls) > 0.7 and right(router, many, modes) > 0.95
-    assert right(anew, few, calls) > 0.95 and right(anew, many, modes) < 0.5
-
-
 def test_fitting_says_what_is_wrong_of_rows_it_has_not_seen():
     torch.manual_seed(1)
     modes = torch.arange(300) % len(MODES)

@@ -597,24 +597,6 @@ def test_a_saved_router_can_be_fitted_again(recipe, tmp_path):
     assert {id(model.router.mean), id(model.router.scale)}.isdisjoint(map(id, model.trainable))  # only a fit sets them
 
 
-def test_a_router_that_goes_on_needs_one_to_go_on_from(recipe, tmp_path, capsys):
-    settings = yaml.safe_load(recipe.read_text()) | {"router_rows": 10, "num_train_epochs": 0, "max_steps": -1}
-    recipe.write_text(yaml.safe_dump(settings | {"router_anew": False}))
-    assert main(["--config", str(recipe)]) == 2
-    assert "router_anew is false, but there is no fitted router to go on from" in capsys.readouterr().out
-    recipe.write_text(yaml.safe_dump(settings))
-    assert main(["--config", str(recipe)]) == 0
-    again = {name: value for name, value in settings.items() if name != "base"} | {"checkpoint": str(tmp_path / "run")}
-    weights = []
-    for anew in (True, False):
-        out = tmp_path / f"anew-{anew}"
-        recipe.write_text(yaml.safe_dump(again | {"router_anew": anew, "output_dir": str(out)}))
-        assert main(["--config", str(recipe)]) == 0
-        weights.append(load_file(out / "model.safetensors")["router.mean"])
-    first = load_file(tmp_path / "run" / "model.safetensors")["router.mean"]
-    assert torch.equal(weights[1], first)  # what the states are measured by stays
-
-
 def test_too_few_rows_of_a_kind_are_no_basis_for_a_router(recipe, capsys):
     settings = yaml.safe_load(recipe.read_text())
     recipe.write_text(yaml.safe_dump(settings | {"router_rows": 4}))
