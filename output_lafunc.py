@@ -207,20 +207,22 @@ def assemble(
     for call, (tool, arguments) in enumerate(zip(scaffold.tools, scaffold.arguments(values), strict=True)):
         mine = [slot for slot in slots if slot.path[0] == call]
         needed: list[Need] = []
-        filled: list[Path] = []  # with defaults
+        whole = arguments  # with defaults for those that are filled
+        filled: list[Path] = []
         for slot in mine:
             if not slot.optional and slot.path in absent:
                 sure = confidence.get(slot.path, 0.5)
                 known = evidence(slot, arguments, absent[slot.path], sure, searched)
                 output.evidence[json_path(slot.path)] = known
                 if known.missing(config.needs_weights) >= config.needs_threshold:
-                    if (whole := _with_default(tool, arguments, slot.path[1:])) is not None:
-                        arguments, filled = whole, [*filled, slot.path]
+                    if (better := _with_default(tool, whole, slot.path[1:])) is not None:
+                        whole, filled = better, [*filled, slot.path]
                     else:
                         needed.append(Need(tool.name, json_path(slot.path[1:]), question(slot)))
         if needed:
             output.needs += needed
             continue
+        arguments = whole
         said = None
         try:
             violation = next(validator(tool.parameters).iter_errors(arguments), None)
@@ -248,7 +250,7 @@ def _with_default(tool: Tool, arguments: dict[str, Any], path: Path) -> dict[str
     schema: Any = tool.parameters
     for part in path:
         schema = schema.get("properties", {}).get(part) if isinstance(schema, Mapping) else None
-    if not isinstance(schema, Mapping) or "default" not in schema:
+    if not path or not isinstance(schema, Mapping) or "default" not in schema:
         return None
     whole = copy.deepcopy(arguments)
     _inside(whole, path[:-1])[path[-1]] = copy.deepcopy(schema["default"])

@@ -11,6 +11,8 @@ import random
 from collections.abc import Mapping
 from typing import Any
 
+from ..schema_lafunc import kind_of
+
 TYPES: dict[str, dict[str, tuple[str, ...]]] = {  # of a language, what it calls the types of JSON Schema
     "Java": {
         "string": ("String",),
@@ -49,22 +51,15 @@ _JAVA = {  # of elements, the type in arrays and in lists
 }
 
 
-def kind_of(value: Any) -> str:
-    """The type of JSON Schema that a value has."""
-    for kind, types in (("boolean", bool), ("integer", int), ("number", float), ("string", str), ("array", list)):
-        if isinstance(value, types):
-            return kind
-    return "object" if isinstance(value, Mapping) else "null"
-
-
 def literal(value: Any, language: str, kind: str, chance: random.Random) -> str:
     """Source text of a value; a string is its own, without quotes. `kind`: what the language calls its type."""
     if isinstance(value, str):
         return value
-    single = language in ("JavaScript", "Python") and chance.random() < 0.6
     if language == "Java":
-        return _java(value, kind, chance.random() < 0.5)
-    return json.dumps(value, ensure_ascii=False) if language == "JSON" else _braces(value, language, single)
+        return _java(value, kind, typed=chance.random() < 0.5)
+    if language == "JSON":
+        return json.dumps(value, ensure_ascii=False)
+    return _braces(value, language, single=chance.random() < 0.6)
 
 
 def _braces(value: Any, language: str, single: bool) -> str:
@@ -88,7 +83,8 @@ def _java(value: Any, kind: str, typed: bool) -> str:
     if isinstance(value, list):
         elements = ", ".join(_java(one, "", typed) for one in value)
         kinds = {kind_of(one) for one in value}
-        plain, boxed = _JAVA.get(kinds.pop(), _JAVA["null"]) if len(kinds) == 1 else _JAVA["null"]
+        of = "number" if kinds == {"integer", "number"} else kinds.pop() if len(kinds) == 1 else "null"
+        plain, boxed = _JAVA.get(of, _JAVA["null"])
         if kind == "Array":
             return f"new {plain}[]{{{elements}}}"
         return f"new ArrayList<{boxed if typed else ''}>(Arrays.asList({elements}))"

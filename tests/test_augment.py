@@ -142,6 +142,8 @@ def test_source_text_holds_the_values(row, seed):
 def test_lists_maps_and_numbers_of_java():
     chance = random.Random(0)
     assert literal([1, 2], "Java", "Array", chance) == "new int[]{1, 2}"
+    assert literal([1, 2.5], "Java", "Array", chance) == "new double[]{1, 2.5}"
+    assert literal([1, "a"], "Java", "Array", chance) == 'new Object[]{1, "a"}'
     assert literal(["a b"], "Java", "Array", chance) == 'new String[]{"a b"}'
     found = {literal(["a", "b"], "Java", "ArrayList", chance) for _ in range(20)}
     assert found == {

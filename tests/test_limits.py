@@ -272,6 +272,12 @@ def test_a_default_is_taken_for_what_is_missing_if_the_schema_allows_it():
     (call,) = found("city", "days", missing=()).tool_calls
     assert call.arguments == {"city": "Oslo", "days": 5}
     assert [need.path for need in found("city", "size", missing=("size",)).needs] == ["$.size"]
+    whole = {"type": "object", "additionalProperties": {"type": "integer"}, "default": {"a": 1}}
+    scaffold = Scaffold([compile_tool({"name": "ask", "parameters": whole}, vocabulary)], vocabulary)
+    values = scaffold.read([{"b": 2}])
+    output = ToolCallOutput("tool")
+    assemble(output, scaffold, values, {}, dict.fromkeys(values, 0.9), LaFuncConfig())
+    assert output.needs or output.tool_calls  # a default of all arguments is of no single value
     output = found("city", "days", missing=("city", "days"))
     assert [need.path for need in output.needs] == ["$.city"] and not output.tool_calls
 

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from lafunc.__main__ import main
 from lafunc.data.arguments import Argument, examples_in, read_arguments, words_of
 from lafunc.data.catalogue import listed
+from lafunc.data.dialects import tool_of
 from lafunc.data.mentions import VERBS, Mention
 from lafunc.data.phrasing import Target, _before, frame, repeat, sequence
 from lafunc.data.pools import accepted
@@ -276,6 +277,26 @@ def test_one_request_calls_several_tools_more_than_once():
 def test_a_request_after_a_list_begins_a_line():
     for seed in range(20):
         assert sequence(["roll:\n1. three dice\n2. a die", "find it"], random.Random(seed)).endswith("\nFind it.")
+
+
+def test_spans_of_time_are_counted_in_the_unit_that_is_asked_for():
+    parameters = {"days": {"type": "integer", "minimum": 2, "maximum": 20, "description": "Number of days"}}
+    (days,) = read_arguments(tool_of("forecast", "Get a forecast", {"type": "object", "properties": parameters}))
+    said = {draw(days, random.Random(seed)).text: draw(days, random.Random(seed)).value for seed in range(2000)}
+    assert (said["a week"], said["a fortnight"]) == (7, 14)
+    assert not {"a month", "a year", "a single day"} & said.keys()  # out of bounds
+
+
+def test_booleans_are_said_in_passing():
+    words = {}
+    for name in ("avoid_tolls", "include_details"):
+        (one,) = read_arguments(tool_of("f", "Do it", {"type": "object", "properties": {name: {"type": "boolean"}}}))
+        for value in (True, False):
+            mentions = [Mention(one, Said(value, "yes"), random.Random(seed)) for seed in range(300)]
+            words[name, value] = {mention.adjunct()[0] for mention in mentions} | {one.order() for one in mentions}
+    assert {"while avoiding tolls", "and avoid tolls"} <= words["avoid_tolls", True]
+    assert {"including details", "I'd also like details"} <= words["include_details", True]
+    assert all(not words[name, True] & words[name, False] for name in ("avoid_tolls", "include_details"))
 
 
 def test_what_is_shared_is_said_once():
