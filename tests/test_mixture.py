@@ -211,6 +211,20 @@ def test_a_pool_without_a_tool_that_can_be_used(checker, tmp_path):
         collect(source, tmp_path, checker, Count())
 
 
+@pytest.mark.parametrize("share", [0.0, 1.0])
+def test_rows_with_tools_take_source_text_as_often_as_the_recipe_says(checker, tmp_path, share):
+    source = Source("own", "synthesis", "Apache-2.0", cap=40)
+    rows, counted = collect(source, tmp_path, checker, Count()), Counter()
+    recipe = Recipe([source], source_text=share, drop_optional=0.0, rename_tools=0.0, rename_parameters=0.0)
+    made = [row for part in mix(recipe, rows, counted) for row in part]
+    with_tools = sum(bool(row["tools"]) for row in made)
+    assert counted["parameters as source text"] == share * with_tools
+    lists = [one for row in made for tool in row["tools"] for one in tool["parameters"].get("properties", {}).values()]
+    assert share == 0 or not any(one.get("type") in ("array", "object") for one in lists)
+    for row in made:
+        check_row(row)
+
+
 def test_a_cap_draws_from_the_whole_set(checker):
     source = Source("xlam", "xlam", "CC-BY-4.0", path="xlam.jsonl", cap=1)
     count = Count()
