@@ -7,8 +7,8 @@
 ```
 
 Rows are calls of one tool; several calls; calls with a required value that nobody gave (`needs`), or that is given
-when the assistant asks for it; and requests for a tool that is not offered (chat). Offered with the called tool are
-others, given or invented, in any order.
+when the assistant asks for it; and requests for a tool that is not offered (chat), which of few given tools is none of
+them. Offered with the called tool are others, given or invented, in any order.
 """
 
 import argparse
@@ -34,6 +34,7 @@ _COMMON = frozenset(
 ATTEMPTS = 1000
 CLOSE = 12  # of so many other tools, the closest is offered
 CATALOGUE = 6000  # invented tools at most; new ones come along as rows are drawn
+FEW = 12  # tools at most that are offered together
 MOST = 6  # calls of several tools that one request asks for
 
 
@@ -87,8 +88,11 @@ class Synthesizer:
         kind = rng.choices(("one", "same", "several", "missing", "answer", "negative"), (37, 20, 20, 8, 4, 11))[0]
         source = "synthesis" if own else "synthesis-invented"
         if kind == "negative":
+            if own and len(self.own) <= FEW:  # they are offered together, and what none can do is something else
+                target, others = self._foreign(), rng.sample(self.own, len(self.own))
+            else:
+                others = self._others([target], rng.choices((1, 2, 3, 4, 6), (30, 28, 20, 14, 8))[0], own)
             text = frame(target, self._values(target), rng)
-            others = self._others([target], rng.choices((1, 2, 3, 4, 6), (30, 28, 20, 14, 8))[0], own)
             return make_row([_user(text)], [other.tool for other in others], source)
         calls: list[tuple[str, dict[str, Any]]]
         needs: list[tuple[int, str]] = []
@@ -220,6 +224,19 @@ class Synthesizer:
             taken.append(stems)
             found.append(other)
         return found
+
+    def _foreign(self) -> Target:
+        """An invented tool that says it does nothing which a given one is named after.
+
+        Raises:
+            RowError: none was found.
+        """
+        mine = frozenset().union(*(_stems(target.name) for target in self.own))
+        for _ in range(20):
+            target = self._invent()
+            if not mine & (_stems(target.name) | _stems(target.tool["description"])):
+                return target
+        raise RowError("no invented tool differs from those given")
 
     def _invent(self) -> Target:
         """An invented tool, often one that was there before: checking a schema for the first time costs most."""

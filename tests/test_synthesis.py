@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import pairwise
 
 import pytest
-from conftest import ORDER, WEATHER
+from conftest import LAMP, ORDER, WEATHER
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -133,6 +133,16 @@ def test_all_kinds_of_rows_occur():
         if row["mode"] == "chat":
             assert row["messages"][-1]["role"] == "user" and row["tools"]
         assert "{" not in row["messages"][0]["content"]
+
+
+def test_few_tools_are_offered_together_where_none_fits():
+    """What is answered in words is then a request for something that none of them is named after."""
+    given = [WEATHER["function"], LAMP]
+    rows = [row for row in synthesize(given, 400, 2) if row["mode"] == "chat"]
+    assert len(rows) > 20
+    for row in rows:
+        assert sorted(tool["name"] for tool in row["tools"]) == ["get_weather", "set_lamp"]
+        assert not re.search(r"\b(weather|lamps?)\b", row["messages"][-1]["content"].lower())
 
 
 def test_strings_are_said_verbatim():
