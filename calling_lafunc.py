@@ -139,7 +139,7 @@ class Calls:
         """Drop all calls but these, which are in order."""
         scaffold, place = self.scaffold, {call: n for n, call in enumerate(calls)}
         tools = [scaffold.tools[call] for call in calls]
-        self.scaffold = Scaffold(tools, scaffold.vocabulary, scaffold.opening, scaffold.limit)
+        self.scaffold = Scaffold(tools, scaffold.vocabulary, scaffold.limit)
         for part in (self.values, self.confidence, self.absent, self.guesses, self.evidence):
             kept = {(place[path[0]], *path[1:]): known for path, known in part.items() if path[0] in place}
             part.clear()

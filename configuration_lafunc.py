@@ -24,6 +24,8 @@ class LaFuncConfig(PreTrainedConfig):
         router_hidden_size: of its hidden layers.
         head_hidden_size, head_layers, head_attention_heads: the diffusion head.
         adapter_rank: of the adapters by which the base reads plans and scaffolds; 0: none.
+        echo_tokens: with adapters, the base reads the last user message once more before plan and calls, up to so many
+            of its last tokens (Xu et al. 2023, arXiv 2309.06275); 0: it does not.
         noise_levels: T of training; a step at inference is given the nearest level.
         max_slot_tokens: no value is longer than this many tokens.
         max_calls: at most so many calls answer one request.
@@ -59,6 +61,7 @@ class LaFuncConfig(PreTrainedConfig):
     head_layers: int = 3
     head_attention_heads: int = 4
     adapter_rank: int = 0
+    echo_tokens: int = 0
     noise_levels: int = 4
     max_slot_tokens: int = 256
     max_calls: int = 8

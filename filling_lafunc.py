@@ -100,6 +100,11 @@ class Reader:
                 use_cache=True,
             ).last_hidden_state
 
+    def open(self, leads: Sequence[Sequence[int]]) -> None:
+        """Read what stands before all plans and calls, for good."""
+        if any(leads):
+            self.read(leads)
+
     def logits(self, hidden: Tensor) -> Tensor:
         """[…, H] -> [V, …] scores of the next token, in float32."""
         return self.base.get_output_embeddings()(hidden).float()

@@ -412,6 +412,7 @@ class LaFuncModel(PreTrainedModel):
         with stats.stage("prefill"):
             with listening() as heard:
                 reader = Reader(self.base, [row.prompt for row in rows], stats, beginning)
+            reader.open([row.lead for row in rows])
         with stats.stage("router"):
             if "router" in self.config.trained:
                 ends = heard[self.router.source(self.base)][:, -1]  # [B, H]
@@ -445,7 +446,7 @@ class LaFuncModel(PreTrainedModel):
         with stats.stage("scaffold"):
             written = [
                 Calls(
-                    Scaffold(row.plan, vocabulary, row.opening, row.room),
+                    Scaffold(row.plan, vocabulary, row.room),
                     searched=[*row.texts, *numbers(row.texts)],
                     said=Transcript(row.texts, vocabulary)
                     if self.config.copy_weight and filler != "diffusion"
@@ -542,7 +543,7 @@ class LaFuncModel(PreTrainedModel):
         texts: list[list[list[int]]] = []
         for row in rows:
             matters = not row.plan and (row.mode == "auto" or len(row.tools) > 1 or most > 1)
-            names = name_texts(row.opening, [tool.name for tool in row.tools], processor.vocabulary) if matters else []
+            names = name_texts([tool.name for tool in row.tools], processor.vocabulary) if matters else []
             texts.append(names if all(len(text) <= row.room for text in names) else [])
         if not any(texts):
             return [None] * len(rows)
@@ -572,7 +573,7 @@ class LaFuncModel(PreTrainedModel):
             found = {
                 (tool.name, name): text
                 for tool in new.values()
-                for name, text in argument_texts(row.opening, tool, processor.vocabulary).items()
+                for name, text in argument_texts(tool, processor.vocabulary).items()
             }
             if sum(map(len, found.values())) > SIDE_BY_SIDE or any(len(text) > row.room for text in found.values()):
                 found = {}  # the head has its word

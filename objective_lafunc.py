@@ -112,7 +112,7 @@ def texts(scaffold: Scaffold, arguments: Sequence[Mapping[str, Any]], offered: S
         ValueError: an argument is not one that the schema allows.
     """
     vocabulary = scaffold.vocabulary
-    tokens = list(scaffold.opening)
+    tokens: list[int] = []
     names: list[int] = []
     ends: list[int] = []  # one decision beside those of many names; hence a loss of its own
     for call, tool in enumerate(scaffold.tools):
@@ -127,7 +127,7 @@ def texts(scaffold: Scaffold, arguments: Sequence[Mapping[str, Any]], offered: S
     values = scaffold.read(arguments)
     whole = scaffold.tokens(values)
     stops = scaffold.ends(values)
-    cursor = Cursor(vocabulary, list(continuations(scaffold.chain)), scaffold.opening, max_slot_tokens=len(whole))
+    cursor = Cursor(vocabulary, list(continuations(scaffold.chain)), max_slot_tokens=len(whole))
     asked = {"values": decisions(cursor, whole)}
     asked["next"] = [
         at
@@ -292,12 +292,12 @@ def stand_in(reader: Reader) -> Sums:
 
 def _read(rows: Sequence[Sequence[int]], reader: Reader) -> Tensor:
     """What the base makes of rows after the prompts. The reader is left where it stood."""
-    mark = reader.mark()
+    mark, layers = reader.mark(), cast(Sequence[Any], reader.cache.layers)
+    before = [(layer.keys, layer.values) for layer in layers]
     hidden = reader.read(rows)
     reader.rewind(mark)
-    layer: Any
-    for layer in reader.cache.layers:  # or what is read next would carry the gradients of this
-        layer.keys, layer.values = layer.keys.detach(), layer.values.detach()
+    for layer, (keys, values) in zip(layers, before, strict=True):  # or what is read next would carry its gradients
+        layer.keys, layer.values = keys, values
     return hidden
 
 
@@ -325,6 +325,7 @@ def objective(
     router: Router,
     head: DiffusionHead,
     prompts: Sequence[Sequence[int]],
+    leads: Sequence[Sequence[int]],
     modes: Tensor,
     targets: Sequence[Target | None],
     samples: int,
@@ -338,6 +339,7 @@ def objective(
 
     Args:
         prompts, modes, targets: one per row; a row that is not in tool mode has no target.
+        leads: one per row, see [`Request`], one if there are no rows; the adapters learn from them, too.
         samples: how often each target is masked.
     """
     with torch.no_grad(), listening() as heard:
@@ -345,7 +347,9 @@ def objective(
     found = decision_loss(router(heard[router.source(base)][: len(prompts), -1]), modes)
     # From here on only the adapters and the head have gradients.
     known = [target for target in targets if target is not None]
-    reader.select([b for b, target in enumerate(targets) if target is not None] or [0])
+    chosen = [b for b, target in enumerate(targets) if target is not None] or [0]
+    reader.select(chosen)
+    reader.open([leads[b] for b in chosen])
     for name in ("plan", "values"):
         found = _add(found, writing_loss(reader, [target.texts.get(name, Written([], {})) for target in known]))
     slots = [b for b, target in enumerate(known) if target.tokens]

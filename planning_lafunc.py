@@ -35,18 +35,18 @@ SIDE_BY_SIDE = 2048  # tokens of names of a row that are read in one pass
 NOTHING = Continuation("")  # what is left to write when the plan is complete
 
 
-def name_texts(opening: Sequence[int], names: Sequence[str], vocabulary: Vocabulary) -> list[list[int]]:
+def name_texts(names: Sequence[str], vocabulary: Vocabulary) -> list[list[int]]:
     """Of each tool, what the base has written when its arguments are next."""
-    return [[*opening, *vocabulary.encode(f'{CALL_OPEN}"{quoted(name)}{LAST}')] for name in names]
+    return [list(vocabulary.encode(f'{CALL_OPEN}"{quoted(name)}{LAST}')) for name in names]
 
 
-def argument_texts(opening: Sequence[int], tool: Tool, vocabulary: Vocabulary) -> dict[str, list[int]]:
+def argument_texts(tool: Tool, vocabulary: Vocabulary) -> dict[str, list[int]]:
     """Of each argument of a tool, what the base has written when its value is next, were it the first."""
     node = tool.arguments(0)
     if node.bracket != "{":
         return {}
     start = f'{CALL_OPEN}"{quoted(tool.name)}{LAST}{node.lead}{{'
-    return {member.name: [*opening, *vocabulary.encode(f'{start}"{quoted(member.name)}":')] for member in node.members}
+    return {member.name: list(vocabulary.encode(f'{start}"{quoted(member.name)}":')) for member in node.members}
 
 
 def quoted(name: str) -> str:
@@ -137,15 +137,15 @@ def plan(reader: Reader, vocabulary: Vocabulary, rows: Sequence[Request], max_ca
             row.plan = row.plan or list(known)
     ended = [bool(row.plan) for row in rows]
     mark = reader.mark()
-    written = [list(row.opening) for row in rows]
+    written: list[list[int]] = [[] for _ in rows]
     longest = [
         max(len(vocabulary.encode(CALL_OPEN + json.dumps(tool.name) + LAST)) for tool in row.tools) for row in rows
     ]
     for n, row in enumerate(rows):
-        if not ended[n] and len(row.opening) + longest[n] > row.room:
+        if not ended[n] and longest[n] > row.room:
             raise RequestError(
                 f"there is no room to plan: the base can read {row.room} more tokens after the prompt, and naming a "
-                f"tool takes {len(row.opening) + longest[n]}; shorten the conversation or offer fewer tools"
+                f"tool takes {longest[n]}; shorten the conversation or offer fewer tools"
             )
     while not all(ended):
         cursors = []

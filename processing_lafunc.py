@@ -54,6 +54,8 @@ FAMILIES = (
 )
 PLAIN_FAMILY = ("", "### ", "\n", "\n\n", "assistant", True, "")
 
+ECHO = "Request: "  # before what the user said, where the base reads it once more
+
 TOOLS_TEXT = """You may call one or more functions to help with the user's request.
 
 Here are the available functions in JSON Schema:
@@ -299,6 +301,17 @@ class LaFuncProcessor(ProcessorMixin):
         """What stands between a prompt and an answer without a thought."""
         thought = self.empty_thought
         return [] if thought and prompt[-len(thought) :] == thought else thought
+
+    def lead(self, prompt: Sequence[int], messages: Sequence[Mapping[str, Any]], longest: int) -> list[int]:
+        """What stands between a prompt and its calls: no thought, and what the user said last once more, at most the
+        `longest` last tokens of it.
+        """
+        if longest <= 0:
+            return self.opening(prompt)
+        said = [content_text(message) for message in messages if message["role"] == "user"]
+        vocabulary = self.vocabulary
+        again = vocabulary.encode(said[-1])[-longest:] if said else ()
+        return [*self.opening(prompt), *vocabulary.encode(ECHO), *again, *vocabulary.encode("\n")]
 
 
 def normalize_tools(tools: Sequence[Any]) -> list[dict[str, Any]]:

@@ -22,7 +22,8 @@ class Request:
     Attributes:
         prompt: token ids.
         opening: how an answer without thinking begins.
-        room: tokens that the base can read after the prompt.
+        lead: what is read before plan and calls: the opening, and the request once more.
+        room: tokens that the base can read after prompt and lead.
         mode: `auto` until the router has decided.
         tools: what may be called.
         called: of the tools those that the router finds called, each as often; none where it was not asked.
@@ -36,6 +37,7 @@ class Request:
 
     prompt: list[int]
     opening: list[int]
+    lead: list[int]
     room: int
     mode: str
     tools: list[Tool]
@@ -138,10 +140,21 @@ def read_request(
             "tools"
         )
     opening = [] if mode == "think" else processor.opening(prompt)
+    lead = processor.lead(prompt, messages, min(config.echo_tokens, (room - len(prompt)) // 4))
     by_name = {tool.name: tool for tool in offered}
     plan = [by_name[name] for name in forced]
     texts = [content_text(message) for message in messages]
-    return Request(prompt, opening, room - len(prompt), mode, callable_tools, plan, ToolCallOutput(mode), texts)
+    return Request(
+        prompt=prompt,
+        opening=opening,
+        lead=lead,
+        room=room - len(prompt) - len(lead),
+        mode=mode,
+        tools=callable_tools,
+        plan=plan,
+        output=ToolCallOutput(mode),
+        texts=texts,
+    )
 
 
 def read_choice(tool_choice: str | Mapping | Sequence[str] | None, names: Sequence[str]) -> tuple[str, list[str]]:

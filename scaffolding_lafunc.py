@@ -129,22 +129,19 @@ class Scaffold:
 
     Args:
         tools: the planned tools, one entry per call.
-        opening: tokens that stand before the calls, such as an empty thought.
-        limit: tokens that the base can read after the prompt; values end where it is reached.
+        limit: tokens that the base can read from here on; values end where it is reached.
 
     Attributes:
         beginning: tokens that are written, and after which `chain` goes on.
         kept: the values in them, of the first `written` calls.
     """
 
-    def __init__(
-        self, tools: Sequence[Tool], vocabulary: Vocabulary, opening: Sequence[int] = (), limit: int = sys.maxsize
-    ):
-        self.opening, self.limit = list(opening), limit
+    def __init__(self, tools: Sequence[Tool], vocabulary: Vocabulary, limit: int = sys.maxsize):
+        self.limit = limit
         self.tools = list(tools)
         self.vocabulary = vocabulary
         self.roots = [tool.arguments(call) for call, tool in enumerate(tools)]
-        self.beginning, self.kept, self.written = self.opening, dict[Path, list[int]](), 0
+        self.beginning, self.kept, self.written = list[int](), dict[Path, list[int]](), 0
         self.chain: Chain = None
         for call in reversed(range(len(self.tools))):
             tail = CALL_CLOSE + ("\n" if call + 1 < len(self.tools) else "")
@@ -152,7 +149,7 @@ class Scaffold:
 
     def followed_by(self, tool: Tool, values: Values) -> "Scaffold":
         """The scaffold of these calls, written with these values, and of another that is to be written."""
-        longer = Scaffold([*self.tools, tool], self.vocabulary, self.opening, self.limit)
+        longer = Scaffold([*self.tools, tool], self.vocabulary, self.limit)
         stop, call = self.ends(values)[-1], len(self.tools)
         longer.beginning, longer.kept, longer.written = (
             stop.tokens[: stop.start],
@@ -167,7 +164,7 @@ class Scaffold:
     def block(self, capacity: Capacity | None = None) -> Block:
         """The flat layout for the diffusion head."""
         capacity = capacity or Capacity()
-        tokens: list[int] = list(self.opening)
+        tokens: list[int] = []
         spans: list[Span] = []
         text = ""
         for piece in self._pieces(capacity):
@@ -261,7 +258,7 @@ class Scaffold:
 
     def spelled(self, values: Values) -> tuple[list[int], list[int]]:
         """[`tokens`], and the places among them of values and of what follows each: there is a choice."""
-        ids: list[int] = list(self.opening)
+        ids: list[int] = []
         places: list[int] = []
         text = ""
         for piece in self.write(values):
@@ -278,7 +275,9 @@ class Scaffold:
 
     def ends(self, values: Values) -> list[End]:
         """The end of each call."""
-        found, ids, text = [], list(self.opening), ""
+        found: list[End] = []
+        ids: list[int] = []
+        text = ""
         for piece in self.write(values):
             if not isinstance(piece, str):
                 ids += [*self.vocabulary.encode(text), *values[piece.path]]

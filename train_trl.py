@@ -72,6 +72,7 @@ SHAPE = (
     "head_layers",
     "head_attention_heads",
     "adapter_rank",
+    "echo_tokens",
     "noise_levels",
     "max_slot_tokens",
 )
@@ -94,7 +95,8 @@ class LaFuncTrainingConfig(SFTConfig):
         base: what the heads are made for, see [`LaFuncModel.from_base`]; not with `checkpoint`.
         checkpoint: heads to go on from.
         train_file, eval_file: rows, JSON lines, see `data/rows.py`; for training one file or several.
-        head: fields of [`LaFuncConfig`] for new heads, such as `head_hidden_size`.
+        head: fields of [`LaFuncConfig`] for new heads, such as `head_hidden_size`; of a checkpoint's those that no
+            weight depends on, such as `echo_tokens`.
         decision_weight, diffusion_weight, constraint_weight: of the three parts of the loss.
         noise_samples: how often each scaffold is masked anew once its prompt has been read.
         router_rows: after training, the router is fitted to so many rows, half without a call; of the others six in
@@ -136,14 +138,21 @@ class Collator:
         skipped: how many rows could not be used, by reason.
     """
 
-    def __init__(self, processor: LaFuncProcessor, max_prompt_tokens: int, max_block_tokens: int, adapters: bool):
-        self.processor, self.adapters = processor, adapters
+    def __init__(
+        self,
+        processor: LaFuncProcessor,
+        max_prompt_tokens: int,
+        max_block_tokens: int,
+        adapters: bool,
+        echo_tokens: int = 0,
+    ):
+        self.processor, self.adapters, self.echo_tokens = processor, adapters, echo_tokens
         self.max_prompt_tokens, self.max_block_tokens = max_prompt_tokens, max_block_tokens
         self.skipped: Counter[str] = Counter()
 
     def __call__(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         prompts: list[list[int]] = []
-        modes, targets, used = [], [], []
+        leads, modes, targets, used = [], [], [], []
         for row in rows:
             try:
                 prompt, found = self.read(row)
@@ -151,10 +160,17 @@ class Collator:
                 self.skipped[_reason(error)] += 1
                 continue
             prompts.append(prompt)
+            leads.append(self.processor.lead(prompt, prompt_of(row), self.echo_tokens))
             modes.append(MODES.index(row["mode"]))
             targets.append(found)
             used.append(row)
-        return {"prompts": prompts, "modes": torch.tensor(modes, dtype=torch.long), "targets": targets, "rows": used}
+        return {
+            "prompts": prompts,
+            "leads": leads or [self.processor.lead([], [], self.echo_tokens)],
+            "modes": torch.tensor(modes, dtype=torch.long),
+            "targets": targets,
+            "rows": used,
+        }
 
     def length(self, row: Mapping[str, Any]) -> dict[str, int]:
         """`length`: tokens of a row's prompt, none if it cannot be made. `calls`: how many there are. `work`: what a
@@ -186,7 +202,7 @@ class Collator:
         calls = calls_of(row)
         arguments = [given for _, given in calls]
         planned = [tools[name] for name, _ in calls]
-        scaffold = Scaffold(planned, self.processor.vocabulary, self.processor.opening(prompt))
+        scaffold = Scaffold(planned, self.processor.vocabulary)
         found = target(scaffold, arguments, {tuple(need) for need in row["needs"]})
         if len(found.tokens) > self.max_block_tokens:
             raise ValueError("the scaffold is too large")
@@ -260,7 +276,9 @@ class LaFuncTrainer(SFTTrainer):
             weight.data = weight.data.float()
             weight.requires_grad_(True)
         adapters = model.config.adapter_rank > 0
-        collator = Collator(processing_class, args.max_prompt_tokens, args.max_block_tokens, adapters)
+        collator = Collator(
+            processing_class, args.max_prompt_tokens, args.max_block_tokens, adapters, model.config.echo_tokens
+        )
         with args.main_process_first():
             measured = train_dataset.map(collator.length, num_proc=args.dataset_num_proc, desc="Measuring prompts")
         fitting = measured.filter(lambda length: length <= args.max_prompt_tokens, input_columns="length")
@@ -366,6 +384,7 @@ class LaFuncTrainer(SFTTrainer):
         content = hashlib.sha256(json.dumps([rows["messages"][:], rows["tools"][:]]).encode())
         about = {"rows": content.hexdigest(), "layer": str(router.layer), "base": str(self.model.config.base)}
         about["labels"] = f"called up to {OFTEN} times, given or not"
+        about["echo_tokens"] = str(self.model.config.echo_tokens)
         about["adapters"] = hashlib.sha256(b"".join(_bytes(weight) for weight in adapter_weights(base))).hexdigest()
         known: dict[str, list[Tensor]] = {name: [] for name in READ}
         if file.is_file():
@@ -380,17 +399,13 @@ class LaFuncTrainer(SFTTrainer):
             names = [[tool["name"] for tool in row["tools"]] for row in part]
             with listening() as heard:
                 reader = Reader(base, prompts, Stats())
+            echo = self.model.config.echo_tokens
+            reader.open([processor.lead(p, prompt_of(row), echo) for p, row in zip(prompts, part, strict=True)])
             known["states"].append(heard[layer][:, -1].cpu())
-            after = [
-                name_texts(processor.opening(prompt), own, processor.vocabulary)
-                for prompt, own in zip(prompts, names, strict=True)
-            ]
+            after = [name_texts(own, processor.vocabulary) for own in names]
             if any(after):
                 known["tools"].append(torch.cat(states_after(reader, after, layer)).cpu())
-            flat = [
-                _arguments(row, processor, processor.opening(prompt))
-                for row, prompt in zip(part, prompts, strict=True)
-            ]
+            flat = [_arguments(row, processor) for row in part]
             if any(flat):
                 after = [[text for text, _ in each] for each in flat]
                 known["arguments"].append(torch.cat(states_after(reader, after, layer)).cpu())
@@ -414,7 +429,11 @@ class LaFuncTrainer(SFTTrainer):
         args = self.args
         mode = "train" if self.model.training else "eval"
         found = model(
-            prompts=inputs["prompts"], modes=inputs["modes"], targets=inputs["targets"], samples=args.noise_samples
+            prompts=inputs["prompts"],
+            leads=inputs["leads"],
+            modes=inputs["modes"],
+            targets=inputs["targets"],
+            samples=args.noise_samples,
         )
         means = {name: total / weight for name, (total, weight) in found.items() if weight}
         loss = means.pop("nothing")
@@ -589,7 +608,7 @@ def load_heads(config: LaFuncTrainingConfig) -> tuple[LaFuncModel, LaFuncProcess
     """
     dtype = torch.bfloat16
     if config.checkpoint and not config.base:
-        model = LaFuncModel.from_pretrained(config.checkpoint, dtype=dtype)
+        model = LaFuncModel.from_pretrained(config.checkpoint, dtype=dtype, **config.head)
         return model, LaFuncProcessor.from_pretrained(config.checkpoint)
     if config.base and not config.checkpoint:
         model = LaFuncModel.from_base(config.base, dtype=dtype, **config.head)
@@ -615,9 +634,7 @@ def _by_row(read: Mapping[str, Tensor], states: str, labels: str) -> list[tuple[
     return list(zip(read[states].float().split(counts), read[labels].split(counts), strict=True))
 
 
-def _arguments(
-    row: Mapping[str, Any], processor: LaFuncProcessor, opening: Sequence[int]
-) -> list[tuple[list[int], bool]]:
+def _arguments(row: Mapping[str, Any], processor: LaFuncProcessor) -> list[tuple[list[int], bool]]:
     """Of each argument of a called tool, what stands before its value, and whether most calls of it are given one."""
     calls = calls_of(row)
     called = {name for name, _ in calls}
@@ -628,7 +645,7 @@ def _arguments(
     found: list[tuple[list[int], bool]] = []
     for tool in tools:
         given = [arguments for name, arguments in calls if name == tool.name]
-        for name, text in argument_texts(opening, tool, processor.vocabulary).items():
+        for name, text in argument_texts(tool, processor.vocabulary).items():
             found.append((text, 2 * sum(name in arguments for arguments in given) >= len(given)))
     return found if sum(len(text) for text, _ in found) <= SIDE_BY_SIDE else []
 

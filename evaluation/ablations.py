@@ -156,6 +156,10 @@ class Remembered(Reader):
             self.rewind(mark)
         return self._known[key]
 
+    def open(self, leads: Sequence[Sequence[int]]) -> None:
+        if any(leads):
+            super().read(leads)
+
 
 @dataclass
 class Example:
@@ -269,9 +273,7 @@ class Bench:
         for row, prompt in self._usable(path, tool=True):
             tools = {tool.name: tool for tool in self.processor.compile_tools(row["tools"])}
             calls = calls_of(row)
-            scaffold = Scaffold(
-                [tools[name] for name, _ in calls], self.processor.vocabulary, self.processor.opening(prompt)
-            )
+            scaffold = Scaffold([tools[name] for name, _ in calls], self.processor.vocabulary)
             try:
                 found = target(scaffold, [given for _, given in calls])
             except ValueError:
@@ -296,10 +298,10 @@ class Bench:
 
     def _own(self, prompt: Sequence[int], scaffold: Scaffold) -> Target | None:
         """What the base itself would write."""
-        cursor = Cursor(
-            self.processor.vocabulary, list(continuations(scaffold.chain)), scaffold.opening, max_slot_tokens=24
-        )
-        write(Reader(self.base, [prompt], Stats()), [cursor])
+        cursor = Cursor(self.processor.vocabulary, list(continuations(scaffold.chain)), max_slot_tokens=24)
+        reader = Reader(self.base, [prompt], Stats())
+        reader.open([self.processor.opening(prompt)])
+        write(reader, [cursor])
         try:
             found = target(scaffold, scaffold.arguments(cursor.values))
         except ValueError:
@@ -323,6 +325,7 @@ class Bench:
         """The base after a prompt, and the state that the router reads."""
         with listening() as heard:
             reader = Remembered(self.base, [prompt], Stats())
+        reader.open([self.processor.opening(prompt)])
         return reader, heard[self.model.router.source(self.base)][0, -1]
 
     def _texts(self, values: Mapping[SlotPath, list[int]]) -> dict[SlotPath, str]:

@@ -150,7 +150,7 @@ def _copied(model: Any, processor: Any, row: HeldOut) -> dict[str, Any]:
     """Whether the base writes all values of a row right, by weight of copies, if it is told which are there."""
     try:
         request = read_request(row.messages, row.tools, processor, model.config, "tool", row.names, "autoregressive")
-        scaffold = Scaffold(request.plan, processor.vocabulary, request.opening, request.room)
+        scaffold = Scaffold(request.plan, processor.vocabulary, request.room)
         values = scaffold.read(
             [{k: v for k, (v,) in call[n].items()} for call, n in zip(row.expected, row.names, strict=True)]
         )
@@ -158,6 +158,7 @@ def _copied(model: Any, processor: Any, row: HeldOut) -> dict[str, Any]:
         return {"right": False, "copied": {}, "error": str(error)}
     due = scaffold.tokens(values)
     reader = Reader(model.base, [request.prompt], Stats())
+    reader.open([request.lead])
     logits = reader.logits(reader.read([due])[0])  # [S, V]
     room = scaffold.room_for(values, Capacity())
     optional = [span.slot.path for span in scaffold.block(room).spans if span.slot.optional]
@@ -167,7 +168,7 @@ def _copied(model: Any, processor: Any, row: HeldOut) -> dict[str, Any]:
     for weight in COPY_WEIGHTS:
         ways = list(continuations(scaffold.chain))
         cursor = Cursor(
-            processor.vocabulary, ways, scaffold.opening, len(due), present=present, said=said, copy_weight=weight
+            processor.vocabulary, ways, max_slot_tokens=len(due), present=present, said=said, copy_weight=weight
         )
         while cursor.done is None and cursor.tokens == due[: (at := len(cursor.tokens))] and at < len(due):
             cursor.choose(logits[at - 1])

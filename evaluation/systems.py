@@ -223,13 +223,14 @@ def _raw(request: Request, reader: Reader, processor: LaFuncProcessor, row: Row,
     heads = [CALL_OPEN.rstrip()]  # the space belongs to the name's first token
     if gold_plan:
         heads = [call_open(tool) for tool in request.plan]
-    text, unread = "", list(request.opening)
+    room = reader.lengths[0] + request.room
+    text, unread = "", list[int]()
     for head in heads:
         head = "\n</tool_call>\n" + head if text else head
         unread += vocabulary.encode(head)
         begun = text + head
         written: list[int] = []
-        while len(written) < MAX_RAW_TOKENS and reader.lengths[0] + len(unread) < request.room + len(request.prompt):
+        while len(written) < MAX_RAW_TOKENS and reader.lengths[0] + len(unread) < room:
             token = int(reader.logits(reader.read([unread])[0, -1]).argmax())
             unread = []
             if token in ends:

@@ -153,8 +153,8 @@ def test_a_call_for_which_there_is_no_room_is_not_added(asked, monkeypatch, fill
     monkeypatch.setattr(modeling_lafunc, "follows", lambda reader, rows: [[1.0] * 2 for _ in rows])
     vocabulary = asked.processor.vocabulary
     prompt = asked.processor.prompt(HELLO, [PING, LAMP])
-    ping = Scaffold([compile_tool(PING, vocabulary)], vocabulary, asked.processor.opening(prompt))
-    text = ping.block().tokens
+    ping = Scaffold([compile_tool(PING, vocabulary)], vocabulary)
+    text = [*asked.processor.lead(prompt, HELLO, 0), *ping.block().tokens]
     config = asked.model.config.get_text_config()
     for spare in (0, 5, 40):
         monkeypatch.setattr(config, "max_position_embeddings", len(prompt) + len(text) + spare)

@@ -140,7 +140,7 @@ def chosen(vocabulary, schema, values, texts, weight, **liked):
     scaffold = Scaffold([compile_tool({"name": "f", "parameters": parameters}, vocabulary)], vocabulary)
     tokens = scaffold.tokens(scaffold.read([{"x": values}]))
     said = Transcript(texts, vocabulary)
-    cursor = Cursor(vocabulary, list(continuations(scaffold.chain)), scaffold.opening, said=said, copy_weight=weight)
+    cursor = Cursor(vocabulary, list(continuations(scaffold.chain)), said=said, copy_weight=weight)
     while cursor.done is None:
         logits = torch.zeros(len(vocabulary))
         at = len(cursor.tokens)

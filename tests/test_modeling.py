@@ -245,11 +245,8 @@ def test_verified_takes_one_pass_where_the_draft_is_what_the_base_writes(pair, m
     drafted = pair.call(HELLO, [LAMP], filler="verified", parallel_tool_calls=False)
     assert drafted.stats.rounds <= written.stats.base_passes - 1  # the prompt's
     assert drafted.stats.fill_passes == drafted.stats.rounds + 1  # the scaffold's
-    prompt = pair.processor.prompt(HELLO, [LAMP])
-    tools = pair.processor.compile_tools([LAMP])
-    values = Scaffold(tools, pair.processor.vocabulary, pair.processor.opening(prompt)).read(
-        [call.arguments for call in written.tool_calls]
-    )
+    scaffold = Scaffold(pair.processor.compile_tools([LAMP]), pair.processor.vocabulary)
+    values = scaffold.read([call.arguments for call in written.tool_calls])
     monkeypatch.setattr(Denoiser, "fill", lambda self, draft: [values])
     again = pair.call(HELLO, [LAMP], filler="verified", parallel_tool_calls=False)
     assert facts(again) == facts(written) and again.stats.rounds == 1

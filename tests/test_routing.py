@@ -190,10 +190,7 @@ def test_names_are_read_side_by_side_as_each_would_be_alone(family, attention):
     base.set_attn_implementation(attention)
     offered = [TOOLS, TOOLS[:1], [], TOOLS[1:]]
     prompts = [processor.prompt(HELLO, tools) for tools in offered]
-    texts = [
-        name_texts(processor.opening(prompt), [tool["name"] for tool in tools], processor.vocabulary)
-        for prompt, tools in zip(prompts, offered, strict=True)
-    ]
+    texts = [name_texts([tool["name"] for tool in tools], processor.vocabulary) for tools in offered]
     with torch.no_grad():
         reader = Reader(base, prompts, Stats())
         mark, stats = reader.mark(), copy.deepcopy(reader.stats)

@@ -65,8 +65,8 @@ def test_long_arguments_are_read_in_a_moment():
     assert time.perf_counter() - start < 5
 
 
-def scaffold_of(vocabulary: Vocabulary, *tools, opening=()) -> Scaffold:
-    return Scaffold([compile_tool(tool, vocabulary) for tool in tools], vocabulary, opening)
+def scaffold_of(vocabulary: Vocabulary, *tools) -> Scaffold:
+    return Scaffold([compile_tool(tool, vocabulary) for tool in tools], vocabulary)
 
 
 def one_argument(vocabulary: Vocabulary, schema, required=True) -> Scaffold:
@@ -82,7 +82,7 @@ def values_of(vocabulary: Vocabulary, **texts) -> dict:
 def written_at_random(scaffold: Scaffold, seed: int, max_slot_tokens: int = 12) -> Cursor:
     """A left-to-right walk whose every decision is random."""
     ways = list(continuations(scaffold.chain))
-    cursor = Cursor(scaffold.vocabulary, ways, scaffold.opening, max_slot_tokens)
+    cursor = Cursor(scaffold.vocabulary, ways, max_slot_tokens=max_slot_tokens)
     chance = torch.Generator().manual_seed(seed)
     while cursor.done is None:
         cursor.choose(torch.randn(len(scaffold.vocabulary), generator=chance))
@@ -125,13 +125,6 @@ def test_capacity_widens_slots_and_lengthens_arrays(vocabulary):
     block = scaffold.block(Capacity({(0, "express"): 9}, {(0, "items"): 5}))
     assert next(span.budget for span in block.spans if span.slot.path == (0, "express")) == 9
     assert {span.slot.path[2] for span in block.spans if span.slot.path[1] == "items"} == set(range(5))
-
-
-def test_an_opening_stands_before_the_calls(vocabulary):
-    opening = vocabulary.encode("thought")
-    scaffold = scaffold_of(vocabulary, WEATHER["function"], opening=opening)
-    assert scaffold.block().tokens[: len(opening)] == list(opening)
-    assert scaffold.tokens(values_of(vocabulary, location=' "a'))[: len(opening)] == list(opening)
 
 
 # --------------------------------------------------------------------------------------------------------------------
@@ -246,7 +239,7 @@ def test_the_ways_on_grow_with_the_members_and_not_exponentially(vocabulary):
 @pytest.mark.parametrize("tools", TOOLS)
 @pytest.mark.parametrize("seed", range(12))
 def test_both_readings_agree_on_random_values(vocabulary, tools, seed):
-    scaffold = scaffold_of(vocabulary, *TOOLS[tools], opening=vocabulary.encode("ok\n"))
+    scaffold = scaffold_of(vocabulary, *TOOLS[tools])
     cursor = written_at_random(scaffold, seed)
     assert scaffold.tokens(cursor.values) == cursor.tokens
     for tool, arguments in zip(TOOLS[tools], scaffold.arguments(cursor.values), strict=True):

@@ -188,7 +188,7 @@ def test_samples_of_noise_come_in_pairs_that_mask_everything(pair, monkeypatch):
     model = pair.model
     for seed in range(6):
         random.seed(seed)
-        objective_lafunc.objective(model.base, model.router, model.head, [[5, 6]], torch.tensor([2]), [found], 2)
+        objective_lafunc.objective(model.base, model.router, model.head, [[5, 6]], [[]], torch.tensor([2]), [found], 2)
     pairs = list(zip(seen[::2], seen[1::2], strict=True))
     assert len(pairs) == 6 and len({len(one) for (_, one), _ in pairs}) > 1  # of several levels
     assert all(len(one | other) == count for (count, one), (_, other) in pairs)
