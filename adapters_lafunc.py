@@ -1,4 +1,4 @@
-"""Low-rank adapters on the frozen base, for what stands after the prompt in tool mode: the plan and the scaffold.
+"""Low-rank adapters on the frozen base, for what stands after the prompt in tool mode: preface, plan and scaffold.
 
 They are off unless a thread is inside [`adapted`], and the base is then the base, bit for bit: prompts, chat and
 thoughts never meet them, whatever other threads do meanwhile. LoRA (Hu et al. 2021) as PEFT makes and stores it.

@@ -23,9 +23,9 @@ class LaFuncConfig(PreTrainedConfig):
         router_layer: of the base, whose states the router reads; None: at 0.7 of the depth.
         router_hidden_size: of its hidden layers.
         head_hidden_size, head_layers, head_attention_heads: the diffusion head.
-        adapter_rank: of the adapters by which the base reads plans and scaffolds; 0: none.
-        echo_tokens: with adapters, the base reads the last user message once more before plan and calls, up to so many
-            of its last tokens (Xu et al. 2023, arXiv 2309.06275); 0: it does not.
+        adapter_rank: of the adapters by which the base reads what follows a prompt in tool mode; 0: none.
+        echo_tokens: before plan and calls the base, with its adapters, reads the last user message once more, up to so
+            many of its last tokens (Xu et al. 2023, arXiv 2309.06275); 0: it does not.
         noise_levels: T of training; a step at inference is given the nearest level.
         max_slot_tokens: no value is longer than this many tokens.
         max_calls: at most so many calls answer one request.

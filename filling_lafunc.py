@@ -100,10 +100,9 @@ class Reader:
                 use_cache=True,
             ).last_hidden_state
 
-    def open(self, leads: Sequence[Sequence[int]]) -> None:
-        """Read what stands before all plans and calls, for good."""
-        if any(leads):
-            self.read(leads)
+    def open(self, prefaces: Sequence[Sequence[int]]) -> Tensor | None:
+        """Read what stands before all plans and calls, for good; the states as in [`read`], if it is anything."""
+        return self.read(prefaces) if any(prefaces) else None
 
     def logits(self, hidden: Tensor) -> Tensor:
         """[…, H] -> [V, …] scores of the next token, in float32."""

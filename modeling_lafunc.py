@@ -412,7 +412,7 @@ class LaFuncModel(PreTrainedModel):
         with stats.stage("prefill"):
             with listening() as heard:
                 reader = Reader(self.base, [row.prompt for row in rows], stats, beginning)
-            reader.open([row.lead for row in rows])
+            reader.open([row.preface for row in rows])
         with stats.stage("router"):
             if "router" in self.config.trained:
                 ends = heard[self.router.source(self.base)][:, -1]  # [B, H]

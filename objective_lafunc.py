@@ -291,7 +291,7 @@ def stand_in(reader: Reader) -> Sums:
 
 
 def _read(rows: Sequence[Sequence[int]], reader: Reader) -> Tensor:
-    """What the base makes of rows after the prompts. The reader is left where it stood."""
+    """What the base makes of rows after prompts and prefaces. The reader is left where it stood."""
     mark, layers = reader.mark(), cast(Sequence[Any], reader.cache.layers)
     before = [(layer.keys, layer.values) for layer in layers]
     hidden = reader.read(rows)
@@ -325,7 +325,7 @@ def objective(
     router: Router,
     head: DiffusionHead,
     prompts: Sequence[Sequence[int]],
-    leads: Sequence[Sequence[int]],
+    prefaces: Sequence[Sequence[int]],
     modes: Tensor,
     targets: Sequence[Target | None],
     samples: int,
@@ -339,7 +339,7 @@ def objective(
 
     Args:
         prompts, modes, targets: one per row; a row that is not in tool mode has no target.
-        leads: one per row, see [`Request`], one if there are no rows; the adapters learn from them, too.
+        prefaces: one per row, see [`Request`], one if there are no rows; the adapters learn from them, too.
         samples: how often each target is masked.
     """
     with torch.no_grad(), listening() as heard:
@@ -349,7 +349,9 @@ def objective(
     known = [target for target in targets if target is not None]
     chosen = [b for b, target in enumerate(targets) if target is not None] or [0]
     reader.select(chosen)
-    reader.open([leads[b] for b in chosen])
+    opened = reader.open([prefaces[b] for b in chosen])
+    # What shards the layers waits for their last state. And processes use them equally often.
+    found = _add(found, stand_in(reader) if opened is None else {"nothing": (0.0 * opened.sum(), 1.0)})
     for name in ("plan", "values"):
         found = _add(found, writing_loss(reader, [target.texts.get(name, Written([], {})) for target in known]))
     slots = [b for b, target in enumerate(known) if target.tokens]

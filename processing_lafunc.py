@@ -302,15 +302,17 @@ class LaFuncProcessor(ProcessorMixin):
         thought = self.empty_thought
         return [] if thought and prompt[-len(thought) :] == thought else thought
 
-    def lead(self, prompt: Sequence[int], messages: Sequence[Mapping[str, Any]], longest: int) -> list[int]:
-        """What stands between a prompt and its calls: no thought, and what the user said last once more, at most the
-        `longest` last tokens of it.
+    def preface(self, prompt: Sequence[int], messages: Sequence[Mapping[str, Any]], longest: int) -> list[int]:
+        """What stands between a prompt and its calls: an empty thought, if there must be one, and what the user said
+        last once more, at most the `longest` last tokens of it.
         """
         if longest <= 0:
             return self.opening(prompt)
         said = [content_text(message) for message in messages if message["role"] == "user"]
         vocabulary = self.vocabulary
-        again = vocabulary.encode(said[-1])[-longest:] if said else ()
+        tail = said[-1][-longest * vocabulary.longest :] if said else ""
+        # Users' words are not remembered, and need not be exact: no value is copied from here.
+        again = vocabulary.tokenizer.encode(tail, add_special_tokens=False, split_special_tokens=True)[-longest:]
         return [*self.opening(prompt), *vocabulary.encode(ECHO), *again, *vocabulary.encode("\n")]
 
 

@@ -22,8 +22,8 @@ class Request:
     Attributes:
         prompt: token ids.
         opening: how an answer without thinking begins.
-        lead: what is read before plan and calls: the opening, and the request once more.
-        room: tokens that the base can read after prompt and lead.
+        preface: what is read before plan and calls: the opening, and the request once more.
+        room: tokens that the base can read after prompt and preface.
         mode: `auto` until the router has decided.
         tools: what may be called.
         called: of the tools those that the router finds called, each as often; none where it was not asked.
@@ -37,7 +37,7 @@ class Request:
 
     prompt: list[int]
     opening: list[int]
-    lead: list[int]
+    preface: list[int]
     room: int
     mode: str
     tools: list[Tool]
@@ -140,21 +140,29 @@ def read_request(
             "tools"
         )
     opening = [] if mode == "think" else processor.opening(prompt)
-    lead = processor.lead(prompt, messages, min(config.echo_tokens, (room - len(prompt)) // 4))
+    preface = _preface(processor, prompt, messages, config.echo_tokens, room - len(prompt)) if callable_tools else []
     by_name = {tool.name: tool for tool in offered}
     plan = [by_name[name] for name in forced]
     texts = [content_text(message) for message in messages]
     return Request(
         prompt=prompt,
         opening=opening,
-        lead=lead,
-        room=room - len(prompt) - len(lead),
+        preface=preface,
+        room=room - len(prompt) - len(preface),
         mode=mode,
         tools=callable_tools,
         plan=plan,
         output=ToolCallOutput(mode),
         texts=texts,
     )
+
+
+def _preface(
+    processor: LaFuncProcessor, prompt: Sequence[int], messages: Sequence[Mapping[str, Any]], longest: int, room: int
+) -> list[int]:
+    """Without the request once more where that would take more than a quarter of the room."""
+    whole = processor.preface(prompt, messages, longest)
+    return whole if len(whole) <= room // 4 else processor.preface(prompt, messages, 0)[:room]
 
 
 def read_choice(tool_choice: str | Mapping | Sequence[str] | None, names: Sequence[str]) -> tuple[str, list[str]]:

@@ -95,8 +95,8 @@ class LaFuncTrainingConfig(SFTConfig):
         base: what the heads are made for, see [`LaFuncModel.from_base`]; not with `checkpoint`.
         checkpoint: heads to go on from.
         train_file, eval_file: rows, JSON lines, see `data/rows.py`; for training one file or several.
-        head: fields of [`LaFuncConfig`] for new heads, such as `head_hidden_size`; of a checkpoint's those that no
-            weight depends on, such as `echo_tokens`.
+        head: fields of [`LaFuncConfig`] for new heads, such as `head_hidden_size`; with `checkpoint` only
+            `echo_tokens`.
         decision_weight, diffusion_weight, constraint_weight: of the three parts of the loss.
         noise_samples: how often each scaffold is masked anew once its prompt has been read.
         router_rows: after training, the router is fitted to so many rows, half without a call; of the others six in
@@ -152,21 +152,22 @@ class Collator:
 
     def __call__(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         prompts: list[list[int]] = []
-        leads, modes, targets, used = [], [], [], []
+        prefaces, modes, targets, used = [], [], [], []
         for row in rows:
             try:
                 prompt, found = self.read(row)
+                preface = self.processor.preface(prompt, prompt_of(row), self.echo_tokens)
             except (ValueError, LookupError, TypeError) as error:
                 self.skipped[_reason(error)] += 1
                 continue
             prompts.append(prompt)
-            leads.append(self.processor.lead(prompt, prompt_of(row), self.echo_tokens))
+            prefaces.append(preface)
             modes.append(MODES.index(row["mode"]))
             targets.append(found)
             used.append(row)
         return {
             "prompts": prompts,
-            "leads": leads or [self.processor.lead([], [], self.echo_tokens)],
+            "prefaces": prefaces or [[]],
             "modes": torch.tensor(modes, dtype=torch.long),
             "targets": targets,
             "rows": used,
@@ -400,7 +401,7 @@ class LaFuncTrainer(SFTTrainer):
             with listening() as heard:
                 reader = Reader(base, prompts, Stats())
             echo = self.model.config.echo_tokens
-            reader.open([processor.lead(p, prompt_of(row), echo) for p, row in zip(prompts, part, strict=True)])
+            reader.open([processor.preface(p, prompt_of(row), echo) for p, row in zip(prompts, part, strict=True)])
             known["states"].append(heard[layer][:, -1].cpu())
             after = [name_texts(own, processor.vocabulary) for own in names]
             if any(after):
@@ -430,7 +431,7 @@ class LaFuncTrainer(SFTTrainer):
         mode = "train" if self.model.training else "eval"
         found = model(
             prompts=inputs["prompts"],
-            leads=inputs["leads"],
+            prefaces=inputs["prefaces"],
             modes=inputs["modes"],
             targets=inputs["targets"],
             samples=args.noise_samples,
@@ -604,10 +605,12 @@ def load_heads(config: LaFuncTrainingConfig) -> tuple[LaFuncModel, LaFuncProcess
     """New heads over a base, or those of a checkpoint.
 
     Raises:
-        TrainingError: both or neither are named.
+        TrainingError: both or neither are named, or `head` would change the checkpoint's.
     """
     dtype = torch.bfloat16
     if config.checkpoint and not config.base:
+        if fixed := sorted(config.head.keys() - {"echo_tokens"}):
+            raise TrainingError(f"head: the heads of a checkpoint keep their {', '.join(fixed)}; leave that out")
         model = LaFuncModel.from_pretrained(config.checkpoint, dtype=dtype, **config.head)
         return model, LaFuncProcessor.from_pretrained(config.checkpoint)
     if config.base and not config.checkpoint:
@@ -619,9 +622,9 @@ def load_heads(config: LaFuncTrainingConfig) -> tuple[LaFuncModel, LaFuncProcess
 def check_resume(model: LaFuncModel, folder: str | Path) -> None:
     """Raises TrainingError if the checkpoint was made with another base or other heads."""
     before = json.loads((Path(folder) / "config.json").read_text(encoding="utf-8"))
-    now = model.config.to_dict()
+    now, usual = model.config.to_dict(), type(model.config)().to_dict()
     for name in SHAPE:
-        if before.get(name) != now.get(name):
+        if before.get(name, usual.get(name)) != now.get(name):
             raise TrainingError(
                 f"{folder} was made with {name} {before.get(name)!r}, and this run has {now.get(name)!r}; resume with "
                 "the recipe that made it, or choose another output_dir"
@@ -703,8 +706,8 @@ def train(config: LaFuncTrainingConfig, arguments: Sequence[str] = ()) -> LaFunc
         model.base.set_attn_implementation(attention)
     adapted = config.num_train_epochs and model.config.adapter_rank and processor.vocabulary.end is not None
     before = model.config.trained
-    # What the router knows of tools and arguments it has read with the adapters as they were.
-    named = [name for name in ("tools", "arguments") if name in before and not adapted]
+    # What the router knows of tools and arguments it has read with adapters and preface as they were.
+    named = [name for name in ("tools", "arguments") if name in before and not adapted and not config.head]
     diffusion = ["diffusion"] if config.num_train_epochs or "diffusion" in before else []
     calls = ["calls"] if adapted or "calls" in before else []
     model.head.to(model.base.dtype)

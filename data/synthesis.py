@@ -7,8 +7,9 @@
 ```
 
 Rows are calls of one tool; several calls; calls with a required value that nobody gave (`needs`), or that is given
-when the assistant asks for it; and requests for a tool that is not offered (chat), which of few given tools is none of
-them. Offered with the called tool are others, given or invented, in any order.
+when the assistant asks for it; and requests for a tool that is not offered (chat). Offered with the called tool are
+others, given or invented, in any order. Few given tools are often offered all together, called or not, and a request
+that none of them answers is then for an invented one.
 """
 
 import argparse
@@ -34,7 +35,7 @@ _COMMON = frozenset(
 ATTEMPTS = 1000
 CLOSE = 12  # of so many other tools, the closest is offered
 CATALOGUE = 6000  # invented tools at most; new ones come along as rows are drawn
-FEW = 12  # tools at most that are offered together
+FEW = 12  # given tools at most that are offered together
 MOST = 6  # calls of several tools that one request asks for
 
 
@@ -87,12 +88,14 @@ class Synthesizer:
         target = rng.choice(self.own) if own else self._invent()
         kind = rng.choices(("one", "same", "several", "missing", "answer", "negative"), (37, 20, 20, 8, 4, 11))[0]
         source = "synthesis" if own else "synthesis-invented"
+        few = own and len(self.own) <= FEW
+        together = few and rng.random() < 0.5  # in rows of every kind, or what is offered would tell which it is
         if kind == "negative":
-            if own and len(self.own) <= FEW:  # they are offered together, and what none can do is something else
-                target, others = self._foreign(), rng.sample(self.own, len(self.own))
-            else:
-                others = self._others([target], rng.choices((1, 2, 3, 4, 6), (30, 28, 20, 14, 8))[0], own)
+            if few:  # what they cannot do is something else, since people offer all of them
+                target = self._foreign()
             text = frame(target, self._values(target), rng)
+            count = rng.choices((1, 2, 3, 4, 6), (30, 28, 20, 14, 8))[0]
+            others = rng.sample(self.own, len(self.own)) if together else self._others([target], count, own)
             return make_row([_user(text)], [other.tool for other in others], source)
         calls: list[tuple[str, dict[str, Any]]]
         needs: list[tuple[int, str]] = []
@@ -122,7 +125,12 @@ class Synthesizer:
         else:
             text, calls = frame(target, pairs, rng), [(target.name, _call(pairs))]
         more = rng.choices((0, 1, 2, 3, 4, 5, 6, 7), (22, 24, 20, 16, 8, 5, 3, 2))[0]
-        offered = [*called, *self._others(called, max(0, more - len(called) + 1), own)]
+        others = (
+            [one for one in self.own if one not in called]
+            if together
+            else self._others(called, max(0, more - len(called) + 1), own)
+        )
+        offered = [*called, *others]
         rng.shuffle(offered)
         messages.append(_user(text))
         return make_row(messages, [one.tool for one in offered], source, calls, needs=needs)
@@ -226,15 +234,17 @@ class Synthesizer:
         return found
 
     def _foreign(self) -> Target:
-        """An invented tool that says it does nothing which a given one is named after.
+        """An invented tool that is named after nothing that a given one says it does, nor the other way round.
 
         Raises:
             RowError: none was found.
         """
-        mine = frozenset().union(*(_stems(target.name) for target in self.own))
+        names = frozenset().union(*(_stems(target.name) for target in self.own))
+        said = names.union(*(_stems(str(target.tool.get("description") or "")) for target in self.own))
         for _ in range(20):
             target = self._invent()
-            if not mine & (_stems(target.name) | _stems(target.tool["description"])):
+            name = _stems(target.name)
+            if not name & said and not names & _stems(str(target.tool.get("description") or "")):
                 return target
         raise RowError("no invented tool differs from those given")
 

@@ -140,7 +140,7 @@ class Unbound(Denoiser):
 
 
 class Remembered(Reader):
-    """A reader of one prompt that stands right after it and reads nothing twice."""
+    """A reader of one prompt that stands right after it, and after what opens the answer, and reads nothing twice."""
 
     def __init__(self, *args):
         self._known: dict[tuple[int, ...], Tensor] = {}
@@ -156,9 +156,8 @@ class Remembered(Reader):
             self.rewind(mark)
         return self._known[key]
 
-    def open(self, leads: Sequence[Sequence[int]]) -> None:
-        if any(leads):
-            super().read(leads)
+    def open(self, prefaces: Sequence[Sequence[int]]) -> Tensor | None:
+        return super().read(prefaces) if any(prefaces) else None
 
 
 @dataclass

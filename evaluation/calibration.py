@@ -158,7 +158,7 @@ def _copied(model: Any, processor: Any, row: HeldOut) -> dict[str, Any]:
         return {"right": False, "copied": {}, "error": str(error)}
     due = scaffold.tokens(values)
     reader = Reader(model.base, [request.prompt], Stats())
-    reader.open([request.lead])
+    reader.open([request.preface])
     logits = reader.logits(reader.read([due])[0])  # [S, V]
     room = scaffold.room_for(values, Capacity())
     optional = [span.slot.path for span in scaffold.block(room).spans if span.slot.optional]

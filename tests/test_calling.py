@@ -45,12 +45,12 @@ def test_an_end_is_where_the_text_of_fewer_calls_and_of_more_part(family):
     tools = [compile_tool(tool, vocabulary) for tool in (LAMP, PING, LAMP)]
     arguments = [{"on": True, "colour": "red", "level": 3}, {}, {"on": False, "colour": "blue"}]
     for count in (1, 2, 3):
-        scaffold = Scaffold(tools[:count], vocabulary, vocabulary.encode("\n"))
+        scaffold = Scaffold(tools[:count], vocabulary)
         values = scaffold.read(arguments[:count])
         ends, text = scaffold.ends(values), scaffold.tokens(values)
         assert len(ends) == count
         for n, end in enumerate(ends, 1):
-            fewer = Scaffold(tools[:n], vocabulary, vocabulary.encode("\n"))
+            fewer = Scaffold(tools[:n], vocabulary)
             alone = fewer.tokens({path: value for path, value in values.items() if path[0] < n})
             assert text[: len(end.tokens)] == end.tokens == alone[: len(end.tokens)]
             assert end.over == (alone[len(end.tokens)] if len(end.tokens) < len(alone) else vocabulary.end)
@@ -154,7 +154,7 @@ def test_a_call_for_which_there_is_no_room_is_not_added(asked, monkeypatch, fill
     vocabulary = asked.processor.vocabulary
     prompt = asked.processor.prompt(HELLO, [PING, LAMP])
     ping = Scaffold([compile_tool(PING, vocabulary)], vocabulary)
-    text = [*asked.processor.lead(prompt, HELLO, 0), *ping.block().tokens]
+    text = [*asked.processor.preface(prompt, HELLO, 0), *ping.block().tokens]
     config = asked.model.config.get_text_config()
     for spare in (0, 5, 40):
         monkeypatch.setattr(config, "max_position_embeddings", len(prompt) + len(text) + spare)

@@ -46,6 +46,7 @@ from lafunc.train_trl import (
     load_heads,
     load_rows,
     main,
+    train,
 )
 
 WEATHER_TOOL = WEATHER["function"]
@@ -589,7 +590,7 @@ def test_a_saved_router_can_be_fitted_again(recipe, tmp_path):
     settings = yaml.safe_load(recipe.read_text()) | {"router_rows": 10, "num_train_epochs": 0, "max_steps": -1}
     recipe.write_text(yaml.safe_dump(settings))
     assert main(["--config", str(recipe)]) == 0
-    again = {name: value for name, value in settings.items() if name != "base"}
+    again = {name: value for name, value in settings.items() if name not in ("base", "head")}
     again |= {"checkpoint": str(tmp_path / "run"), "output_dir": str(tmp_path / "again"), "seed": 1}
     recipe.write_text(yaml.safe_dump(again))
     assert main(["--config", str(recipe)]) == 0
@@ -763,6 +764,20 @@ def test_rows_that_are_all_too_long(fresh, file, tmp_path):
         )
 
 
+def test_only_the_echo_of_a_checkpoint_s_heads_can_be_changed(fresh, file, tmp_path):
+    """And what the router knows of tools is void then, as it has read them without."""
+    fresh.model.config.trained = ["router", "tools", "arguments", "diffusion"]
+    fresh.model.save_pretrained(tmp_path / "before", include_base=True)
+    fresh.processor.save_pretrained(tmp_path / "before")
+    wrong = {"echo_tokens": 5, "head_layers": 3}
+    config = config_for(tmp_path, checkpoint=str(tmp_path / "before"), train_file=[str(file)], max_steps=1, head=wrong)
+    with pytest.raises(TrainingError, match="the heads of a checkpoint keep their head_layers; leave that out"):
+        train(config)
+    config.head = {"echo_tokens": 5}
+    trained = train(config).model.config
+    assert trained.echo_tokens == 5 and trained.trained == ["router", "diffusion"]
+
+
 def test_resuming_with_other_heads_is_refused(fresh, tmp_path):
     fresh.model.save_pretrained(tmp_path)
     check_resume(fresh.model, tmp_path)
@@ -773,6 +788,11 @@ def test_resuming_with_other_heads_is_refused(fresh, tmp_path):
     fresh.model.config.base = "elsewhere"
     with pytest.raises(TrainingError, match="was made with base 'somewhere', and this run has 'elsewhere'"):
         check_resume(fresh.model, tmp_path)
+    fresh.model.config.base = "somewhere"
+    before = json.loads((tmp_path / "config.json").read_text())
+    del before["echo_tokens"]  # it was written before there was one
+    (tmp_path / "config.json").write_text(json.dumps(before))
+    check_resume(fresh.model, tmp_path)
 
 
 @pytest.mark.parametrize("named", [{}, {"base": "a", "checkpoint": "b"}])
@@ -835,7 +855,8 @@ raise SystemExit(train_trl.main(sys.argv[1:3]))
 """
 
 
-def test_fsdp_shards_the_layers_of_the_base(recipe, tmp_path):
+@pytest.mark.parametrize("echo", [0, 8])
+def test_fsdp_shards_the_layers_of_the_base(echo, recipe, tmp_path):
     """The shipped configuration, with the tiny base's layers and two CPU processes; what it saves is a checkpoint."""
     settings = yaml.safe_load((Path(__file__).parent.parent / "recipes" / "fsdp.yaml").read_text())
     settings |= {"num_processes": 2, "mixed_precision": "no"}
@@ -845,7 +866,7 @@ def test_fsdp_shards_the_layers_of_the_base(recipe, tmp_path):
     pair.model.base.save_pretrained(tmp_path / "base")
     pair.processor.tokenizer.save_pretrained(tmp_path / "base")
     ours = yaml.safe_load(recipe.read_text())
-    ours["head"] |= {"adapter_rank": 2}
+    ours["head"] |= {"adapter_rank": 2, "echo_tokens": echo}
     ours["save_strategy"] = "no"
     recipe.write_text(yaml.safe_dump(ours))
     (tmp_path / "watch.py").write_text(WATCH)

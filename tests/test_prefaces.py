@@ -6,7 +6,7 @@ from conftest import FAMILIES, HELLO, TOOLS, WEATHER, Pair, facts, make_pair
 
 from lafunc.adapters_lafunc import adapter_weights
 from lafunc.filling_lafunc import Reader
-from lafunc.objective_lafunc import texts, writing_loss
+from lafunc.objective_lafunc import Written, texts, writing_loss
 from lafunc.output_lafunc import Stats
 from lafunc.processing_lafunc import ECHO
 from lafunc.scaffolding_lafunc import Scaffold
@@ -32,30 +32,30 @@ def echoing(request) -> Pair:
 
 def test_it_is_the_last_thing_that_the_user_said_as_text(pair):
     vocabulary = pair.processor.vocabulary
-    lead = pair.processor.lead([], ASKED, 99)
-    assert vocabulary.decode(lead) == ECHO + "weather in Oslo<pad>?\n"
-    assert not set(lead) & set(pair.processor.tokenizer.all_special_ids)
+    preface = pair.processor.preface([], ASKED, 99)
+    assert vocabulary.decode(preface) == ECHO + "weather in Oslo<pad>?\n"
+    assert not set(preface) & set(pair.processor.tokenizer.all_special_ids)
 
 
 def test_of_a_long_request_it_is_the_end(pair):
     vocabulary = pair.processor.vocabulary
     long = [{"role": "user", "content": "a" * 999 + " in Rome"}]
     around = len(vocabulary.encode(ECHO)) + len(vocabulary.encode("\n"))
-    lead = pair.processor.lead([], long, 20)
-    assert len(lead) == around + 20 and vocabulary.decode(lead).endswith("a in Rome\n")
+    preface = pair.processor.preface([], long, 20)
+    assert len(preface) == around + 20 and vocabulary.decode(preface).endswith("a in Rome\n")
 
 
 def test_without_a_user_there_is_nothing_to_repeat(pair):
-    assert pair.processor.vocabulary.decode(pair.processor.lead([], ASKED[1:2], 9)) == ECHO + "\n"
-    assert pair.processor.lead([], ASKED, 0) == []
+    assert pair.processor.vocabulary.decode(pair.processor.preface([], ASKED[1:2], 9)) == ECHO + "\n"
+    assert pair.processor.preface([], ASKED, 0) == []
 
 
 @pytest.mark.parametrize("thinking", [True, False])
 def test_it_stands_after_an_empty_thought(thinking):
     processor = make_pair("smollm3").processor
     prompt = processor.prompt(HELLO, enable_thinking=thinking)
-    lead = processor.vocabulary.decode(processor.lead(prompt, HELLO, 9))
-    assert lead == ("<think>\n\n</think>\n" if thinking else "") + ECHO + "hello\n"
+    preface = processor.vocabulary.decode(processor.preface(prompt, HELLO, 9))
+    assert preface == ("<think>\n\n</think>\n" if thinking else "") + ECHO + "hello\n"
 
 
 @pytest.mark.parametrize("filler", ["autoregressive", "diffusion", "verified"])
@@ -71,8 +71,8 @@ def test_it_is_read_once_and_counts(echoing, filler, monkeypatch):
     monkeypatch.setattr(Reader, "read", noted)
     output = echoing.call(HELLO, TOOLS, filler=filler)
     prompt = echoing.processor.prompt(HELLO, TOOLS)
-    lead = echoing.processor.lead(prompt, HELLO, 12)
-    assert read[:2] == [[prompt], [lead]]
+    preface = echoing.processor.preface(prompt, HELLO, 12)
+    assert read[:2] == [[prompt], [preface]]
     begins = echoing.processor.vocabulary.encode(ECHO)
     assert not any(row[: len(begins)] == list(begins) for rows in read[2:] for row in rows)
     assert output.scaffold.startswith("<tool_call>")
@@ -122,25 +122,53 @@ def test_the_adapters_learn_from_it_as_if_each_text_began_with_it(echoing):
     offered = processor.compile_tools([WEATHER])
     written = texts(Scaffold(offered, processor.vocabulary), [{"location": "Oslo"}], offered)
     prompt = processor.prompt(HELLO, [WEATHER])
-    lead = processor.lead(prompt, HELLO, 12)
+    preface = processor.preface(prompt, HELLO, 12)
     weights = adapter_weights(base)
     for weight in weights:
         weight.requires_grad_(True)
 
-    def opened() -> Reader:
+    def after_prompt() -> Reader:
         with torch.no_grad():
-            reader = Reader(base, [prompt], Stats())
-        reader.open([lead])
-        return reader
+            return Reader(base, [prompt], Stats())
 
-    def loss(reader: Reader, name: str) -> torch.Tensor:
-        return torch.stack([total for total, _ in writing_loss(reader, [written[name]]).values()]).sum()
+    def loss(reader: Reader, text: Written) -> torch.Tensor:
+        return torch.stack([total for total, _ in writing_loss(reader, [text]).values()]).sum()
 
-    shared = opened()
-    together = torch.autograd.grad(loss(shared, "plan") + loss(shared, "values"), weights)
-    alone = [torch.autograd.grad(loss(opened(), name), weights) for name in ("plan", "values")]
+    shared = after_prompt()
+    shared.open([preface])
+    together = torch.autograd.grad(loss(shared, written["plan"]) + loss(shared, written["values"]), weights)
+    alone = []
+    for name in ("plan", "values"):
+        text = written[name]
+        asked = {what: [at + len(preface) for at in places] for what, places in text.asked.items()}
+        alone.append(torch.autograd.grad(loss(after_prompt(), Written([*preface, *text.tokens], asked)), weights))
     for weight in weights:
         weight.requires_grad_(False)
     for both, plan, values in zip(together, *alone, strict=True):
-        torch.testing.assert_close(both, plan + values, rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(both, plan + values, rtol=1e-3, atol=1e-3)
         assert plan.abs().sum() > 0 and values.abs().sum() > 0
+
+
+def test_nothing_is_repeated_where_nothing_can_be_called(echoing, monkeypatch):
+    read = []
+    through = Reader.read
+    monkeypatch.setattr(
+        Reader, "read", lambda reader, rows, left=False: read.append(rows) or through(reader, rows, left)
+    )
+    assert echoing.call(HELLO, TOOLS, mode="auto", tool_choice="none", max_new_tokens=2).mode != "tool"
+    assert len(read) == 1  # the prompt, for the router
+
+
+def test_what_the_router_chooses_and_what_the_batch_chooses_agree(echoing):
+    """Rows with and without tools, in one batch whose modes the router decides."""
+    questions = [[{"role": "user", "content": text}] for text in ("hello", "weather in Oslo, please?", "x")]
+    offered = [TOOLS, None, [WEATHER]]
+    options = {"mode": "auto", "max_new_tokens": 4, "do_sample": False}
+    together = echoing.call(questions, offered, **options)
+    for question, tools, out in zip(questions, offered, together, strict=True):
+        assert facts(echoing.call(question, tools, **options)) == facts(out)
+
+
+def test_users_words_are_not_kept(echoing):
+    echoing.call("a very private matter", TOOLS)
+    assert not any("private" in text for text in echoing.processor.vocabulary._encoded)
