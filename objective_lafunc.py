@@ -4,7 +4,7 @@ loss = 1.0 · decision + 2.0 · diffusion + 0.5 · constraint
 
 decision     the router's choice: cross-entropy of the three modes, and of a call against none; with adapters, the
              names in the plan, and whether another call follows, there and after each call as it is written, and then
-             which
+             which; and if the router was fitted to it, how often it finds each tool called, and which arguments given
 diffusion    cross-entropy of the masked positions, and of where copied values begin; with adapters, of the same values
              from left to right, which verify the drafts
 constraint   −log of the probability that the slot language allows, at the masked positions
@@ -12,7 +12,8 @@ constraint   −log of the probability that the slot language allows, at the mas
 
 import math
 import random
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, cast
 from weakref import WeakKeyDictionary
@@ -28,9 +29,9 @@ from .filling_lafunc import Cursor, Reader
 from .language_lafunc import Automaton
 from .node_lafunc import Tool, continuations
 from .output_lafunc import Stats
-from .planning_lafunc import LAST, ways_after, ways_on
+from .planning_lafunc import LAST, states_after, ways_after, ways_on
 from .request_lafunc import MODES
-from .routing_lafunc import Router, listening
+from .routing_lafunc import OFTEN, Router, beside, listening
 from .scaffolding_lafunc import Capacity, Scaffold
 
 TAIL = 0.1  # weight of a `<NULL>` after a value's first: all of them say the same
@@ -50,6 +51,23 @@ class Written:
 
     tokens: list[int]
     asked: dict[str, list[int]]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the router is asked of a row beside its mode, and what is right.
+
+    Attributes:
+        tools: of each offered tool what stands before its arguments, see [`name_texts`].
+        often: how often each is called.
+        arguments: of each argument of the called tools what stands before its value, see [`argument_texts`].
+        given: whether most calls of the tool give it.
+    """
+
+    tools: list[list[int]]
+    often: list[int]
+    arguments: list[list[int]]
+    given: list[bool]
 
 
 @dataclass
@@ -285,6 +303,32 @@ def writing_loss(reader: Reader, written: Sequence[Written]) -> Sums:
     return found
 
 
+def routing_loss(reader: Reader, router: Router, ends: Tensor, asked: Sequence[Asked]) -> Sums:
+    """Cross-entropy of what the router, as it is, says of tools and arguments by states that the adapters make.
+
+    The reader is left where it stood.
+
+    Args:
+        ends: [B, H] what the router reads at the ends of the prompts.
+    """
+    if not any(one.tools for one in asked):
+        return stand_in(reader)
+    with _returning(reader):
+        found = states_after(reader, [[*one.tools, *one.arguments] for one in asked], router.source(reader.base))
+    rows = [(states, end, one) for states, end, one in zip(found, ends, asked, strict=True) if one.tools]
+    counts = torch.cat([router.tools(beside(states[: len(one.tools)], end)).float() for states, end, one in rows])
+    given = torch.cat([router.arguments(states[len(one.tools) :]).float() for states, _, one in rows])
+    often = torch.tensor([n for _, _, one in rows for n in one.often], device=counts.device).clamp(max=OFTEN)
+    flags = torch.tensor([flag for _, _, one in rows for flag in one.given], device=given.device).long()
+    called = (counts.argmax(dim=-1) > 0) == (often > 0)
+    return {
+        "tools": (F.cross_entropy(counts, often, reduction="sum"), len(often)),
+        "tools_accuracy": (called.float().sum(), len(often)),
+        "arguments": (F.cross_entropy(given, flags, reduction="sum"), len(flags)),
+        "arguments_accuracy": ((given.argmax(dim=-1) == flags).float().sum(), len(flags)),
+    }
+
+
 def stand_in(reader: Reader) -> Sums:
     """Zero, for which something is read: processes that share the base's layers use them equally often."""
     return {"nothing": (0.0 * reader.logits(_read([[0]] * len(reader.lengths), reader)).sum(), 1.0)}
@@ -292,13 +336,21 @@ def stand_in(reader: Reader) -> Sums:
 
 def _read(rows: Sequence[Sequence[int]], reader: Reader) -> Tensor:
     """What the base makes of rows after prompts and prefaces. The reader is left where it stood."""
-    mark, layers = reader.mark(), cast(Sequence[Any], reader.cache.layers)
-    before = [(layer.keys, layer.values) for layer in layers]
-    hidden = reader.read(rows)
-    reader.rewind(mark)
-    for layer, (keys, values) in zip(layers, before, strict=True):  # or what is read next would carry its gradients
-        layer.keys, layer.values = keys, values
+    with _returning(reader):
+        mark = reader.mark()
+        hidden = reader.read(rows)
+        reader.rewind(mark)
     return hidden
+
+
+@contextmanager
+def _returning(reader: Reader) -> Iterator[None]:
+    """Keys and values are then as they were before; or what is read next would carry the gradients of this."""
+    layers = cast(Sequence[Any], reader.cache.layers)
+    before = [(layer.keys, layer.values) for layer in layers]
+    yield
+    for layer, (keys, values) in zip(layers, before, strict=True):
+        layer.keys, layer.values = keys, values
 
 
 def _mass(inside: Tensor, log_weights: Tensor) -> Tensor:
@@ -329,10 +381,11 @@ def objective(
     modes: Tensor,
     targets: Sequence[Target | None],
     samples: int,
+    asked: Sequence[Asked] | None = None,
 ) -> Sums:
     """What a batch says of heads and adapters: per name a sum and its weight.
 
-    See [`decision_loss`], [`writing_loss`] and [`diffusion_loss`]. `nothing` is zero.
+    See [`decision_loss`], [`routing_loss`], [`writing_loss`] and [`diffusion_loss`]. `nothing` is zero.
 
     The prompts are read without gradient. Noise is drawn from Python's `random`; every other sample masks what the
     one before it showed.
@@ -341,17 +394,20 @@ def objective(
         prompts, modes, targets: one per row; a row that is not in tool mode has no target.
         prefaces: one per row, see [`Request`], one if there are no rows; the adapters learn from them, too.
         samples: how often each target is masked.
+        asked: one per row; None: the adapters do not learn what the router reads.
     """
     with torch.no_grad(), listening() as heard:
         reader = Reader(base, prompts or [[0]], Stats())
-    found = decision_loss(router(heard[router.source(base)][: len(prompts), -1]), modes)
+    ends = heard[router.source(base)][: len(prompts), -1]  # [B, H]
+    found = decision_loss(router(ends), modes)
     # From here on only the adapters and the head have gradients.
-    known = [target for target in targets if target is not None]
-    chosen = [b for b, target in enumerate(targets) if target is not None] or [0]
-    reader.select(chosen)
-    opened = reader.open([prefaces[b] for b in chosen])
+    opened = reader.open(prefaces)
     # What shards the layers waits for their last state. And processes use them equally often.
     found = _add(found, stand_in(reader) if opened is None else {"nothing": (0.0 * opened.sum(), 1.0)})
+    if asked is not None:
+        found = _add(found, routing_loss(reader, router, ends, asked))
+    known = [target for target in targets if target is not None]
+    reader.select([b for b, target in enumerate(targets) if target is not None] or [0])
     for name in ("plan", "values"):
         found = _add(found, writing_loss(reader, [target.texts.get(name, Written([], {})) for target in known]))
     slots = [b for b, target in enumerate(known) if target.tokens]

@@ -20,7 +20,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +44,7 @@ from lafunc.data.rows import calls_of, prompt_of
 from lafunc.evaluation import results
 from lafunc.filling_lafunc import Reader
 from lafunc.model_card.push import push
-from lafunc.objective_lafunc import Target, target, texts
+from lafunc.objective_lafunc import Asked, Target, target, texts
 from lafunc.output_lafunc import Stats
 from lafunc.planning_lafunc import SIDE_BY_SIDE, argument_texts, name_texts, states_after
 from lafunc.processing_lafunc import RequestError
@@ -58,7 +58,7 @@ COLUMNS = Features(
     {"messages": Json(), "tools": Json(), "mode": Value("string"), "source": Value("string"), "needs": Json()}
 )
 PARTS = {
-    "decision": ("modes", "call", "plan", "more", "another", "next"),
+    "decision": ("modes", "call", "tools", "arguments", "plan", "more", "another", "next"),
     "diffusion": ("tokens", "starts", "values"),
     "constraint": ("constraint",),
 }
@@ -145,23 +145,26 @@ class Collator:
         max_block_tokens: int,
         adapters: bool,
         echo_tokens: int = 0,
+        asks: bool = False,
     ):
-        self.processor, self.adapters, self.echo_tokens = processor, adapters, echo_tokens
+        self.processor, self.adapters, self.echo_tokens, self.asks = processor, adapters, echo_tokens, asks
         self.max_prompt_tokens, self.max_block_tokens = max_prompt_tokens, max_block_tokens
         self.skipped: Counter[str] = Counter()
 
     def __call__(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         prompts: list[list[int]] = []
-        prefaces, modes, targets, used = [], [], [], []
+        prefaces, modes, targets, questions, used = [], [], [], [], []
         for row in rows:
             try:
                 prompt, found = self.read(row)
                 preface = self.processor.preface(prompt, prompt_of(row), self.echo_tokens)
+                question = asked(row, self.processor) if self.asks else None
             except (ValueError, LookupError, TypeError) as error:
                 self.skipped[_reason(error)] += 1
                 continue
             prompts.append(prompt)
             prefaces.append(preface)
+            questions.append(question)
             modes.append(MODES.index(row["mode"]))
             targets.append(found)
             used.append(row)
@@ -170,6 +173,7 @@ class Collator:
             "prefaces": prefaces or [[]],
             "modes": torch.tensor(modes, dtype=torch.long),
             "targets": targets,
+            "asked": questions if self.asks else None,
             "rows": used,
         }
 
@@ -278,7 +282,12 @@ class LaFuncTrainer(SFTTrainer):
             weight.requires_grad_(True)
         adapters = model.config.adapter_rank > 0
         collator = Collator(
-            processing_class, args.max_prompt_tokens, args.max_block_tokens, adapters, model.config.echo_tokens
+            processing_class,
+            args.max_prompt_tokens,
+            args.max_block_tokens,
+            adapters,
+            model.config.echo_tokens,
+            asks=adapters and {"tools", "arguments"} <= {*model.config.trained},
         )
         with args.main_process_first():
             measured = train_dataset.map(collator.length, num_proc=args.dataset_num_proc, desc="Measuring prompts")
@@ -397,25 +406,21 @@ class LaFuncTrainer(SFTTrainer):
         while done < len(rows):
             part = rows.select(range(done, min(done + batch, len(rows))))
             prompts = [processor.prompt(prompt_of(row), row["tools"]) for row in part]
-            names = [[tool["name"] for tool in row["tools"]] for row in part]
+            questions = [asked(row, processor) for row in part]
             with listening() as heard:
                 reader = Reader(base, prompts, Stats())
             echo = self.model.config.echo_tokens
             reader.open([processor.preface(p, prompt_of(row), echo) for p, row in zip(prompts, part, strict=True)])
             known["states"].append(heard[layer][:, -1].cpu())
-            after = [name_texts(own, processor.vocabulary) for own in names]
-            if any(after):
-                known["tools"].append(torch.cat(states_after(reader, after, layer)).cpu())
-            flat = [_arguments(row, processor) for row in part]
-            if any(flat):
-                after = [[text for text, _ in each] for each in flat]
-                known["arguments"].append(torch.cat(states_after(reader, after, layer)).cpu())
-            known["given"].append(torch.tensor([given for each in flat for _, given in each], dtype=torch.long))
-            known["arguments_of"].append(torch.tensor([len(each) for each in flat]))
-            called = [Counter(name for name, _ in calls_of(row)) for row in part]
-            counts = [often[name] for these, often in zip(names, called, strict=True) for name in these]
-            known["called"].append(torch.tensor(counts, dtype=torch.long))
-            known["tools_of"].append(torch.tensor([len(own) for own in names]))
+            for name, texts_of in (
+                ("tools", [one.tools for one in questions]),
+                ("arguments", [one.arguments for one in questions]),
+            ):
+                if any(texts_of):
+                    known[name].append(torch.cat(states_after(reader, texts_of, layer)).cpu())
+                known[f"{name}_of"].append(torch.tensor([len(each) for each in texts_of]))
+            known["called"].append(torch.tensor([n for one in questions for n in one.often], dtype=torch.long))
+            known["given"].append(torch.tensor([flag for one in questions for flag in one.given], dtype=torch.long))
             done += len(part)
             progress.update(len(part))
             if done // batch % 50 == 0 or done == len(rows):
@@ -434,6 +439,7 @@ class LaFuncTrainer(SFTTrainer):
             prefaces=inputs["prefaces"],
             modes=inputs["modes"],
             targets=inputs["targets"],
+            asked=inputs["asked"],
             samples=args.noise_samples,
         )
         means = {name: total / weight for name, (total, weight) in found.items() if weight}
@@ -637,20 +643,21 @@ def _by_row(read: Mapping[str, Tensor], states: str, labels: str) -> list[tuple[
     return list(zip(read[states].float().split(counts), read[labels].split(counts), strict=True))
 
 
-def _arguments(row: Mapping[str, Any], processor: LaFuncProcessor) -> list[tuple[list[int], bool]]:
-    """Of each argument of a called tool, what stands before its value, and whether most calls of it are given one."""
-    calls = calls_of(row)
-    called = {name for name, _ in calls}
+def asked(row: Mapping[str, Any], processor: LaFuncProcessor) -> Asked:
+    """What the router is asked of a row."""
+    calls, names = calls_of(row), [tool["name"] for tool in row["tools"]]
+    called = Counter(name for name, _ in calls)
+    found = Asked(name_texts(names, processor.vocabulary), [called[name] for name in names], [], [])
     try:
         tools = processor.compile_tools([tool for tool in row["tools"] if tool["name"] in called]) if calls else []
     except SchemaError:  # such a row says which tools are called all the same
-        return []
-    found: list[tuple[list[int], bool]] = []
+        return found
     for tool in tools:
         given = [arguments for name, arguments in calls if name == tool.name]
         for name, text in argument_texts(tool, processor.vocabulary).items():
-            found.append((text, 2 * sum(name in arguments for arguments in given) >= len(given)))
-    return found if sum(len(text) for text, _ in found) <= SIDE_BY_SIDE else []
+            found.arguments.append(text)
+            found.given.append(2 * sum(name in arguments for arguments in given) >= len(given))
+    return found if sum(map(len, found.arguments)) <= SIDE_BY_SIDE else replace(found, arguments=[], given=[])
 
 
 def _bytes(weight: Tensor) -> bytes:
@@ -706,8 +713,10 @@ def train(config: LaFuncTrainingConfig, arguments: Sequence[str] = ()) -> LaFunc
         model.base.set_attn_implementation(attention)
     adapted = config.num_train_epochs and model.config.adapter_rank and processor.vocabulary.end is not None
     before = model.config.trained
-    # What the router knows of tools and arguments it has read with adapters and preface as they were.
-    named = [name for name in ("tools", "arguments") if name in before and not adapted and not config.head]
+    # What the router knows of tools and arguments it has read with adapters and preface as they were; unless the
+    # adapters have learned what it reads.
+    stale = config.head or adapted and not trainer.data_collator.asks
+    named = [name for name in ("tools", "arguments") if name in before and not stale]
     diffusion = ["diffusion"] if config.num_train_epochs or "diffusion" in before else []
     calls = ["calls"] if adapted or "calls" in before else []
     model.head.to(model.base.dtype)

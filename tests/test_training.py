@@ -16,6 +16,7 @@ from conftest import ORDER, WEATHER, Pair, make_pair, tool_of
 from safetensors.torch import load_file
 
 from lafunc import LaFuncModel, LaFuncProcessor, objective_lafunc, train_trl
+from lafunc.adapters_lafunc import adapter_weights
 from lafunc.base_lafunc import CheckpointError
 from lafunc.compiling_lafunc import compile_tool
 from lafunc.data.rows import make_row
@@ -25,15 +26,19 @@ from lafunc.evaluation import results
 from lafunc.filling_lafunc import Reader
 from lafunc.objective_lafunc import (
     TAIL,
+    Asked,
     allowed_tokens,
     complement,
     corrupt,
     decision_loss,
     diffusion_loss,
+    routing_loss,
     target,
     texts,
 )
 from lafunc.output_lafunc import Stats
+from lafunc.planning_lafunc import states_after
+from lafunc.routing_lafunc import beside, listening
 from lafunc.scaffolding_lafunc import Scaffold
 from lafunc.train_trl import (
     Collator,
@@ -41,6 +46,7 @@ from lafunc.train_trl import (
     LaFuncTrainingConfig,
     SimilarLengths,
     TrainingError,
+    asked,
     check_resume,
     check_sharding,
     load_heads,
@@ -242,6 +248,65 @@ def test_decision_loss_is_the_one_computed_by_hand():
     total, weight = found["call"]  # 2/3 that it is none, 1/2 that it is one
     assert float(total) == pytest.approx(-math.log(2 / 3) + math.log(2))
     assert float(found["call_accuracy"][0]) == 1.0
+
+
+def test_routing_loss_is_what_the_router_says_of_what_the_adapters_make():
+    """Of rows with several tools, with one, and with none; the adapters learn from it and the router does not."""
+    pair = make_pair("llama", adapter_rank=4)
+    model, processor = pair.model, pair.processor
+    rows = [
+        make_row([{"role": "user", "content": "hello"}], [WEATHER_TOOL, ORDER], "test"),
+        make_row(
+            [{"role": "user", "content": "Oslo"}], [WEATHER_TOOL], "test", [("get_weather", {"location": "Oslo"})] * 2
+        ),
+        make_row([{"role": "user", "content": "hello"}], [], "test"),
+    ]
+    questions = [asked(row, processor) for row in rows]
+    assert [one.often for one in questions] == [[0, 0], [2], []]
+    assert [one.given for one in questions] == [[], [True, False, False], []]
+    prompts = [processor.prompt(row["messages"][:1], row["tools"]) for row in rows]
+    weights = adapter_weights(model.base)
+    for weight in weights:
+        torch.nn.init.normal_(weight, std=0.1)
+        weight.requires_grad_(True)
+    with torch.no_grad(), listening() as heard:
+        reader = Reader(model.base, prompts, Stats())
+    ends = heard[model.router.source(model.base)][:, -1]
+    before = [layer.keys for layer in reader.cache.layers]
+    found = routing_loss(reader, model.router, ends, questions)
+    assert all(layer.keys is keys for layer, keys in zip(reader.cache.layers, before, strict=True))
+    with torch.no_grad():
+        layer = model.router.source(model.base)
+        tools = states_after(reader, [one.tools for one in questions], layer)
+        (given,) = states_after(reader, [one.arguments for one in questions], layer)[1:2]
+        counts = torch.cat([model.router.tools(beside(tools[b], ends[b])) for b in (0, 1)]).log_softmax(dim=-1)
+        flags = model.router.arguments(given).log_softmax(dim=-1)
+    expected = -(counts[0, 0] + counts[1, 0] + counts[2, 2]), -(flags[0, 1] + flags[1, 0] + flags[2, 0])
+    for name, total in zip(("tools", "arguments"), expected, strict=True):
+        torch.testing.assert_close(found[name][0].detach(), total, rtol=1e-4, atol=1e-4)
+        assert found[name][1] == found[f"{name}_accuracy"][1] == 3
+    (found["tools"][0] + found["arguments"][0]).backward()
+    assert all(weight.grad is None for weight in model.router.tools.parameters())
+    assert any(weight.grad is not None and weight.grad.abs().sum() > 0 for weight in weights)
+
+
+def test_nothing_is_asked_where_there_are_no_tools(pair):
+    with torch.no_grad():
+        reader = Reader(pair.model.base, [[5, 6]], Stats())
+        found = routing_loss(reader, pair.model.router, reader.prompt[:, -1], [Asked([], [], [], [])])
+    assert set(found) == {"nothing"} and float(found["nothing"][0]) == 0
+
+
+@pytest.mark.parametrize("fitted", [True, False])
+def test_adapters_learn_what_a_fitted_router_reads(fitted, file, tmp_path):
+    pair = make_pair("llama", adapter_rank=2, trained=["router", "tools", "arguments"] if fitted else ["router"])
+    pair.model.config.base = "somewhere"
+    trainer = LaFuncTrainer(pair.model, config_for(tmp_path, max_steps=1), load_rows(str(file)), None, pair.processor)
+    probes = [weight.clone() for weight in pair.model.router.tools.parameters()]
+    trainer.train()
+    logged = {"tools", "tools_accuracy", "arguments", "arguments_accuracy"} & trainer.state.log_history[0].keys()
+    assert len(logged) == (4 if fitted else 0)
+    assert all(map(torch.equal, probes, pair.model.router.tools.parameters()))
 
 
 def predicted(pair: Pair, found, gates: list[float]) -> tuple[Prediction, Sources, torch.nn.Linear]:
