@@ -554,6 +554,8 @@ class _Announcement(TrainerCallback):
         what = "router, diffusion head and adapters" if model.config.adapter_rank else "router and diffusion head"
         print(f"trained   {moving:,} parameters: {what}")
         print(f"rows      {len(trainer.train_dataset):,}: {', '.join(f'{n:,} {m}' for m, n in modes.most_common())}")
+        if long := trainer.data_collator.skipped[TOO_LONG]:
+            print(f"left out  {long:,} rows with a prompt of more than {args.max_prompt_tokens:,} tokens")
         print(f"steps     {steps:,} of {state.max_steps:,} left, about {_duration(steps * seconds)}")
 
     def _seconds_a_step(self) -> float:

@@ -829,6 +829,19 @@ def test_rows_that_are_all_too_long(fresh, file, tmp_path):
         )
 
 
+def test_rows_that_are_too_long_are_told_of_before_the_first_step(fresh, file, tmp_path, capsys):
+    long = make_row([{"role": "user", "content": "hello " * 3000}], [WEATHER_TOOL], "test")
+    with file.open("a", encoding="utf-8") as out:
+        out.write(json.dumps(long) + "\n")
+    trainer = LaFuncTrainer(
+        fresh.model, config_for(tmp_path, max_steps=1), load_rows(str(file)), None, fresh.processor
+    )
+    trainer.train()
+    said = capsys.readouterr().out
+    assert "left out  1 rows with a prompt of more than 2,000 tokens" in said
+    assert said.index("left out") < said.index("steps     1 of 1 left")
+
+
 def test_only_the_echo_of_a_checkpoint_s_heads_can_be_changed(fresh, file, tmp_path):
     """And what the router knows of tools is void then, as it has read them without."""
     fresh.model.config.trained = ["router", "tools", "arguments", "diffusion"]
