@@ -303,8 +303,8 @@ class LaFuncProcessor(ProcessorMixin):
         return [] if thought and prompt[-len(thought) :] == thought else thought
 
     def preface(self, prompt: Sequence[int], messages: Sequence[Mapping[str, Any]], longest: int) -> list[int]:
-        """What stands between a prompt and its calls: an empty thought, if there must be one, and what the user said
-        last once more, at most the `longest` last tokens of it.
+        """Token ids between a prompt and its calls: an empty thought, if there must be one, and what the user said
+        last once more, at most the `longest` last tokens of it; 0: the thought alone.
         """
         if longest <= 0:
             return self.opening(prompt)

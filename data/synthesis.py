@@ -240,11 +240,10 @@ class Synthesizer:
             RowError: none was found.
         """
         names = frozenset().union(*(_stems(target.name) for target in self.own))
-        said = names.union(*(_stems(str(target.tool.get("description") or "")) for target in self.own))
+        said = names.union(*map(_described, self.own))
         for _ in range(20):
             target = self._invent()
-            name = _stems(target.name)
-            if not name & said and not names & _stems(str(target.tool.get("description") or "")):
+            if not said & _stems(target.name) and not names & _described(target):
                 return target
         raise RowError("no invented tool differs from those given")
 
@@ -277,6 +276,11 @@ def _stems(name: str) -> frozenset[str]:
     """What a tool's name is about, without verbs that say little."""
     words = {word.rstrip("s") for word in words_of(name.replace(".", "_")).split()}
     return frozenset(words - _COMMON or words)
+
+
+def _described(target: Target) -> frozenset[str]:
+    """What a tool's description is about."""
+    return _stems(str(target.tool.get("description") or ""))
 
 
 # ------------------------------------------------------------------------------------------------ the command

@@ -869,6 +869,10 @@ def test_resuming_with_other_heads_is_refused(fresh, tmp_path):
     with pytest.raises(TrainingError, match="was made with base 'somewhere', and this run has 'elsewhere'"):
         check_resume(fresh.model, tmp_path)
     fresh.model.config.base = "somewhere"
+    fresh.model.config.echo_tokens = 7
+    with pytest.raises(TrainingError, match="was made with echo_tokens 0, and this run has 7"):
+        check_resume(fresh.model, tmp_path)
+    fresh.model.config.echo_tokens = 0
     before = json.loads((tmp_path / "config.json").read_text())
     del before["echo_tokens"]  # it was written before there was one
     (tmp_path / "config.json").write_text(json.dumps(before))
