@@ -38,12 +38,13 @@ class Reader:
     """The base model reading rows of tokens on one key-value cache, each row at its own length.
 
     Prompts are padded on the left, what follows on the right; padding is masked and takes no position. Adapters, if
-    there are any, act on what follows only.
+    there are any, act on what follows and, if `adapts_prompt`, on the prompts.
 
     Args:
         base: any causal language model of transformers.
         prompts: token ids per row.
         beginning: a reader of one row that has read what all prompts begin with, and which is not read again.
+        adapts_prompt: see [`LaFuncConfig`].
 
     Attributes:
         prompts: their token ids.
@@ -57,8 +58,10 @@ class Reader:
         prompts: Sequence[Sequence[int]],
         stats: Stats,
         beginning: "Reader | None" = None,
+        adapts_prompt: bool = False,
     ):
         self.base, self.stats, self.prompts = base, stats, [list(prompt) for prompt in prompts]
+        self.adapts_prompt = adapts_prompt
         self.device: torch.device = base.get_input_embeddings().weight.device  # type: ignore[assignment]
         if beginning is None:
             self.cache = DynamicCache(config=base.config)
@@ -91,7 +94,7 @@ class Reader:
         self.mask = torch.cat([self.mask, mask.to(self.device)], dim=1)  # [B, K + S]
         self.stats.base_passes += 1
         self.stats.base_tokens += int(mask.sum())
-        with nullcontext() if left else adapted():
+        with adapted() if self.adapts_prompt or not left else nullcontext():
             return self.base.get_decoder()(
                 input_ids=ids,
                 attention_mask=None if self.mask.all() else self.mask,

@@ -302,6 +302,7 @@ class LaFuncModel(PreTrainedModel):
     def forward(self, *args, targets=None, **kwargs):
         """The base's forward; with `targets`, what they say of the heads, see [`objective`]."""
         if targets is not None:
+            kwargs["adapts_prompt"] = self.config.adapts_prompt
             found = objective(self.base, self.router, self.head, targets=targets, **kwargs)
             # Processes that train together wait for each other's gradients: all that moves takes part in every batch.
             heads = [0.0 * weight.sum() for part in (self.router, self.head) for weight in part.parameters()]
@@ -411,7 +412,8 @@ class LaFuncModel(PreTrainedModel):
         """Decide the mode of each row; plan those in tool mode. Returns these, and the base after their prompts."""
         with stats.stage("prefill"):
             with listening() as heard:
-                reader = Reader(self.base, [row.prompt for row in rows], stats, beginning)
+                prompts = [row.prompt for row in rows]
+                reader = Reader(self.base, prompts, stats, beginning, self.config.adapts_prompt)
             reader.open([row.preface for row in rows])
         with stats.stage("router"):
             if "router" in self.config.trained:

@@ -259,21 +259,24 @@ def diffusion_loss(said: Prediction, sources: Sources, targets: Sequence[Target]
                 starts = starts - here[fits].logsumexp(0)
                 begun += int(fits[here.argmax()])
                 count += 1
-    constraint, limited = said.starts.new_zeros(()), 0
-    for n in limits:
-        ids = cast(Tensor, allowed[n]).to(device)
-        ends, ids = bool((ids < 0).any()), ids[ids >= 0]
-        b, place, m = rows[n], ats[n], place_of[n]
-        mass = [gates[n, 0] + logits[m, ids].logsumexp(0) - total[m]] if len(ids) else []
-        copies = (1, said.copied[b, place], said.weights[b, place]), (2, sources.prompt[b], said.anywhere[b, place])
-        for gate, tokens, w in copies:
-            inside = torch.isin(tokens, ids)
-            if inside.any():
-                mass.append(gates[n, gate] + w[inside].logsumexp(0))
-        if ends:
-            mass.append(gates[n, 3])
-        constraint = constraint - torch.stack(mass).logsumexp(0).clamp(max=0)
-        limited += 1
+    constraint, limited = said.starts.new_zeros(()), len(limits)
+    if limits:
+        sets = [cast(Tensor, allowed[n]) for n in limits]
+        ids = nn.utils.rnn.pad_sequence(sets, batch_first=True, padding_value=-2).to(device)  # [L, I]; -1: `<NULL>`
+        ends = (ids == -1).any(dim=-1)  # [L]
+        at_limits = torch.tensor(limits, device=device)
+        places = torch.tensor([place_of[n] for n in limits], device=device)
+        b, place = row[at_limits], at[at_limits]
+        inside = torch.zeros(len(limits), logits.shape[1], dtype=torch.bool, device=device)  # [L, V]
+        inside[(ids >= 0).nonzero()[:, 0], ids[ids >= 0]] = True
+        parts = [
+            _mass(ids >= 0, logits[places].gather(1, ids.clamp(min=0))) - total[places],
+            _mass(_holds(inside, said.copied[b, place]), said.weights[b, place]),
+            _mass(_holds(inside, sources.prompt[b]), said.anywhere[b, place]),
+            torch.where(ends, 0.0, -1e4),
+        ]
+        mass = (torch.stack(parts, dim=-1) + gates[at_limits]).logsumexp(dim=-1)  # [L]
+        constraint = -mass.clamp(max=0).sum()
     best = torch.where(gold == NULL, gates[:, 3], log_likelihood) > HALF
     return {
         "tokens": (-(log_likelihood * weight).sum(), float(weight.sum())),
@@ -353,6 +356,11 @@ def _returning(reader: Reader) -> Iterator[None]:
         layer.keys, layer.values = keys, values
 
 
+def _holds(sets: Tensor, tokens: Tensor) -> Tensor:
+    """Whether each set has the tokens beside it; -1 is none. [L, V], [L, N] -> [L, N]"""
+    return sets.gather(1, tokens.clamp(min=0)) & (tokens >= 0)
+
+
 def _mass(inside: Tensor, log_weights: Tensor) -> Tensor:
     """log Σ of the weights that are inside; very small, but not -inf, if none is."""
     return torch.where(inside, log_weights, log_weights.new_tensor(-1e4)).logsumexp(dim=-1)
@@ -382,12 +390,13 @@ def objective(
     targets: Sequence[Target | None],
     samples: int,
     asked: Sequence[Asked] | None = None,
+    adapts_prompt: bool = False,
 ) -> Sums:
     """What a batch says of heads and adapters: per name a sum and its weight.
 
     See [`decision_loss`], [`routing_loss`], [`writing_loss`] and [`diffusion_loss`]. `nothing` is zero.
 
-    The prompts are read without gradient. Noise is drawn from Python's `random`; every other sample masks what the
+    The prompts are read without gradient, unless the adapters read them. Noise is drawn from Python's `random`; every other sample masks what the
     one before it showed.
 
     Args:
@@ -395,12 +404,13 @@ def objective(
         prefaces: one per row, see [`Request`], one if there are no rows; the adapters learn from them, too.
         samples: how often each target is masked.
         asked: one per row; None: the adapters do not learn what the router reads.
+        adapts_prompt: see [`LaFuncConfig`].
     """
-    with torch.no_grad(), listening() as heard:
-        reader = Reader(base, prompts or [[0]], Stats())
+    with torch.set_grad_enabled(adapts_prompt and torch.is_grad_enabled()), listening() as heard:
+        reader = Reader(base, prompts or [[0]], Stats(), adapts_prompt=adapts_prompt)
     ends = heard[router.source(base)][: len(prompts), -1]  # [B, H]
     found = decision_loss(router(ends), modes)
-    # From here on only the adapters and the head have gradients.
+    # From here on the adapters and the head have gradients.
     opened = reader.open(prefaces)
     # What shards the layers waits for their last state. And processes use them equally often.
     found = _add(found, stand_in(reader) if opened is None else {"nothing": (0.0 * opened.sum(), 1.0)})

@@ -72,6 +72,7 @@ SHAPE = (
     "head_layers",
     "head_attention_heads",
     "adapter_rank",
+    "adapts_prompt",
     "echo_tokens",
     "noise_levels",
     "max_slot_tokens",
@@ -96,7 +97,7 @@ class LaFuncTrainingConfig(SFTConfig):
         checkpoint: heads to go on from.
         train_file, eval_file: rows, JSON lines, see `data/rows.py`; for training one file or several.
         head: fields of [`LaFuncConfig`] for new heads, such as `head_hidden_size`; with `checkpoint` only
-            `echo_tokens`.
+            `adapts_prompt` and `echo_tokens`.
         decision_weight, diffusion_weight, constraint_weight: of the three parts of the loss.
         noise_samples: how often each scaffold is masked anew once its prompt has been read.
         router_rows: after training, the router is fitted to so many rows, half without a call; of the others six in
@@ -395,6 +396,7 @@ class LaFuncTrainer(SFTTrainer):
         about = {"rows": content.hexdigest(), "layer": str(router.layer), "base": str(self.model.config.base)}
         about["labels"] = f"called up to {OFTEN} times, given or not"
         about["echo_tokens"] = str(self.model.config.echo_tokens)
+        about["adapts_prompt"] = str(self.model.config.adapts_prompt)
         about["adapters"] = hashlib.sha256(b"".join(_bytes(weight) for weight in adapter_weights(base))).hexdigest()
         known: dict[str, list[Tensor]] = {name: [] for name in READ}
         if file.is_file():
@@ -408,7 +410,7 @@ class LaFuncTrainer(SFTTrainer):
             prompts = [processor.prompt(prompt_of(row), row["tools"]) for row in part]
             questions = [asked(row, processor) for row in part]
             with listening() as heard:
-                reader = Reader(base, prompts, Stats())
+                reader = Reader(base, prompts, Stats(), adapts_prompt=self.model.config.adapts_prompt)
             echo = self.model.config.echo_tokens
             reader.open([processor.preface(p, prompt_of(row), echo) for p, row in zip(prompts, part, strict=True)])
             known["states"].append(heard[layer][:, -1].cpu())
@@ -617,7 +619,7 @@ def load_heads(config: LaFuncTrainingConfig) -> tuple[LaFuncModel, LaFuncProcess
     """
     dtype = torch.bfloat16
     if config.checkpoint and not config.base:
-        if fixed := sorted(config.head.keys() - {"echo_tokens"}):
+        if fixed := sorted(config.head.keys() - {"adapts_prompt", "echo_tokens"}):
             raise TrainingError(f"head: the heads of a checkpoint keep their {', '.join(fixed)}; leave that out")
         model = LaFuncModel.from_pretrained(config.checkpoint, dtype=dtype, **config.head)
         return model, LaFuncProcessor.from_pretrained(config.checkpoint)

@@ -157,7 +157,7 @@ def _copied(model: Any, processor: Any, row: HeldOut) -> dict[str, Any]:
     except (RequestError, SchemaError, ValueError) as error:
         return {"right": False, "copied": {}, "error": str(error)}
     due = scaffold.tokens(values)
-    reader = Reader(model.base, [request.prompt], Stats())
+    reader = Reader(model.base, [request.prompt], Stats(), adapts_prompt=model.config.adapts_prompt)
     reader.open([request.preface])
     logits = reader.logits(reader.read([due])[0])  # [S, V]
     room = scaffold.room_for(values, Capacity())
