@@ -14,6 +14,7 @@ cannot be used are skipped, counted and reported.
 
 import hashlib
 import json
+import os
 import random
 import shutil
 import sys
@@ -290,7 +291,7 @@ class LaFuncTrainer(SFTTrainer):
             model.config.echo_tokens,
             asks=adapters and {"tools", "arguments"} <= {*model.config.trained},
         )
-        with args.main_process_first():
+        with args.main_process_first(local=False):
             measured = train_dataset.map(collator.length, num_proc=args.dataset_num_proc, desc="Measuring prompts")
         fitting = measured.filter(lambda length: length <= args.max_prompt_tokens, input_columns="length")
         if not len(fitting):
@@ -711,7 +712,8 @@ def train(config: LaFuncTrainingConfig, arguments: Sequence[str] = ()) -> LaFunc
     chosen = trainer.router_rows() if config.router_rows else []  # what is wrong with them is said before any work
     if config.num_train_epochs:
         attention = model.base.config._attn_implementation
-        if config.use_cpu and attention == "sdpa":  # backwards it is slower than plain products there
+        # On CPUs it is slower backwards than plain products, and on GPUs a padded prompt's gradient is not a number.
+        if attention == "sdpa":
             model.base.set_attn_implementation("eager")
         trainer.train(resume_from_checkpoint=resume)
         model.base.set_attn_implementation(attention)
@@ -772,6 +774,8 @@ def record(trainer: LaFuncTrainer) -> dict[str, Any]:
 def main(arguments: Sequence[str] | None = None) -> int:
     """`lafunc train`, and what this file is when it is run."""
     arguments = sys.argv[1:] if arguments is None else arguments
+    if torch.cuda.is_available() and "LOCAL_RANK" in os.environ:  # several processes may share a GPU
+        os.environ["LOCAL_RANK"] = str(int(os.environ["LOCAL_RANK"]) % torch.cuda.device_count())
     parser = TrlParser([LaFuncTrainingConfig])  # type: ignore[list-item]
     (config,) = parser.parse_args_and_config(list(arguments))
     try:
