@@ -54,16 +54,16 @@ def attach_adapters(base: PreTrainedModel, rank: int) -> None:
 def _switched(kind: type[nn.Module]) -> type:
     """A kind of layer whose adapters each thread turns on for itself: PEFT's own switch is one for all threads.
 
-    What it says is what PEFT's says, bit for bit, without the checks that cost as much as the adapters themselves when
-    a token is read.
+    What it says is what PEFT's says, bit for bit where all is of one dtype, without the checks that cost as much as the
+    adapters themselves when a token is read, and without the copies that PEFT keeps of what they read in training.
     """
 
     def forward(layer, x: Tensor) -> Tensor:
         if not getattr(_THREAD, "adapted", False):
             return layer.base_layer(x)
         down, up = layer.lora_A["default"].weight, layer.lora_B["default"].weight
-        if down.dtype != x.dtype:  # in training
-            return kind.forward(layer, x)
+        if down.dtype != x.dtype and not torch.is_autocast_enabled(x.device.type):  # in training
+            down, up = down.to(x.dtype), up.to(x.dtype)
         said = F.linear(F.linear(x, down), up)
         return torch.add(layer.base_layer(x), said, alpha=layer.scaling["default"])
 

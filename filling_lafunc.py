@@ -92,16 +92,30 @@ class Reader:
             self.lengths[b] += len(row)
         ids, positions = ids.to(self.device), positions.to(self.device)
         self.mask = torch.cat([self.mask, mask.to(self.device)], dim=1)  # [B, K + S]
+        attention_mask = None if self.mask.all() else self.mask
+        if left and attention_mask is not None and torch.is_grad_enabled() and not slides(self.cache):
+            attention_mask = self._causal(width)
         self.stats.base_passes += 1
         self.stats.base_tokens += int(mask.sum())
         with adapted() if self.adapts_prompt or not left else nullcontext():
             return self.base.get_decoder()(
                 input_ids=ids,
-                attention_mask=None if self.mask.all() else self.mask,
+                attention_mask=attention_mask,
                 position_ids=positions,
                 past_key_values=self.cache,
                 use_cache=True,
             ).last_hidden_state
+
+    def _causal(self, width: int) -> Tensor:
+        """What the last `width` columns attend to, [B, 1, S, K + S]: what was read before them, and themselves, also
+        if they are padding: fused kernels give no gradient to what attends to nothing but one that is not a number.
+        """
+        columns = self.mask.shape[1]
+        before = torch.ones(width, columns, dtype=torch.bool, device=self.device).tril(columns - width)  # [S, K + S]
+        own = torch.eye(columns, dtype=torch.bool, device=self.device)[-width:]
+        seen = (before & self.mask.bool()[:, None] | own)[:, None]
+        mask = torch.zeros(seen.shape, dtype=self.base.dtype, device=self.device)
+        return mask.masked_fill(~seen, torch.finfo(mask.dtype).min)
 
     def open(self, prefaces: Sequence[Sequence[int]]) -> Tensor | None:
         """Read what stands before all plans and calls, for good; the states as in [`read`], if it is anything."""

@@ -34,7 +34,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 from torch.utils.data import Sampler
 from tqdm import tqdm
-from transformers import TrainerCallback
+from transformers import DynamicCache, TrainerCallback
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 from trl import SFTConfig, SFTTrainer, TrlParser
 
@@ -43,7 +43,7 @@ from lafunc.adapters_lafunc import FILE, FOLDER, adapter_weights, load_adapters
 from lafunc.base_lafunc import CheckpointError
 from lafunc.data.rows import calls_of, prompt_of
 from lafunc.evaluation import results
-from lafunc.filling_lafunc import Reader
+from lafunc.filling_lafunc import Reader, slides
 from lafunc.model_card.push import push
 from lafunc.objective_lafunc import Asked, Target, target, texts
 from lafunc.output_lafunc import Stats
@@ -712,8 +712,9 @@ def train(config: LaFuncTrainingConfig, arguments: Sequence[str] = ()) -> LaFunc
     chosen = trainer.router_rows() if config.router_rows else []  # what is wrong with them is said before any work
     if config.num_train_epochs:
         attention = model.base.config._attn_implementation
-        # On CPUs it is slower backwards than plain products, and on GPUs a padded prompt's gradient is not a number.
-        if attention == "sdpa":
+        # Backwards it is slower than plain products on CPUs; and where there are windows, see [`Reader`], the gradient
+        # of a padded prompt is not a number.
+        if attention == "sdpa" and (config.use_cpu or slides(DynamicCache(config=model.base.config))):
             model.base.set_attn_implementation("eager")
         trainer.train(resume_from_checkpoint=resume)
         model.base.set_attn_implementation(attention)
