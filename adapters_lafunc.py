@@ -54,8 +54,8 @@ def attach_adapters(base: PreTrainedModel, rank: int) -> None:
 def _switched(kind: type[nn.Module]) -> type:
     """A kind of layer whose adapters each thread turns on for itself: PEFT's own switch is one for all threads.
 
-    What it says is what PEFT's says, bit for bit where all is of one dtype, without the checks that cost as much as the
-    adapters themselves when a token is read, and without the copies that PEFT keeps of what they read in training.
+    What it says is what PEFT's says, bit for bit where all is of one dtype, without the checks that cost as much as
+    the adapters themselves when a token is read, and in training without the copies that PEFT keeps of what is read.
     """
 
     def forward(layer, x: Tensor) -> Tensor:

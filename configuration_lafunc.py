@@ -26,8 +26,6 @@ class LaFuncConfig(PreTrainedConfig):
         adapter_rank: of the adapters by which the base reads what follows a prompt in tool mode; 0: none.
         adapts_prompt: in tool mode, and for the router, the base reads the prompt with the adapters on, too. Chat and
             thoughts are the bare base's all the same: it reads the prompt anew.
-        echo_tokens: before plan and calls the base, with its adapters, reads the last user message once more, up to so
-            many of its last tokens (Xu et al. 2023, arXiv 2309.06275); 0: it does not.
         noise_levels: T of training; a step at inference is given the nearest level.
         max_slot_tokens: no value is longer than this many tokens.
         max_calls: at most so many calls answer one request.
@@ -64,7 +62,6 @@ class LaFuncConfig(PreTrainedConfig):
     head_attention_heads: int = 4
     adapter_rank: int = 0
     adapts_prompt: bool = False
-    echo_tokens: int = 0
     noise_levels: int = 4
     max_slot_tokens: int = 256
     max_calls: int = 8

@@ -269,13 +269,13 @@ def diffusion_loss(said: Prediction, sources: Sources, targets: Sequence[Target]
         b, place = row[at_limits], at[at_limits]
         inside = torch.zeros(len(limits), logits.shape[1], dtype=torch.bool, device=device)  # [L, V]
         inside[(ids >= 0).nonzero()[:, 0], ids[ids >= 0]] = True
-        parts = [
+        masses = [
             _mass(ids >= 0, logits[places].gather(1, ids.clamp(min=0))) - total[places],
             _mass(_holds(inside, said.copied[b, place]), said.weights[b, place]),
             _mass(_holds(inside, sources.prompt[b]), said.anywhere[b, place]),
             torch.where(ends, 0.0, -1e4),
         ]
-        mass = (torch.stack(parts, dim=-1) + gates[at_limits]).logsumexp(dim=-1)  # [L]
+        mass = (torch.stack(masses, dim=-1) + gates[at_limits]).logsumexp(dim=-1)  # [L]
         constraint = -mass.clamp(max=0).sum()
     best = torch.where(gold == NULL, gates[:, 3], log_likelihood) > HALF
     return {
@@ -396,8 +396,8 @@ def objective(
 
     See [`decision_loss`], [`routing_loss`], [`writing_loss`] and [`diffusion_loss`]. `nothing` is zero.
 
-    The prompts are read without gradient, unless the adapters read them. Noise is drawn from Python's `random`; every other sample masks what the
-    one before it showed.
+    The prompts are read without gradient, unless the adapters read them. Noise is drawn from Python's `random`; every
+    other sample masks what the one before it showed.
 
     Args:
         prompts, modes, targets: one per row; a row that is not in tool mode has no target.

@@ -54,7 +54,6 @@ FAMILIES = (
 )
 PLAIN_FAMILY = ("", "### ", "\n", "\n\n", "assistant", True, "")
 
-ECHO = "Request: "  # before what the user said, where the base reads it once more
 
 TOOLS_TEXT = """You may call one or more functions to help with the user's request.
 
@@ -301,19 +300,6 @@ class LaFuncProcessor(ProcessorMixin):
         """What stands between a prompt and an answer without a thought."""
         thought = self.empty_thought
         return [] if thought and prompt[-len(thought) :] == thought else thought
-
-    def preface(self, prompt: Sequence[int], messages: Sequence[Mapping[str, Any]], longest: int) -> list[int]:
-        """Token ids between a prompt and its calls: an empty thought, if there must be one, and what the user said
-        last once more, at most the `longest` last tokens of it; 0: the thought alone.
-        """
-        if longest <= 0:
-            return self.opening(prompt)
-        said = [content_text(message) for message in messages if message["role"] == "user"]
-        vocabulary = self.vocabulary
-        tail = said[-1][-longest * vocabulary.longest :] if said else ""
-        # Users' words are not remembered, and need not be exact: no value is copied from here.
-        again = vocabulary.tokenizer.encode(tail, add_special_tokens=False, split_special_tokens=True)[-longest:]
-        return [*self.opening(prompt), *vocabulary.encode(ECHO), *again, *vocabulary.encode("\n")]
 
 
 def normalize_tools(tools: Sequence[Any]) -> list[dict[str, Any]]:

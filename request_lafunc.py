@@ -22,7 +22,7 @@ class Request:
     Attributes:
         prompt: token ids.
         opening: how an answer without thinking begins.
-        preface: what is read before plan and calls: the opening, and the request once more.
+        preface: what is read before plan and calls: an empty thought, if there must be one.
         room: tokens that the base can read after prompt and preface.
         mode: `auto` until the router has decided.
         tools: what may be called.
@@ -140,7 +140,7 @@ def read_request(
             "tools"
         )
     opening = [] if mode == "think" else processor.opening(prompt)
-    preface = _preface(processor, prompt, messages, config.echo_tokens, room - len(prompt)) if callable_tools else []
+    preface = processor.opening(prompt)[: room - len(prompt)] if callable_tools else []
     by_name = {tool.name: tool for tool in offered}
     plan = [by_name[name] for name in forced]
     texts = [content_text(message) for message in messages]
@@ -155,14 +155,6 @@ def read_request(
         output=ToolCallOutput(mode),
         texts=texts,
     )
-
-
-def _preface(
-    processor: LaFuncProcessor, prompt: Sequence[int], messages: Sequence[Mapping[str, Any]], longest: int, room: int
-) -> list[int]:
-    """Without the request once more where that would take more than a quarter of the room."""
-    whole = processor.preface(prompt, messages, longest)
-    return whole if len(whole) <= room // 4 else processor.preface(prompt, messages, 0)[:room]
 
 
 def read_choice(tool_choice: str | Mapping | Sequence[str] | None, names: Sequence[str]) -> tuple[str, list[str]]:

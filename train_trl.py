@@ -74,7 +74,6 @@ SHAPE = (
     "head_attention_heads",
     "adapter_rank",
     "adapts_prompt",
-    "echo_tokens",
     "noise_levels",
     "max_slot_tokens",
 )
@@ -98,7 +97,7 @@ class LaFuncTrainingConfig(SFTConfig):
         checkpoint: heads to go on from.
         train_file, eval_file: rows, JSON lines, see `data/rows.py`; for training one file or several.
         head: fields of [`LaFuncConfig`] for new heads, such as `head_hidden_size`; with `checkpoint` only
-            `adapts_prompt` and `echo_tokens`.
+            `adapts_prompt`.
         decision_weight, diffusion_weight, constraint_weight: of the three parts of the loss.
         noise_samples: how often each scaffold is masked anew once its prompt has been read.
         router_rows: after training, the router is fitted to so many rows, half without a call; of the others six in
@@ -146,10 +145,9 @@ class Collator:
         max_prompt_tokens: int,
         max_block_tokens: int,
         adapters: bool,
-        echo_tokens: int = 0,
         asks: bool = False,
     ):
-        self.processor, self.adapters, self.echo_tokens, self.asks = processor, adapters, echo_tokens, asks
+        self.processor, self.adapters, self.asks = processor, adapters, asks
         self.max_prompt_tokens, self.max_block_tokens = max_prompt_tokens, max_block_tokens
         self.skipped: Counter[str] = Counter()
 
@@ -159,13 +157,12 @@ class Collator:
         for row in rows:
             try:
                 prompt, found = self.read(row)
-                preface = self.processor.preface(prompt, prompt_of(row), self.echo_tokens)
                 question = asked(row, self.processor) if self.asks else None
             except (ValueError, LookupError, TypeError) as error:
                 self.skipped[_reason(error)] += 1
                 continue
             prompts.append(prompt)
-            prefaces.append(preface)
+            prefaces.append(self.processor.opening(prompt))
             questions.append(question)
             modes.append(MODES.index(row["mode"]))
             targets.append(found)
@@ -288,7 +285,6 @@ class LaFuncTrainer(SFTTrainer):
             args.max_prompt_tokens,
             args.max_block_tokens,
             adapters,
-            model.config.echo_tokens,
             asks=adapters and {"tools", "arguments"} <= {*model.config.trained},
         )
         with args.main_process_first(local=False):
@@ -396,7 +392,6 @@ class LaFuncTrainer(SFTTrainer):
         content = hashlib.sha256(json.dumps([rows["messages"][:], rows["tools"][:]]).encode())
         about = {"rows": content.hexdigest(), "layer": str(router.layer), "base": str(self.model.config.base)}
         about["labels"] = f"called up to {OFTEN} times, given or not"
-        about["echo_tokens"] = str(self.model.config.echo_tokens)
         about["adapts_prompt"] = str(self.model.config.adapts_prompt)
         about["adapters"] = hashlib.sha256(b"".join(_bytes(weight) for weight in adapter_weights(base))).hexdigest()
         known: dict[str, list[Tensor]] = {name: [] for name in READ}
@@ -412,8 +407,7 @@ class LaFuncTrainer(SFTTrainer):
             questions = [asked(row, processor) for row in part]
             with listening() as heard:
                 reader = Reader(base, prompts, Stats(), adapts_prompt=self.model.config.adapts_prompt)
-            echo = self.model.config.echo_tokens
-            reader.open([processor.preface(p, prompt_of(row), echo) for p, row in zip(prompts, part, strict=True)])
+            reader.open([processor.opening(prompt) for prompt in prompts])
             known["states"].append(heard[layer][:, -1].cpu())
             for name, texts_of in (
                 ("tools", [one.tools for one in questions]),
@@ -620,7 +614,7 @@ def load_heads(config: LaFuncTrainingConfig) -> tuple[LaFuncModel, LaFuncProcess
     """
     dtype = torch.bfloat16
     if config.checkpoint and not config.base:
-        if fixed := sorted(config.head.keys() - {"adapts_prompt", "echo_tokens"}):
+        if fixed := sorted(config.head.keys() - {"adapts_prompt"}):
             raise TrainingError(f"head: the heads of a checkpoint keep their {', '.join(fixed)}; leave that out")
         model = LaFuncModel.from_pretrained(config.checkpoint, dtype=dtype, **config.head)
         return model, LaFuncProcessor.from_pretrained(config.checkpoint)

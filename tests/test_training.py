@@ -844,18 +844,18 @@ def test_rows_that_are_too_long_are_told_of_before_the_first_step(fresh, file, t
     assert said.index("left out") < said.index("steps     1 of 1 left")
 
 
-def test_only_the_echo_of_a_checkpoint_s_heads_can_be_changed(fresh, file, tmp_path):
+def test_of_a_checkpoint_s_heads_only_how_prompts_are_read_can_be_changed(fresh, file, tmp_path):
     """And what the router knows of tools is void then, as it has read them without."""
     fresh.model.config.trained = ["router", "tools", "arguments", "diffusion"]
     fresh.model.save_pretrained(tmp_path / "before", include_base=True)
     fresh.processor.save_pretrained(tmp_path / "before")
-    wrong = {"echo_tokens": 5, "head_layers": 3}
+    wrong = {"adapts_prompt": True, "head_layers": 3}
     config = config_for(tmp_path, checkpoint=str(tmp_path / "before"), train_file=[str(file)], max_steps=1, head=wrong)
     with pytest.raises(TrainingError, match="the heads of a checkpoint keep their head_layers; leave that out"):
         train(config)
-    config.head = {"echo_tokens": 5}
+    config.head = {"adapts_prompt": True}
     trained = train(config).model.config
-    assert trained.echo_tokens == 5 and trained.trained == ["router", "diffusion"]
+    assert trained.adapts_prompt and trained.trained == ["router", "diffusion"]
 
 
 def test_resuming_with_other_heads_is_refused(fresh, tmp_path):
@@ -869,12 +869,12 @@ def test_resuming_with_other_heads_is_refused(fresh, tmp_path):
     with pytest.raises(TrainingError, match="was made with base 'somewhere', and this run has 'elsewhere'"):
         check_resume(fresh.model, tmp_path)
     fresh.model.config.base = "somewhere"
-    fresh.model.config.echo_tokens = 7
-    with pytest.raises(TrainingError, match="was made with echo_tokens 0, and this run has 7"):
+    fresh.model.config.adapts_prompt = True
+    with pytest.raises(TrainingError, match="was made with adapts_prompt False, and this run has True"):
         check_resume(fresh.model, tmp_path)
-    fresh.model.config.echo_tokens = 0
+    fresh.model.config.adapts_prompt = False
     before = json.loads((tmp_path / "config.json").read_text())
-    del before["echo_tokens"]  # it was written before there was one
+    del before["adapts_prompt"]  # it was written before there was one
     (tmp_path / "config.json").write_text(json.dumps(before))
     check_resume(fresh.model, tmp_path)
 
@@ -939,8 +939,8 @@ raise SystemExit(train_trl.main(sys.argv[1:3]))
 """
 
 
-@pytest.mark.parametrize("echo", [0, 8])
-def test_fsdp_shards_the_layers_of_the_base(echo, recipe, tmp_path):
+@pytest.mark.parametrize("adapts", [False, True])
+def test_fsdp_shards_the_layers_of_the_base(adapts, recipe, tmp_path):
     """The shipped configuration, with the tiny base's layers and two CPU processes; what it saves is a checkpoint."""
     settings = yaml.safe_load((Path(__file__).parent.parent / "recipes" / "fsdp.yaml").read_text())
     settings |= {"num_processes": 2, "mixed_precision": "no"}
@@ -950,7 +950,7 @@ def test_fsdp_shards_the_layers_of_the_base(echo, recipe, tmp_path):
     pair.model.base.save_pretrained(tmp_path / "base")
     pair.processor.tokenizer.save_pretrained(tmp_path / "base")
     ours = yaml.safe_load(recipe.read_text())
-    ours["head"] |= {"adapter_rank": 2, "echo_tokens": echo}
+    ours["head"] |= {"adapter_rank": 2, "adapts_prompt": adapts}
     ours["save_strategy"] = "no"
     recipe.write_text(yaml.safe_dump(ours))
     (tmp_path / "watch.py").write_text(WATCH)
