@@ -1,7 +1,7 @@
-"""Low-rank adapters on the frozen base, for what stands after the prompt in tool mode: preface, plan and scaffold.
+"""Low-rank adapters on the frozen base, for tool mode: plan and scaffold and, if `adapts_prompt`, the prompt.
 
-They are off unless a thread is inside [`adapted`], and the base is then the base, bit for bit: prompts, chat and
-thoughts never meet them, whatever other threads do meanwhile. LoRA (Hu et al. 2021) as PEFT makes and stores it.
+They are off unless a thread is inside [`adapted`], and the base is then the base, bit for bit: chat and thoughts never
+meet them, whatever other threads do meanwhile. LoRA (Hu et al. 2021) as PEFT makes and stores it.
 """
 
 import threading

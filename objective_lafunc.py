@@ -266,13 +266,13 @@ def diffusion_loss(said: Prediction, sources: Sources, targets: Sequence[Target]
         ends = (ids == -1).any(dim=-1)  # [L]
         at_limits = torch.tensor(limits, device=device)
         places = torch.tensor([place_of[n] for n in limits], device=device)
-        b, place = row[at_limits], at[at_limits]
+        rows_of, places_of = row[at_limits], at[at_limits]
         inside = torch.zeros(len(limits), logits.shape[1], dtype=torch.bool, device=device)  # [L, V]
         inside[(ids >= 0).nonzero()[:, 0], ids[ids >= 0]] = True
         masses = [
             _mass(ids >= 0, logits[places].gather(1, ids.clamp(min=0))) - total[places],
-            _mass(_holds(inside, said.copied[b, place]), said.weights[b, place]),
-            _mass(_holds(inside, sources.prompt[b]), said.anywhere[b, place]),
+            _mass(_holds(inside, said.copied[rows_of, places_of]), said.weights[rows_of, places_of]),
+            _mass(_holds(inside, sources.prompt[rows_of]), said.anywhere[rows_of, places_of]),
             torch.where(ends, 0.0, -1e4),
         ]
         mass = (torch.stack(masses, dim=-1) + gates[at_limits]).logsumexp(dim=-1)  # [L]

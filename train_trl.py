@@ -7,9 +7,9 @@ accelerate launch --num_processes 8 train_trl.py --config recipes/smollm3-3b.yam
 
     loss = 1.0 · decision + 2.0 · diffusion + 0.5 · constraint
 
-Only heads and adapters move. A prompt is read once, without gradient; the backward pass goes through the head and,
-with adapters, through the base at the positions of plan and scaffold. Rows have the form of `data/rows.py`; those that
-cannot be used are skipped, counted and reported.
+Only heads and adapters move. A prompt is read once; the backward pass goes through the head and, with adapters,
+through the base at the positions of plan and scaffold, and of the prompt if the adapters read it. Rows have the form
+of `data/rows.py`; those that cannot be used are skipped, counted and reported.
 """
 
 import hashlib
@@ -766,11 +766,16 @@ def record(trainer: LaFuncTrainer) -> dict[str, Any]:
     }
 
 
+def share_gpus() -> None:
+    """Let processes of a launcher take turns on the GPUs where there are more of them; accelerate means one each."""
+    if torch.cuda.is_available() and (rank := os.environ.get("LOCAL_RANK")):
+        os.environ["LOCAL_RANK"] = str(int(rank) % torch.cuda.device_count())
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """`lafunc train`, and what this file is when it is run."""
     arguments = sys.argv[1:] if arguments is None else arguments
-    if torch.cuda.is_available() and "LOCAL_RANK" in os.environ:  # several processes may share a GPU
-        os.environ["LOCAL_RANK"] = str(int(os.environ["LOCAL_RANK"]) % torch.cuda.device_count())
+    share_gpus()
     parser = TrlParser([LaFuncTrainingConfig])  # type: ignore[list-item]
     (config,) = parser.parse_args_and_config(list(arguments))
     try:

@@ -3,6 +3,7 @@
 import copy
 import json
 import math
+import os
 import random
 import shutil
 import subprocess
@@ -52,6 +53,7 @@ from lafunc.train_trl import (
     load_heads,
     load_rows,
     main,
+    share_gpus,
     train,
 )
 
@@ -877,6 +879,17 @@ def test_resuming_with_other_heads_is_refused(fresh, tmp_path):
     del before["adapts_prompt"]  # it was written before there was one
     (tmp_path / "config.json").write_text(json.dumps(before))
     check_resume(fresh.model, tmp_path)
+
+
+@pytest.mark.parametrize(("rank", "gpus", "given"), [("5", 2, "1"), ("1", 8, "1"), ("3", 0, "3"), (None, 2, None)])
+def test_processes_share_gpus(rank, gpus, given, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: gpus > 0)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
+    monkeypatch.delenv("LOCAL_RANK", raising=False)
+    if rank is not None:
+        monkeypatch.setenv("LOCAL_RANK", rank)
+    share_gpus()
+    assert os.environ.get("LOCAL_RANK") == given
 
 
 @pytest.mark.parametrize("named", [{}, {"base": "a", "checkpoint": "b"}])
