@@ -667,12 +667,17 @@ def check_sharding(model: LaFuncModel, router_rows: int = 0) -> None:
     """Raises TrainingError for what FSDP cannot do.
 
     It cannot shard a base whose input embeddings are its own: they would be gathered at each use, and how often they
-    are used depends on a process's rows. And before it trains there is no base that could be read.
+    are used depends on a process's rows. Nor one whose adapters read prompts: its processes wait for each other without
+    an end. And before it trains there is no base that could be read.
     """
     if not model.config.get_text_config().tie_word_embeddings:
         raise TrainingError(
             "FSDP needs a base whose output shares the weights of its embeddings, as SmolLM's do; train this one "
             "without FSDP (accelerate launch --multi_gpu)"
+        )
+    if model.config.adapts_prompt:
+        raise TrainingError(
+            "adapts_prompt is for runs without FSDP; train this one without FSDP (accelerate launch --multi_gpu)"
         )
     if router_rows:
         raise TrainingError(

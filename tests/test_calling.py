@@ -154,7 +154,7 @@ def test_a_call_for_which_there_is_no_room_is_not_added(asked, monkeypatch, fill
     vocabulary = asked.processor.vocabulary
     prompt = asked.processor.prompt(HELLO, [PING, LAMP])
     ping = Scaffold([compile_tool(PING, vocabulary)], vocabulary)
-    text = [*asked.processor.preface(prompt, HELLO, 0), *ping.block().tokens]
+    text = [*asked.processor.opening(prompt), *ping.block().tokens]
     config = asked.model.config.get_text_config()
     for spare in (0, 5, 40):
         monkeypatch.setattr(config, "max_position_embeddings", len(prompt) + len(text) + spare)

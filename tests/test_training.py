@@ -952,8 +952,7 @@ raise SystemExit(train_trl.main(sys.argv[1:3]))
 """
 
 
-@pytest.mark.parametrize("adapts", [False, True])
-def test_fsdp_shards_the_layers_of_the_base(adapts, recipe, tmp_path):
+def test_fsdp_shards_the_layers_of_the_base(recipe, tmp_path):
     """The shipped configuration, with the tiny base's layers and two CPU processes; what it saves is a checkpoint."""
     settings = yaml.safe_load((Path(__file__).parent.parent / "recipes" / "fsdp.yaml").read_text())
     settings |= {"num_processes": 2, "mixed_precision": "no"}
@@ -963,7 +962,7 @@ def test_fsdp_shards_the_layers_of_the_base(adapts, recipe, tmp_path):
     pair.model.base.save_pretrained(tmp_path / "base")
     pair.processor.tokenizer.save_pretrained(tmp_path / "base")
     ours = yaml.safe_load(recipe.read_text())
-    ours["head"] |= {"adapter_rank": 2, "adapts_prompt": adapts}
+    ours["head"] |= {"adapter_rank": 2}
     ours["save_strategy"] = "no"
     recipe.write_text(yaml.safe_dump(ours))
     (tmp_path / "watch.py").write_text(WATCH)
@@ -987,5 +986,9 @@ def test_fsdp_shards_the_layers_of_the_base(adapts, recipe, tmp_path):
     check_sharding(model)
     with pytest.raises(TrainingError, match="FSDP needs a base whose output shares the weights"):
         check_sharding(make_pair("llama").model)
+    model.config.adapts_prompt = True
+    with pytest.raises(TrainingError, match="adapts_prompt is for runs without FSDP"):
+        check_sharding(model)
+    model.config.adapts_prompt = False
     with pytest.raises(TrainingError, match="router_rows is for runs without FSDP.*num_train_epochs: 0"):
         check_sharding(model, router_rows=10)
