@@ -667,8 +667,8 @@ def check_sharding(model: LaFuncModel, router_rows: int = 0) -> None:
     """Raises TrainingError for what FSDP cannot do.
 
     It cannot shard a base whose input embeddings are its own: they would be gathered at each use, and how often they
-    are used depends on a process's rows. Nor one whose adapters read prompts: its processes wait for each other without
-    an end. And before it trains there is no base that could be read.
+    are used depends on a process's rows. Nor one whose adapters read prompts: its processes wait for each other for
+    ever. And before it trains there is no base that could be read.
     """
     if not model.config.get_text_config().tie_word_embeddings:
         raise TrainingError(
