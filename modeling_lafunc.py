@@ -313,6 +313,10 @@ class LaFuncModel(PreTrainedModel):
         """The base's generate."""
         return self.base.generate(*args, **kwargs)
 
+    def reader(self, prompts: Sequence[Sequence[int]], stats: Stats, beginning: Reader | None = None) -> Reader:
+        """The base after prompts, read as the config says; see [`Reader`]."""
+        return Reader(self.base, prompts, stats, beginning, self.config.adapts_prompt)
+
     def get_input_embeddings(self) -> nn.Module:
         return self.base.get_input_embeddings()
 
@@ -412,8 +416,7 @@ class LaFuncModel(PreTrainedModel):
         """Decide the mode of each row; plan those in tool mode. Returns these, and the base after their prompts."""
         with stats.stage("prefill"):
             with listening() as heard:
-                prompts = [row.prompt for row in rows]
-                reader = Reader(self.base, prompts, stats, beginning, self.config.adapts_prompt)
+                reader = self.reader([row.prompt for row in rows], stats, beginning)
             reader.open([row.preface for row in rows])
         with stats.stage("router"):
             if "router" in self.config.trained:

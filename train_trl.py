@@ -43,7 +43,7 @@ from lafunc.adapters_lafunc import FILE, FOLDER, adapter_weights, load_adapters
 from lafunc.base_lafunc import CheckpointError
 from lafunc.data.rows import calls_of, prompt_of
 from lafunc.evaluation import results
-from lafunc.filling_lafunc import Reader, slides
+from lafunc.filling_lafunc import slides
 from lafunc.model_card.push import push
 from lafunc.objective_lafunc import Asked, Target, target, texts
 from lafunc.output_lafunc import Stats
@@ -406,7 +406,7 @@ class LaFuncTrainer(SFTTrainer):
             prompts = [processor.prompt(prompt_of(row), row["tools"]) for row in part]
             questions = [asked(row, processor) for row in part]
             with listening() as heard:
-                reader = Reader(base, prompts, Stats(), adapts_prompt=self.model.config.adapts_prompt)
+                reader = self.model.reader(prompts, Stats())
             reader.open([processor.opening(prompt) for prompt in prompts])
             known["states"].append(heard[layer][:, -1].cpu())
             for name, texts_of in (
@@ -711,9 +711,10 @@ def train(config: LaFuncTrainingConfig, arguments: Sequence[str] = ()) -> LaFunc
     chosen = trainer.router_rows() if config.router_rows else []  # what is wrong with them is said before any work
     if config.num_train_epochs:
         attention = model.base.config._attn_implementation
-        # Backwards it is slower than plain products on CPUs; and where there are windows, see [`Reader`], the gradient
-        # of a padded prompt is not a number.
-        if attention == "sdpa" and (config.use_cpu or slides(DynamicCache(config=model.base.config))):
+        # Backwards plain products are faster on CPUs, but keep the scores of what is read with gradient: too much for
+        # prompts. And where there are windows, see [`Reader`], a padded prompt's gradient would not be a number.
+        plain = config.use_cpu and not model.config.adapts_prompt
+        if attention == "sdpa" and (plain or slides(DynamicCache(config=model.base.config))):
             model.base.set_attn_implementation("eager")
         trainer.train(resume_from_checkpoint=resume)
         model.base.set_attn_implementation(attention)

@@ -25,7 +25,7 @@ import torch
 from tqdm import tqdm
 
 from ..copying_lafunc import Transcript
-from ..filling_lafunc import Cursor, Reader
+from ..filling_lafunc import Cursor
 from ..node_lafunc import continuations, json_path
 from ..output_lafunc import Evidence, Stats, calibrated, logit, sigmoid
 from ..processing_lafunc import RequestError
@@ -157,7 +157,7 @@ def _copied(model: Any, processor: Any, row: HeldOut) -> dict[str, Any]:
     except (RequestError, SchemaError, ValueError) as error:
         return {"right": False, "copied": {}, "error": str(error)}
     due = scaffold.tokens(values)
-    reader = Reader(model.base, [request.prompt], Stats(), adapts_prompt=model.config.adapts_prompt)
+    reader = model.reader([request.prompt], Stats())
     reader.open([request.preface])
     logits = reader.logits(reader.read([due])[0])  # [S, V]
     room = scaffold.room_for(values, Capacity())

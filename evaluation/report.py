@@ -498,13 +498,13 @@ def summary(documents: Mapping[str, Document]) -> list[str]:
     earlier checkpoints, and what untrained heads fill by chance, are on the page."""
     lines: list[str] = []
     shipped = digest(SHIPPED)
-    groups = same_rows(documents).items()
-    ours = [(names, group) for names, group in groups if group["settings"]["checkpoint"]["sha256"] == shipped]
-    bare = [(names, group) for names, group in groups if not group["settings"]["checkpoint"]["trained"]]
-    for names, group in [*ours, *bare]:
-        rows = []
+    groups = same_rows(documents)
+    ours = [names for names, group in groups.items() if group["settings"]["checkpoint"]["sha256"] == shipped]
+    bare = [names for names, group in groups.items() if not group["settings"]["checkpoint"]["trained"]]
+    for names in [*ours, *bare]:
+        group, rows = groups[names], []
         for system, found in group["systems"].items():
-            if system.startswith("diffusion") and (names, group) in bare:
+            if names in bare and system.startswith("diffusion"):
                 continue
             average, rate = found["averages"], found["hallucination_rate"]
             rows.append(
@@ -523,7 +523,7 @@ def summary(documents: Mapping[str, Document]) -> list[str]:
             )
         if not rows:
             continue
-        whose = "the shipped checkpoint" if group["settings"]["checkpoint"]["trained"] else "the bare base"
+        whose = "the bare base" if names in bare else "the shipped checkpoint"
         gold = ", the right tools given" if group["settings"]["gold_plan"] else ""
         lines += [f"**BFCL, {whose}{gold}** ({names}):", ""]
         head = "system,non-live AST,live AST,irrelevance,hallucinated %,right,invalid calls,base passes,"

@@ -131,7 +131,7 @@ class Beginnings:
         if not again:
             self.reader = None  # freed before the next one is made
             start = time.perf_counter()
-            reader = Reader(self.model.base, [tokens], Stats(), adapts_prompt=self.model.config.adapts_prompt)
+            reader = self.model.reader([tokens], Stats())
             self.tokens, self.reader, self.seconds = tokens, reader, time.perf_counter() - start
         return self.reader, self.seconds, again
 

@@ -5,9 +5,12 @@ import torch
 from conftest import FAMILIES, HELLO, TOOLS, WEATHER, Pair, facts, make_pair
 
 from lafunc.adapters_lafunc import adapter_weights
+from lafunc.evaluation.bfcl import Row
+from lafunc.evaluation.systems import Beginnings, answers, systems
 from lafunc.filling_lafunc import Reader
 from lafunc.objective_lafunc import Written, texts, writing_loss
 from lafunc.output_lafunc import Stats
+from lafunc.request_lafunc import read_request
 from lafunc.scaffolding_lafunc import Scaffold
 
 THOUGHT = "<think>\n\n</think>\n"
@@ -120,6 +123,34 @@ def test_the_adapters_learn_from_a_thought_as_if_each_text_began_with_it(thought
     for both, plan, values in zip(together, *alone, strict=True):
         torch.testing.assert_close(both, plan + values, rtol=1e-3, atol=1e-3)
         assert plan.abs().sum() > 0 and values.abs().sum() > 0
+
+
+@pytest.mark.parametrize("adapts", [False, True])
+def test_what_the_router_says_of_a_prompt_trains_adapters_that_read_it(adapts):
+    model = adapted_pair("llama", adapts_prompt=adapts).model
+    weights = adapter_weights(model.base)
+    for weight in weights:
+        weight.requires_grad_(True)
+    found = model(
+        prompts=[[5, 6, 7], [8]], prefaces=[[], []], modes=torch.tensor([0, 1]), targets=[None] * 2, samples=1
+    )
+    gradients = torch.autograd.grad(found["modes"][0], weights, allow_unused=True)
+    assert any(gradient is not None and gradient.abs().sum() > 0 for gradient in gradients) == adapts
+
+
+def test_what_prompts_begin_with_is_read_in_the_same_way(adapting):
+    row = Row("a", "irrelevance", [{"role": "user", "content": "for 3 days?"}], [WEATHER["function"]], [], [])
+    chosen = systems(["autoregressive"], [1], ["confidence"])
+    model, processor = adapting.model, adapting.processor
+    ((_, alone),) = answers(model, processor, row, chosen)
+    ((_, shared),) = answers(model, processor, row, chosen, beginnings=Beginnings(model, processor))
+    assert shared.error is None and shared.calls == alone.calls
+    beginning = Beginnings(model, processor).of(
+        read_request(row.messages, row.tools, processor, model.config, "tool", None, "autoregressive"), row
+    )[0]
+    assert beginning is not None
+    start = [processor.prompt(row.messages, row.tools)[: beginning.lengths[0]]]
+    assert torch.equal(beginning.prompt, Reader(model.base, start, Stats(), adapts_prompt=True).prompt)
 
 
 @pytest.mark.parametrize("attention", ["eager", "sdpa"])

@@ -205,6 +205,12 @@ def test_a_readme_keeps_what_is_around_its_place():
     assert with_summary(written, read_all(RESULTS)) == written
 
 
+def test_a_readme_tells_of_the_shipped_checkpoint_and_of_the_bare_base_only():
+    written = with_summary(f"{BEGIN}\n{END}\n", read_all(RESULTS))
+    assert "**BFCL, the shipped checkpoint** (bfcl-verified)" in written and "**BFCL, the bare base**" in written
+    assert "bfcl-third-50" not in written and "diffusion/" not in written
+
+
 def test_the_committed_pages_are_what_the_report_makes_of_the_committed_results():
     documents = read_all(RESULTS)
     remedy = "run `lafunc eval report --readme README.md`"
