@@ -16,7 +16,7 @@ import yaml
 from conftest import ORDER, WEATHER, Pair, make_pair, tool_of
 from safetensors.torch import load_file
 
-from lafunc import LaFuncModel, LaFuncProcessor, objective_lafunc, train_trl
+from lafunc import LaFuncModel, LaFuncProcessor, objective_lafunc
 from lafunc.adapters_lafunc import adapter_weights
 from lafunc.base_lafunc import CheckpointError
 from lafunc.compiling_lafunc import compile_tool
@@ -643,7 +643,7 @@ def test_the_router_alone_can_be_fitted(recipe, tmp_path, capsys, monkeypatch):
     assert json.loads((tmp_path / "run" / "config.json").read_text())["trained"] == ["router", "tools", "arguments"]
     first = load_file(tmp_path / "run" / "model.safetensors")
     # What was read is not read again, unless the rows are others.
-    monkeypatch.setattr(train_trl, "Reader", None)
+    monkeypatch.setattr(LaFuncModel, "reader", None)
     assert main(["--config", str(recipe)]) == 0
     second = load_file(tmp_path / "run" / "model.safetensors")
     assert first.keys() == second.keys()
