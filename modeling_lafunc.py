@@ -57,6 +57,9 @@ from .request_lafunc import MODES, Request, check_options, read_request, split_b
 from .routing_lafunc import DEPTH, Router, listening
 from .scaffolding_lafunc import Scaffold
 
+# Tokens of prompts, with padding, that are read together. More is slower on CPUs: the memory for what the layers make
+# of them is then asked of the system, and zeroed, each time anew.
+TOKENS_AT_ONCE = {"cpu": 4096, "gpu": 65536}
 # Arguments of `from_pretrained` that hold for a base which lies elsewhere, too.
 FOR_THE_BASE = ("device_map", "max_memory", "attn_implementation", "token", "cache_dir", "local_files_only")
 FOR_THE_CHECKPOINT = ("revision", "subfolder", "token", "cache_dir", "local_files_only")
@@ -378,10 +381,7 @@ class LaFuncModel(PreTrainedModel):
             if return_trace or on_step is not None:
                 row.tell = _teller(index, row.output.trace, on_step)
         stats = Stats()
-        # The columns that a batch pads would be counted by a sliding window, so such bases read one row at a time.
-        sliding = slides(DynamicCache(config=self.base.config))
-        asked = [row for row in rows if row.mode in ("auto", "tool")]
-        for group in [[row] for row in asked] if sliding else [asked] if asked else []:
+        for group in self._together([row for row in rows if row.mode in ("auto", "tool")]):
             planned, reader = self._plan_calls(group, processor, parallel_tool_calls, stats)
             if planned:
                 self._fill_calls(planned, reader, processor, filler, schedule, num_steps, stats)
@@ -393,6 +393,21 @@ class LaFuncModel(PreTrainedModel):
             row.output.mode, row.output.stats = row.mode, stats
         outputs = [row.output for row in rows]
         return outputs if batched else outputs[0]
+
+    def _together(self, rows: Sequence[Request]) -> list[list[Request]]:
+        """Those of a batch that are read together, in their order: of similar length, and no more than is read well at
+        once.
+        """
+        most = TOKENS_AT_ONCE["cpu" if self.base.device.type == "cpu" else "gpu"]
+        if slides(DynamicCache(config=self.base.config)):
+            most = 1  # the columns that a batch pads would be counted by a sliding window
+        groups: list[list[int]] = []
+        for at in sorted(range(len(rows)), key=lambda at: len(rows[at].prompt)):  # a group's last one is its longest
+            if groups and (len(groups[-1]) + 1) * len(rows[at].prompt) <= most:
+                groups[-1].append(at)
+            else:
+                groups.append([at])
+        return [[rows[at] for at in group] for group in sorted(map(sorted, groups))]
 
     def _chat(self, row: Request, processor: LaFuncProcessor, generation: Mapping[str, Any], stats: Stats) -> str:
         """The base's own answer, from a prompt that it reads anew: bit for bit what the base alone would write."""

@@ -12,8 +12,7 @@ constraint   −log of the probability that the slot language allows, at the mas
 
 import math
 import random
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 from weakref import WeakKeyDictionary
@@ -29,7 +28,7 @@ from .filling_lafunc import Cursor, Reader
 from .language_lafunc import Automaton
 from .node_lafunc import Tool, continuations
 from .output_lafunc import Stats
-from .planning_lafunc import LAST, states_after, ways_after, ways_on
+from .planning_lafunc import LAST, read_aside, ways_after, ways_on
 from .request_lafunc import MODES
 from .routing_lafunc import OFTEN, Router, beside, listening
 from .scaffolding_lafunc import Capacity, Scaffold
@@ -37,6 +36,7 @@ from .scaffolding_lafunc import Capacity, Scaffold
 TAIL = 0.1  # weight of a `<NULL>` after a value's first: all of them say the same
 HALF = -math.log(2)  # a token of this log-probability has no equal
 REACH = 8  # positions of a slot whose allowed tokens are computed
+TEXTS = ("plan", "values")  # what the base's adapters learn to write
 Sums = dict[str, tuple[Tensor, float]]  # by name: of so many, how much in all
 
 
@@ -80,7 +80,7 @@ class Target:
         weights: of each position in the loss.
         bodies: per slot (its first position among all, how much of it is known beforehand, the rest of its value).
         allowed: per position the tokens that its language allows there; None: too many to matter.
-        texts: what the base's adapters learn to write, by name: `plan`, `values`.
+        texts: what the base's adapters learn to write, by name, see TEXTS.
     """
 
     canvas: Canvas
@@ -287,40 +287,38 @@ def diffusion_loss(said: Prediction, sources: Sources, targets: Sequence[Target]
     }
 
 
-def writing_loss(reader: Reader, written: Sequence[Written]) -> Sums:
-    """Cross-entropy of what the base decides, and how often it is right. The reader is left where it stood."""
+def writing_loss(states: Sequence[Tensor], written: Sequence[Written], lm_head: nn.Module) -> Sums:
+    """Cross-entropy of what the base decides, and how often it is right.
+
+    Args:
+        states: of each text what the base makes of it, [T, H].
+    """
     asked = [(b, at, name) for b, text in enumerate(written) for name, ats in text.asked.items() for at in ats]
     if not asked:
-        return stand_in(reader)
-    hidden = _read(
-        [text.tokens[: max((at for ats in text.asked.values() for at in ats), default=0)] for text in written], reader
-    )
-    gold = torch.tensor([written[b].tokens[at] for b, at, _ in asked], device=hidden.device)
-    logits = reader.logits(torch.stack([hidden[b, at - 1] for b, at, _ in asked]))  # [N, V]
+        return {}
+    logits = lm_head(torch.stack([states[b][at - 1] for b, at, _ in asked])).float()  # [N, V]
+    gold = torch.tensor([written[b].tokens[at] for b, at, _ in asked], device=logits.device)
     losses = F.cross_entropy(logits, gold, reduction="none")
     right = (logits.argmax(dim=-1) == gold).float()
     found: Sums = {}
     for name in dict.fromkeys(name for _, _, name in asked):
-        of = torch.tensor([name == other for _, _, other in asked], device=hidden.device)
+        of = torch.tensor([name == other for _, _, other in asked], device=logits.device)
         found |= {name: (losses[of].sum(), int(of.sum())), f"{name}_accuracy": (right[of].sum(), int(of.sum()))}
     return found
 
 
-def routing_loss(reader: Reader, router: Router, ends: Tensor, asked: Sequence[Asked]) -> Sums:
+def routing_loss(states: Sequence[Tensor], router: Router, ends: Tensor, asked: Sequence[Asked]) -> Sums:
     """Cross-entropy of what the router, as it is, says of tools and arguments by states that the adapters make.
 
-    The reader is left where it stood.
-
     Args:
+        states: of each row what the router reads after its tools and arguments, [N, H].
         ends: [B, H] what the router reads at the ends of the prompts.
     """
-    if not any(one.tools for one in asked):
-        return stand_in(reader)
-    with _returning(reader):
-        found = states_after(reader, [[*one.tools, *one.arguments] for one in asked], router.source(reader.base))
-    rows = [(states, end, one) for states, end, one in zip(found, ends, asked, strict=True) if one.tools]
-    counts = torch.cat([router.tools(beside(states[: len(one.tools)], end)).float() for states, end, one in rows])
-    given = torch.cat([router.arguments(states[len(one.tools) :]).float() for states, _, one in rows])
+    rows = [(found, end, one) for found, end, one in zip(states, ends, asked, strict=True) if one.tools]
+    if not rows:
+        return {}
+    counts = torch.cat([router.tools(beside(found[: len(one.tools)], end)).float() for found, end, one in rows])
+    given = torch.cat([router.arguments(found[len(one.tools) :]).float() for found, _, one in rows])
     often = torch.tensor([n for _, _, one in rows for n in one.often], device=counts.device).clamp(max=OFTEN)
     flags = torch.tensor([flag for _, _, one in rows for flag in one.given], device=given.device).long()
     called = (counts.argmax(dim=-1) > 0) == (often > 0)
@@ -330,30 +328,6 @@ def routing_loss(reader: Reader, router: Router, ends: Tensor, asked: Sequence[A
         "arguments": (F.cross_entropy(given, flags, reduction="sum"), len(flags)),
         "arguments_accuracy": ((given.argmax(dim=-1) == flags).float().sum(), len(flags)),
     }
-
-
-def stand_in(reader: Reader) -> Sums:
-    """Zero, for which something is read: processes that share the base's layers use them equally often."""
-    return {"nothing": (0.0 * reader.logits(_read([[0]] * len(reader.lengths), reader)).sum(), 1.0)}
-
-
-def _read(rows: Sequence[Sequence[int]], reader: Reader) -> Tensor:
-    """What the base makes of rows after prompts and prefaces. The reader is left where it stood."""
-    with _returning(reader):
-        mark = reader.mark()
-        hidden = reader.read(rows)
-        reader.rewind(mark)
-    return hidden
-
-
-@contextmanager
-def _returning(reader: Reader) -> Iterator[None]:
-    """Keys and values are then as they were before; or what is read next would carry the gradients of this."""
-    layers = cast(Sequence[Any], reader.cache.layers)
-    before = [(layer.keys, layer.values) for layer in layers]
-    yield
-    for layer, (keys, values) in zip(layers, before, strict=True):
-        layer.keys, layer.values = keys, values
 
 
 def _holds(sets: Tensor, tokens: Tensor) -> Tensor:
@@ -406,25 +380,43 @@ def objective(
         asked: one per row; None: the adapters do not learn what the router reads.
         adapts_prompt: see [`LaFuncConfig`].
     """
+    layer = router.source(base)
     with torch.set_grad_enabled(adapts_prompt and torch.is_grad_enabled()), listening() as heard:
         reader = Reader(base, prompts or [[0]], Stats(), adapts_prompt=adapts_prompt)
-    ends = heard[router.source(base)][: len(prompts), -1]  # [B, H]
-    found = decision_loss(router(ends), modes)
+    ends = heard[layer][: len(prompts), -1]  # [B, H]
     # From here on the adapters and the head have gradients.
     opened = reader.open(prefaces)
-    # What shards the layers waits for their last state. And processes use them equally often.
-    found = _add(found, stand_in(reader) if opened is None else {"nothing": (0.0 * opened.sum(), 1.0)})
+    # Each row is read twice, whatever it trains: processes that share the base's layers use them equally often.
+    names = [[*one.tools, *one.arguments] for one in asked] if asked is not None else [[] for _ in prompts]
+    bodies = [_bodies(target) for target in targets]
+    read = read_aside(reader, [own + body for own, body in zip(names, bodies, strict=True)] or [[[0]]], layer)
+    # What shards the layers waits for their last states.
+    found: Sums = {"nothing": (0.0 * (read.last.sum() + (0.0 if opened is None else opened.sum())), 1.0)}
+    found = _add(found, decision_loss(router(ends), modes))
     if asked is not None:
-        found = _add(found, routing_loss(reader, router, ends, asked))
-    known = [target for target in targets if target is not None]
-    reader.select([b for b, target in enumerate(targets) if target is not None] or [0])
-    for name in ("plan", "values"):
-        found = _add(found, writing_loss(reader, [target.texts.get(name, Written([], {})) for target in known]))
-    slots = [b for b, target in enumerate(known) if target.tokens]
-    reader.select(slots or [0])
-    return _add(
-        found, _denoising_loss(reader, head, [known[b] for b in slots], samples) if slots else stand_in(reader)
-    )
+        ats = [[place.stop - 1 for place in read.places[b][: len(own)]] for b, own in enumerate(names)]
+        found = _add(found, routing_loss([read.layer[b, at] for b, at in enumerate(ats)], router, ends, asked))
+    called = [(b, target) for b, target in enumerate(targets) if target is not None]
+    # In one go: FSDP cannot gather the output's weights twice on end in the backward pass.
+    written = [(t.texts[name], b, n) for b, t in called for n, name in enumerate(TEXTS) if name in t.texts]
+    states = [read.last[b, read.places[b][len(names[b]) + n]] for _, b, n in written]
+    found = _add(found, writing_loss(states, [text for text, _, _ in written], base.get_output_embeddings()))
+    if called := [(b, target) for b, target in called if target.tokens]:
+        reader.select([b for b, _ in called])
+        states = [read.last[b, read.places[b][-1]] for b, _ in called]
+        found = _add(found, _denoising_loss(reader, head, [target for _, target in called], states, samples))
+    return found
+
+
+def _bodies(target: Target | None) -> list[list[int]]:
+    """What is read of a row beside the router's questions: each text up to its last decision, and the skeleton; one
+    token where there is none.
+    """
+    if target is None:
+        return [[0]]
+    written = [target.texts[name] if name in target.texts else Written([], {}) for name in TEXTS]
+    read = [text.tokens[: max((at for ats in text.asked.values() for at in ats), default=0)] for text in written]
+    return [text or [0] for text in (*read, target.canvas.skeleton())]
 
 
 def _add(found: Sums, more: Sums) -> Sums:
@@ -435,14 +427,14 @@ def _add(found: Sums, more: Sums) -> Sums:
     }
 
 
-def _denoising_loss(reader: Reader, head: DiffusionHead, known: Sequence[Target], samples: int) -> Sums:
-    """[`diffusion_loss`], summed over samples of noise."""
+def _denoising_loss(
+    reader: Reader, head: DiffusionHead, known: Sequence[Target], states: Sequence[Tensor], samples: int
+) -> Sums:
+    """[`diffusion_loss`], summed over samples of noise. states: of each skeleton what the base makes of it, [R, H]."""
     base = reader.base
-    read = [target.canvas.skeleton() for target in known]
-    hidden = reader.read(read)
     inputs = head_inputs(
         [target.canvas for target in known],
-        [torch.cat([reader.prompt[b, -1:], hidden[b, : len(ids)]]) for b, ids in enumerate(read)],
+        [torch.cat([reader.prompt[b, -1:], own]) for b, own in enumerate(states)],
         reader.prompt,
         reader.prompt_mask,
         sources(reader, known[0].canvas.scaffold.vocabulary),

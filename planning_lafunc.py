@@ -14,7 +14,10 @@ is named, as far as router and base say so on the whole.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -54,19 +57,34 @@ def quoted(name: str) -> str:
     return json.dumps(name, ensure_ascii=False)[1:-1]
 
 
-def states_after(reader: Reader, texts: Sequence[Sequence[Sequence[int]]], layer: nn.Module) -> list[Tensor]:
-    """A layer's state at the end of each text, [N, H] per row, as if it alone stood after what was read so far.
+@dataclass(frozen=True)
+class Aside:
+    """What was read of several texts a row and then forgotten.
+
+    Attributes:
+        last: the decoder's last hidden states, [B, S, H], S the longest row.
+        layer: the states of another layer, [B, S, H].
+        places: where each text of each row stands.
+    """
+
+    last: Tensor
+    layer: Tensor
+    places: list[list[slice]]
+
+
+def read_aside(reader: Reader, texts: Sequence[Sequence[Sequence[int]]], layer: nn.Module) -> Aside:
+    """Read each text of each row as if it alone stood after what was read so far. The reader is left where it stood.
 
     All texts of a row are read in one pass, side by side: none attends to another. Where the base has windows, or an
-    attention that takes no mask of ours, they are read one after the other. They are then forgotten.
+    attention that takes no mask of ours, they are read one after the other.
     """
     base = reader.base
     if slides(reader.cache) or base.config._attn_implementation not in ("sdpa", "eager"):
-        return _states_one_by_one(reader, texts, layer)
+        return _read_one_by_one(reader, texts, layer)
     width = max(sum(map(len, row)) for row in texts)
     ids = torch.zeros(len(texts), width, dtype=torch.long)
     positions, number = torch.zeros_like(ids), torch.full_like(ids, -1)  # of the text that a token belongs to
-    ends: list[list[int]] = [[] for _ in texts]
+    places: list[list[slice]] = [[] for _ in texts]
     for b, row in enumerate(texts):
         start = 0
         for n, text in enumerate(row):
@@ -74,39 +92,56 @@ def states_after(reader: Reader, texts: Sequence[Sequence[Sequence[int]]], layer
             ids[b, here], number[b, here] = torch.tensor(text, dtype=torch.long), n
             positions[b, here] = torch.arange(reader.lengths[b], reader.lengths[b] + len(text))
             start += len(text)
-            ends[b].append(start - 1)
+            places[b].append(here)
     own = (number[:, :, None] == number[:, None, :]).tril().to(reader.device)  # [B, S, S]
     known = reader.mask.bool()[:, None].expand(-1, width, -1)  # [B, S, K]
     seen = torch.cat([known, own], dim=-1)[:, None]  # [B, 1, S, K + S]
     mask = torch.zeros(seen.shape, dtype=base.dtype, device=seen.device)
     reader.stats.base_passes += 1
     reader.stats.base_tokens += int((number >= 0).sum())
-    with listening() as heard, adapted():
-        base.get_decoder()(
+    with listening() as heard, adapted(), _returning(reader):
+        last = base.get_decoder()(
             input_ids=ids.to(reader.device),
             attention_mask=mask.masked_fill(~seen, torch.finfo(mask.dtype).min),
             position_ids=positions.to(reader.device),
             past_key_values=reader.cache,
             use_cache=True,
-        )
-    reader.cache.crop(-width)
-    return [heard[layer][b, end] for b, end in enumerate(ends)]
+        ).last_hidden_state
+        reader.cache.crop(-width)
+    return Aside(last, heard[layer], places)
 
 
-def _states_one_by_one(reader: Reader, texts: Sequence[Sequence[Sequence[int]]], layer: nn.Module) -> list[Tensor]:
+def _read_one_by_one(reader: Reader, texts: Sequence[Sequence[Sequence[int]]], layer: nn.Module) -> Aside:
     """The same where no mask of our own can be given."""
-    found: list[list[Tensor]] = [[] for _ in texts]
+    lasts, layers, start = [], [], 0
+    places: list[list[slice]] = [[] for _ in texts]
     for n in range(max(map(len, texts))):
-        other, mark = reader.branch(), reader.mark()
-        rows = [row[n] if n < len(row) else [0] for row in texts]
-        with listening() as heard:
-            other.read(rows)
-        for b, row in enumerate(texts):
-            if n < len(row):
-                found[b].append(heard[layer][b, len(row[n]) - 1])
-        if other is reader:
+        mark = reader.mark()
+        with listening() as heard, _returning(reader):
+            lasts.append(reader.read([row[n] if n < len(row) else [0] for row in texts]))
             reader.rewind(mark)
-    return [torch.stack(row) if row else heard[layer].new_zeros(0, heard[layer].shape[-1]) for row in found]
+        layers.append(heard[layer])
+        for row, found in zip(texts, places, strict=True):
+            if n < len(row):
+                found.append(slice(start, start + len(row[n])))
+        start += lasts[-1].shape[1]
+    return Aside(torch.cat(lasts, dim=1), torch.cat(layers, dim=1), places)
+
+
+@contextmanager
+def _returning(reader: Reader) -> Iterator[None]:
+    """Keys and values are then as they were before; or what is read next would carry the gradients of this."""
+    layers = cast(Sequence[Any], reader.cache.layers)
+    before = [(layer.keys, layer.values) for layer in layers]
+    yield
+    for layer, (keys, values) in zip(layers, before, strict=True):
+        layer.keys, layer.values = keys, values
+
+
+def states_after(reader: Reader, texts: Sequence[Sequence[Sequence[int]]], layer: nn.Module) -> list[Tensor]:
+    """A layer's state at the end of each text, [N, H] per row; see [`read_aside`]."""
+    found = read_aside(reader, texts, layer)
+    return [found.layer[b, [place.stop - 1 for place in row]] for b, row in enumerate(found.places)]
 
 
 def ways_on(tools: Sequence[Tool], first: bool, more: bool) -> dict[Continuation, Tool]:

@@ -273,7 +273,7 @@ def _counts(answer: Any, asked: Sequence[Case], processor: LaFuncProcessor) -> d
     calls = [call for output in answer for call in output.tool_calls]
     texts = [json.dumps({"name": c.name, "arguments": c.arguments}, ensure_ascii=False) for c in calls]
     return {
-        "base_passes": answer[0].stats.base_passes,  # the conversations of a batch are read together
+        "base_passes": answer[0].stats.base_passes,  # a batch is read in groups, whose passes count together
         "head_passes": answer[0].stats.head_passes,
         "tokens": sum(len(processor.tokenizer.encode(text, add_special_tokens=False)) for text in texts),
         "valid": [len(output.tool_calls) for output in answer] == [one.calls for one in asked],

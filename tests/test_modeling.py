@@ -10,7 +10,7 @@ import pytest
 import torch
 from conftest import HELLO, LAMP, TOOLS, WEATHER, Pair, facts, head_config, make_pair, tool_of
 
-from lafunc import LaFuncModel, Need, ToolCall, ToolCallOutput
+from lafunc import LaFuncModel, Need, ToolCall, ToolCallOutput, modeling_lafunc
 from lafunc.denoising_lafunc import Denoiser
 from lafunc.request_lafunc import FILLERS, MODES
 from lafunc.scaffolding_lafunc import Scaffold
@@ -264,6 +264,25 @@ def test_chat_reads_the_prompt_once_when_the_mode_is_given(pair):
     read = len(pair.processor.prompt(HELLO, [LAMP], enable_thinking=False))
     assert (stats.base_passes, stats.base_tokens, stats.prompt_tokens) == (2, read + 1, read)
     assert list(stats.seconds) == ["chat"]
+
+
+def test_a_batch_is_read_in_groups_of_similar_length(pair, monkeypatch):
+    """Each no larger than is read well at once; a prompt that is too long by itself is read all the same."""
+    read: list[list[int]] = []
+    reader = LaFuncModel.reader
+    monkeypatch.setattr(
+        LaFuncModel, "reader", lambda model, prompts, *rest: read.append(prompts) or reader(model, prompts, *rest)
+    )
+    texts = ["Oslo", "Oslo, " * 40, "Paris", "Paris and Rome and " * 9, "Oslo, " * 30]
+    conversations = [[{"role": "user", "content": text}] for text in texts]
+    alone = [pair.call(conversation, TOOLS, mode="tool") for conversation in conversations]
+    lengths = [len(prompts[0]) for prompts in read]
+    read.clear()
+    monkeypatch.setitem(modeling_lafunc.TOKENS_AT_ONCE, "cpu", 2 * max(lengths) - 1)
+    batch = pair.call(conversations, TOOLS, mode="tool")
+    assert sorted(len(prompt) for prompts in read for prompt in prompts) == sorted(lengths)
+    assert [len(prompts) for prompts in read] == [2, 1, 2]  # each begins with the first conversation that is left
+    assert [facts(output) for output in batch] == [facts(output) for output in alone]
 
 
 def test_batch_shares_its_stats(pair):

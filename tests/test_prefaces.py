@@ -10,6 +10,7 @@ from lafunc.evaluation.systems import Beginnings, answers, systems
 from lafunc.filling_lafunc import Reader
 from lafunc.objective_lafunc import Written, texts, writing_loss
 from lafunc.output_lafunc import Stats
+from lafunc.planning_lafunc import read_aside
 from lafunc.request_lafunc import read_request
 from lafunc.scaffolding_lafunc import Scaffold
 
@@ -108,7 +109,9 @@ def test_the_adapters_learn_from_a_thought_as_if_each_text_began_with_it(thought
             return Reader(base, [prompt], Stats(), adapts_prompt=adapts)
 
     def loss(reader: Reader, text: Written) -> torch.Tensor:
-        return torch.stack([total for total, _ in writing_loss(reader, [text]).values()]).sum()
+        read = read_aside(reader, [[text.tokens]], thoughtful.model.router.source(base))
+        parts = writing_loss([read.last[0, read.places[0][0]]], [text], base.get_output_embeddings())
+        return torch.stack([total for total, _ in parts.values()]).sum()
 
     shared = after_prompt()
     shared.open([preface])

@@ -274,11 +274,11 @@ def test_routing_loss_is_what_the_router_says_of_what_the_adapters_make():
     with torch.no_grad(), listening() as heard:
         reader = Reader(model.base, prompts, Stats())
     ends = heard[model.router.source(model.base)][:, -1]
-    before = [layer.keys for layer in reader.cache.layers]
-    found = routing_loss(reader, model.router, ends, questions)
+    before, layer = [layer.keys for layer in reader.cache.layers], model.router.source(model.base)
+    states = states_after(reader, [[*one.tools, *one.arguments] for one in questions], layer)
     assert all(layer.keys is keys for layer, keys in zip(reader.cache.layers, before, strict=True))
+    found = routing_loss(states, model.router, ends, questions)
     with torch.no_grad():
-        layer = model.router.source(model.base)
         tools = states_after(reader, [one.tools for one in questions], layer)
         (given,) = states_after(reader, [one.arguments for one in questions], layer)[1:2]
         counts = torch.cat([model.router.tools(beside(tools[b], ends[b])) for b in (0, 1)]).log_softmax(dim=-1)
@@ -293,10 +293,27 @@ def test_routing_loss_is_what_the_router_says_of_what_the_adapters_make():
 
 
 def test_nothing_is_asked_where_there_are_no_tools(pair):
-    with torch.no_grad():
-        reader = Reader(pair.model.base, [[5, 6]], Stats())
-        found = routing_loss(reader, pair.model.router, reader.prompt[:, -1], [Asked([], [], [], [])])
-    assert set(found) == {"nothing"} and float(found["nothing"][0]) == 0
+    states, ends = torch.zeros(0, 32), torch.zeros(1, 32)
+    assert routing_loss([states], pair.model.router, ends, [Asked([], [], [], [])]) == {}
+
+
+@pytest.mark.parametrize("adapts", [True, False])
+@pytest.mark.parametrize("kinds", ["tool", "chat", "both", "none"])
+def test_each_batch_is_read_in_two_passes(kinds, adapts):
+    """Processes that share the base's layers use them equally often, whatever their rows."""
+    pair = make_pair("llama", adapter_rank=2, adapts_prompt=adapts, trained=["router", "tools", "arguments"])
+    model, passes = pair.model, []
+    hook = model.base.get_decoder().register_forward_hook(lambda *_: passes.append(1))
+    said = [{"role": "user", "content": "Oslo"}]
+    called = make_row(said, [WEATHER_TOOL], "test", [("get_weather", {"location": "Oslo"})])
+    rows = {"tool": [called], "chat": [make_row(said, [WEATHER_TOOL], "test")], "none": []}
+    rows["both"] = rows["tool"] + rows["chat"]
+    collator = Collator(pair.processor, 1024, 512, adapters=True, asks=True)
+    inputs = collator(rows[kinds])
+    inputs.pop("rows")
+    found = model(**inputs, samples=2)
+    hook.remove()
+    assert len(passes) == 2 and found["nothing"][0] == 0 and ("values" in found) == (kinds in ("tool", "both"))
 
 
 @pytest.mark.parametrize("fitted", [True, False])
