@@ -7,9 +7,10 @@ accelerate launch --num_processes 8 train_trl.py --config recipes/smollm3-3b.yam
 
     loss = 1.0 · decision + 2.0 · diffusion + 0.5 · constraint
 
-Only heads and adapters move. A prompt is read once; the backward pass goes through the head and, with adapters,
-through the base at the positions of plan and scaffold, and of the prompt if the adapters read it. Rows have the form
-of `data/rows.py`; those that cannot be used are skipped, counted and reported.
+Only heads and adapters move. A prompt is read once, and all that is written after it in one more pass, side by side;
+the backward pass goes through the head and, with adapters, through the base at the positions of plan and scaffold, and
+of the prompt if the adapters read it. Rows have the form of `data/rows.py`; those that cannot be used are skipped,
+counted and reported.
 """
 
 import hashlib
@@ -180,7 +181,7 @@ class Collator:
         """`length`: tokens of a row's prompt, none if it cannot be made. `calls`: how many there are. `work`: what a
         step on it takes, roughly.
 
-        A prompt is read once; what is written is read up to three times, forth and back, a token being about four
+        A prompt is read once; what is written is read up to three times over, forth and back, a token being about four
         characters.
         """
         try:
