@@ -980,7 +980,7 @@ def test_fsdp_shards_the_layers_of_the_base(recipe, tmp_path):
     pair.processor.tokenizer.save_pretrained(tmp_path / "base")
     ours = yaml.safe_load(recipe.read_text())
     ours["head"] |= {"adapter_rank": 2}
-    ours["save_strategy"] = "no"
+    ours |= {"save_strategy": "no", "per_device_train_batch_size": 1}  # processes with and without a call at once
     recipe.write_text(yaml.safe_dump(ours))
     (tmp_path / "watch.py").write_text(WATCH)
     command = [sys.executable, "-m", "accelerate.commands.launch", "--config_file", str(tmp_path / "fsdp.yaml")]
