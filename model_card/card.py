@@ -169,7 +169,7 @@ class Card:
             )
             for settings, system, counts in self._systems()
             for key, label in AVERAGES.items()
-            if counts["averages"][key] is not None
+            if settings["limit"] is None and counts["averages"][key] is not None  # a sample is no score
         ]
         return ModelCardData(
             license="apache-2.0",
@@ -199,7 +199,7 @@ class Card:
                 )
                 for name in self.accuracy
                 for settings, system, counts in self._systems(name)
-                if system == self.default and counts["averages"][key] is not None
+                if system == self.default and settings["limit"] is None and counts["averages"][key] is not None
             ]
             if entries:
                 found[f"bfcl_{key}.yaml"] = eval_result_entries_to_yaml(entries[:1])
@@ -303,11 +303,15 @@ class Card:
                     yield f"{anchor['system']}: {anchor['source']}."
 
     def _lines(self) -> list[tuple[str, dict[str, float | None]]]:
-        """Each system and each anchor, with its percentages by category."""
-        mine = [
-            (system, {key: _share(c) for key, c in counts["categories"].items()})
-            for _, system, counts in self._systems()
-        ]
+        """Each system and each anchor, with its percentages by category, those of several files together."""
+        mine: list[tuple[str, dict[str, float | None]]] = []
+        for _, system, counts in self._systems():
+            shares = {key: _share(c) for key, c in counts["categories"].items()}
+            others = (known for name, known in mine if name == system and not known.keys() & shares.keys())
+            if (one := next(others, None)) is not None:
+                one |= shares
+            else:
+                mine.append((system, shares))
         return mine + [(anchor["system"], anchor["percent"]) for anchor in self.anchors]
 
     def _held_out(self) -> Iterable[str]:

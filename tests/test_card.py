@@ -142,6 +142,23 @@ def test_the_hub_can_read_the_metadata(checkpoint, measured, tmp_path):
     assert (tmp_path / "out" / "figures" / "accuracy.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_a_system_measured_in_two_files_is_one_line_of_categories(checkpoint, measured, tmp_path):
+    """And what is measured on a sample is shown, but no score for leaderboards."""
+    data = accuracy(123)
+    (counts,) = data["systems"].values()
+    counts["categories"] = {"live_simple": {"right": 30, "rows": 40, "seconds": 1.0}}
+    counts["averages"] |= {"non_live_ast": None, "live_ast": 75.0}
+    write(measured, "bfcl-live", "bfcl", checkpoint, data, **BFCL | {"limit": 40})
+    write_card(tmp_path / "out", checkpoint, REPO, measured)
+    text = (tmp_path / "out" / "README.md").read_text()
+    part = text[text.index("Right answers in percent of a category's rows") :].split("\n\n")[1]
+    mine = [line for line in part.splitlines() if line.startswith("| autoregressive ")]
+    assert len(mine) == 1 and "| 61.5 |" in mine[0] and "| 75.0 |" in mine[0]
+    assert [path.name for path in (tmp_path / "out" / ".eval_results").iterdir()] == ["bfcl_non_live_ast.yaml"]
+    (found,) = ModelCard.load(tmp_path / "out" / "README.md").data.eval_results
+    assert found.dataset_args["rows"] == 600
+
+
 def _categories(folder: Path, name: str) -> dict:
     return json.loads((folder / f"{name}.json").read_text())["data"]["systems"]["autoregressive"]["categories"]
 
