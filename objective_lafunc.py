@@ -386,7 +386,7 @@ def objective(
     ends = heard[layer][: len(prompts), -1]  # [B, H]
     # From here on the adapters and the head have gradients.
     opened = reader.open(prefaces)
-    # Each row is read twice, whatever it trains: processes that share the base's layers use them equally often.
+    # In one pass, whatever a row trains: processes that share the base's layers use them equally often.
     names = [[*one.tools, *one.arguments] for one in asked] if asked is not None else [[] for _ in prompts]
     bodies = [_bodies(target) for target in targets]
     read = read_aside(reader, [own + body for own, body in zip(names, bodies, strict=True)] or [[[0]]], layer)

@@ -77,6 +77,10 @@ def read_aside(reader: Reader, texts: Sequence[Sequence[Sequence[int]]], layer: 
 
     All texts of a row are read in one pass, side by side: none attends to another. Where the base has windows, or an
     attention that takes no mask of ours, they are read one after the other.
+
+    Args:
+        texts: per row any number of texts, none of them empty; at least one in all.
+        layer: whose states are wanted beside the last ones.
     """
     base = reader.base
     if slides(reader.cache) or base.config._attn_implementation not in ("sdpa", "eager"):

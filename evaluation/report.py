@@ -129,7 +129,7 @@ ACCURACY = (
     "average over categories that were not all measured is a –."
 )
 ROWS = (
-    "Rows of the training data's form that no training has seen. A value is right if it equals the row's, so the "
+    "Rows of the training data's form, held out of training. A value is right if it equals the row's, so the "
     "figures are lower than a benchmark's; they serve to choose fillers, thresholds and checkpoints."
 )
 CALIBRATION = (
@@ -525,7 +525,9 @@ def summary(documents: Mapping[str, Document]) -> list[str]:
             continue
         whose = "the bare base" if names in bare else "the shipped checkpoint"
         gold = ", the right tools given" if group["settings"]["gold_plan"] else ""
-        lines += [f"**BFCL, {whose}{gold}** ({names}):", ""]
+        limit = group["settings"]["limit"]
+        sample = "" if limit is None else f", at most {limit} rows a category"
+        lines += [f"**BFCL, {whose}{gold}{sample}** ({names}):", ""]
         head = "system,non-live AST,live AST,irrelevance,hallucinated %,right,invalid calls,base passes,"
         head += "fill passes a call,ms"
         lines += [*table(head.split(","), rows), ""]

@@ -297,6 +297,34 @@ def test_nothing_is_asked_where_there_are_no_tools(pair):
     assert routing_loss([states], pair.model.router, ends, [Asked([], [], [], [])]) == {}
 
 
+def test_what_is_read_beside_a_text_does_not_change_its_loss():
+    """Names of tools and arguments, and rows without a call, are read in the same pass as plan, values and skeleton."""
+    pair = make_pair("llama", adapter_rank=2, adapts_prompt=True, trained=["router", "tools", "arguments"])
+    for weight in adapter_weights(pair.model.base):
+        torch.nn.init.normal_(weight, std=0.1)
+    said = [{"role": "user", "content": "Oslo, and an order"}]
+    rows = [
+        make_row(said, [WEATHER_TOOL, ORDER], "test", [("get_weather", {"location": "Oslo"})] * 2),
+        make_row(said, [WEATHER_TOOL], "test"),
+        make_row(said, [ORDER, WEATHER_TOOL], "test", [("get_weather", {"location": "Paris", "days": 3})]),
+    ]
+
+    def losses(rows, asks: bool):
+        random.seed(0)
+        inputs = Collator(pair.processor, 1024, 512, adapters=True, asks=asks)(rows)
+        inputs.pop("rows")
+        return pair.model(**inputs, samples=1)
+
+    for seen in (rows, rows[:2], rows[2:]):
+        with torch.no_grad():
+            beside, alone = losses(seen, True), losses([row for row in seen if row["mode"] == "tool"], False)
+        names = {"plan", "more", "values", "tokens", "starts"}
+        assert names < beside.keys() and names < alone.keys() and "tools" in beside and "tools" not in alone
+        for name in names:
+            torch.testing.assert_close(beside[name][0], alone[name][0], rtol=1e-4, atol=1e-4)
+            assert beside[name][1] == alone[name][1]
+
+
 @pytest.mark.parametrize("adapts", [True, False])
 @pytest.mark.parametrize("kinds", ["tool", "chat", "both", "none"])
 def test_each_batch_is_read_in_two_passes(kinds, adapts):
