@@ -317,7 +317,8 @@ class Card:
     def _held_out(self) -> Iterable[str]:
         for name, document in self.rows.items():
             settings = document["settings"]
-            yield f"{name}: rows of the training data's form, held out of the last training, {settings['rows']['name']}."
+            of = settings["rows"]["name"]
+            yield f"{name}: rows of the training data's form, held out of the last training, {of}."
             yield ""
             yield from rows_table(document["data"]["systems"])
             yield ""

@@ -298,7 +298,7 @@ def test_nothing_is_asked_where_there_are_no_tools(pair):
 
 
 def test_what_is_read_beside_a_text_does_not_change_its_loss():
-    """Names of tools and arguments, and rows without a call, are read in the same pass as plan, values and skeleton."""
+    """Names of tools and arguments, and rows without a call, share a pass with plan, values and skeleton."""
     pair = make_pair("llama", adapter_rank=2, adapts_prompt=True, trained=["router", "tools", "arguments"])
     for weight in adapter_weights(pair.model.base):
         torch.nn.init.normal_(weight, std=0.1)
