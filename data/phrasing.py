@@ -545,20 +545,91 @@ def vary(
 
     `for Paris, London and Rome`; `for Paris and Rome with a limit of 5 and 8, respectively`.
     """
-    link = rng.choice((" and ", " and ", ", and "))
-    together = []
-    for argument, values in varied.items():
-        texts = [quote(argument, said, rng) for said in values]
-        together.append((argument, Said(tuple(said.value for said in values), join(texts, rng, link), True)))
-    text = frame(target, [*shared, *together], rng, bare)
-    if len(varied) > 1 and rng.random() < 0.8:
-        end = text[len(_bare_end(text)) :]
-        text = _bare_end(text) + rng.choice((" respectively", ", respectively", ", in that order")) + end
+    text = frame(target, [*shared, *_together(varied, rng)], rng, bare)
+    if len(varied) > 1:  # else every combination is meant
+        text = _before_end(text, rng.choice((" respectively", ", respectively", ", in that order")))
     return (
         text
         if rng.random() < 0.8
         else text + " " + rng.choice(("One call each.", "Do each separately.", "I need all of them."))
     )
+
+
+def combine(
+    target: Target,
+    shared: Pairs,
+    varied: Mapping[Argument, Sequence[Said]],
+    rng: random.Random,
+    bare: bool = False,
+) -> str:
+    """One request for a call for every combination of the values of some arguments: `rock and jazz in Rome and Oslo`.
+
+    That all combinations are meant is hardly ever said, as people leave it out.
+    """
+    text = frame(target, [*shared, *_together(varied, rng)], rng, bare)
+    roll = rng.random()
+    if roll < 0.15:
+        return _before_end(
+            text, rng.choice((", in all combinations", ", each with each", " in each case", ", for each"))
+        )
+    if roll < 0.25:
+        return (
+            text + " " + rng.choice(("All combinations, please.", "Every combination counts.", "I need all of them."))
+        )
+    return text
+
+
+def _together(varied: Mapping[Argument, Sequence[Said]], rng: random.Random) -> list[tuple[Argument, Said]]:
+    """Of each argument its values as one: `Paris, London and Rome`, `both Paris and London`."""
+    link = rng.choice((" and ", " and ", ", and ", " as well as "))
+    both = "both " if rng.random() < 0.15 else ""
+    found = []
+    for argument, values in varied.items():
+        text = join([quote(argument, said, rng) for said in values], rng, link)
+        text = both + text if len(values) == 2 and argument.kind != "date" else text
+        found.append((argument, Said(tuple(said.value for said in values), text, True)))
+    return found
+
+
+def gather(asked: Sequence[tuple[Target, Pairs]], thing: Argument, values: Sequence[Said], rng: random.Random) -> str:
+    """One request to several tools about the same thing, or things, said once: `For Oslo and Rome, get the weather and
+    find the time zone.`
+    """
+    ((_, said),) = _together({thing: values}, rng)
+    noun = rng.choice(thing.nouns)
+    roll = rng.random()
+    parts = [frame(target, pairs, rng, bare=True) for target, pairs in asked]
+    if roll < 0.4:  # said first
+        lead = Mention(thing, said, rng).adjunct()[0].strip() if rng.random() < 0.4 else f"for {said.text}"
+        if not re.match(r"(?:for|in|at|on|from|to|with|of|by|about) ", lead):
+            lead = f"for {said.text}"
+        return f"{_capital(lead)}, {_small(sequence(parts, rng))}"
+    if roll < 0.55:  # a sentence of its own
+        lead = rng.choice(
+            ("I have a question about {}.", "This is about {}.", "It's about {}.", "I am interested in {}.")
+        )
+        return f"{lead.format(said.text)} {sequence(parts, rng)}"
+    # said with the first one, or the last
+    (target, pairs), many = asked[0], len(values) > 1
+    first = frame(target, [*pairs, (thing, said)], rng, bare=True)
+    again = (
+        ("for the same ones", "for each of them", "for them too", "for both", "there as well")
+        if many
+        else (f"for the same {noun}", "for it", "for it as well", "there", f"for that {noun}")
+    )
+    rest = [
+        _before_end(part, f" {rng.choice(again).replace('both', 'all' if len(values) > 2 else 'both')}")
+        if rng.random() < 0.5 and "\n" not in part
+        else part
+        for part in parts[1:]
+    ]
+    return sequence([first, *rest], rng)
+
+
+def _before_end(text: str, more: str) -> str:
+    """With something put before the full stop or question mark."""
+    whole = _bare_end(text)
+    return whole + more + text[len(whole) :]
 
 
 _AGAIN = ("{}", "{}", "then {}", "once more {}", "another {}", "do the same {}", "again {}", "also {}")

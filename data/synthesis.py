@@ -23,7 +23,7 @@ from typing import Any
 
 from .arguments import Argument, words_of
 from .catalogue import tools as invented_tools
-from .phrasing import Target, answer, frame, question, repeat, sequence, vary
+from .phrasing import Target, answer, combine, frame, gather, question, repeat, sequence, vary
 from .pools import accepted, read_tools
 from .rows import Row, RowError, make_row, write_rows
 from .teacher import Teacher, append_rows
@@ -36,6 +36,7 @@ ATTEMPTS = 1000
 CLOSE = 12  # of so many other tools, the closest is offered
 CATALOGUE = 6000  # invented tools at most; new ones come along as rows are drawn
 FEW = 12  # given tools at most that are offered together
+_VAGUE = frozenset("name title text description email query message".split())  # of different things in different tools
 MOST = 6  # calls of several tools that one request asks for
 
 
@@ -120,8 +121,12 @@ class Synthesizer:
         ):
             text, calls = varied
         elif kind == "several":
-            called += self._others([target], rng.choices((1, 2, 3, 4), (34, 30, 22, 14))[0], own)
-            text, calls = self._several(called)
+            shared = self._about_one(target, own) if rng.random() < 0.35 else None
+            if shared:
+                called, text, calls = shared
+            else:
+                called += self._others([target], rng.choices((1, 2, 3, 4), (34, 30, 22, 14))[0], own)
+                text, calls = self._several(called)
         else:
             text, calls = frame(target, pairs, rng), [(target.name, _call(pairs))]
         more = rng.choices((0, 1, 2, 3, 4, 5, 6, 7), (22, 24, 20, 16, 8, 5, 3, 2))[0]
@@ -170,6 +175,58 @@ class Synthesizer:
             calls += made
         return sequence(texts, rng), calls
 
+    def _about_one(
+        self, target: Target, own: bool
+    ) -> tuple[list[Target], str, list[tuple[str, dict[str, Any]]]] | None:
+        """Tools that take the same thing, such as a city, which is said once for all of them, and a request that calls
+        each for it, or for each of several; None if no other tool takes what the first one does.
+        """
+        rng = self.rng
+        things = [one for one in target.arguments if one.required and one.kind == "string" and one.source]
+        things = [one for one in things if one.name not in _VAGUE]
+        if not things:
+            return None
+        thing = rng.choice(things)
+        pool = self.own if own else self.pool
+        called, wanted = [target], rng.choices((2, 3, 4), (50, 30, 20))[0]
+        for other in rng.sample(pool, len(pool)):
+            if len(called) < wanted and any(
+                one.required and (one.name, one.source) == (thing.name, thing.source) for one in other.arguments
+            ):
+                stems, known = _stems(other.name), [_stems(one.name) for one in called]
+                if not any(len(stems & those) * 2 >= min(len(stems), len(those)) for those in known):
+                    called.append(other)
+        if len(called) < 2:
+            return None
+        values = self._different(thing, min(rng.choices((1, 2, 3), (50, 35, 15))[0], MOST // len(called)))
+        rests = [[pair for pair in self._values(one) if pair[0].name != thing.name] for one in called]
+        calls = [
+            (one.name, {thing.name: said.value, **_call(rest)})
+            for one, rest in zip(called, rests, strict=True)
+            for said in values
+        ]
+        return called, gather(list(zip(called, rests, strict=True)), thing, values, rng), calls
+
+    def _product(
+        self, target: Target, pairs: list[tuple[Argument, Said]], able: Sequence[Argument], bare: bool
+    ) -> tuple[str, list[tuple[str, dict[str, Any]]]] | None:
+        """A request for every combination of some values of two arguments; None if there are not enough values."""
+        rng = self.rng
+        one, other = sorted(rng.sample(able, 2), key=able.index)
+        varied = {
+            argument: self._different(argument, count)
+            for argument, count in zip((one, other), rng.choice(((2, 2), (2, 2), (2, 2), (2, 3), (3, 2))), strict=True)
+        }
+        if min(map(len, varied.values())) < 2:
+            return None
+        calls = [
+            (target.name, _call([(a, {one: left, other: right}.get(a, said)) for a, said in pairs]))
+            for left in varied[one]
+            for right in varied[other]
+        ]
+        shared = [(argument, said) for argument, said in pairs if argument not in varied]
+        return combine(target, shared, varied, rng, bare), calls
+
     def _varied(
         self, target: Target, pairs: list[tuple[Argument, Said]], count: int, bare: bool = False
     ) -> tuple[str, list[tuple[str, dict[str, Any]]]] | None:
@@ -180,6 +237,8 @@ class Synthesizer:
         able = [argument for argument, _ in pairs if argument.kind in ("string", "integer", "number", "enum", "date")]
         if not able:
             return None
+        if len(able) > 1 and count > 3 and rng.random() < 0.6 and (found := self._product(target, pairs, able, bare)):
+            return found
         varied = {
             argument: self._different(argument, count)
             for argument in rng.sample(able, min(len(able), rng.choices((1, 2, 3), (55, 35, 10))[0]))
