@@ -2,6 +2,7 @@
 
 import datetime
 import json
+import math
 import random
 import re
 import threading
@@ -19,7 +20,7 @@ from lafunc.data.arguments import Argument, examples_in, read_arguments, words_o
 from lafunc.data.catalogue import listed
 from lafunc.data.dialects import tool_of
 from lafunc.data.mentions import VERBS, Mention
-from lafunc.data.phrasing import Target, _before, frame, repeat, sequence
+from lafunc.data.phrasing import Target, _before, combine, frame, repeat, sequence, vary
 from lafunc.data.pools import accepted
 from lafunc.data.rows import RowError, calls_of, check_row, read_rows
 from lafunc.data.synthesis import MOST, Synthesizer, synthesize
@@ -294,6 +295,58 @@ def test_one_request_calls_several_tools_more_than_once():
     turns = lambda names: sum(a != b for a, b in pairwise(names))  # noqa: E731
     together = [names for names in mixed if turns(names) == len(set(names)) - 1]
     assert len(mixed) / 5 < len(together) < len(mixed)
+
+
+def test_two_lists_mean_every_combination_unless_their_order_is_said():
+    rows = [row for row in synthesize([], 3000, seed=4) if len({name for name, _ in calls_of(row)}) == 1]
+    found = Counter()
+    for row in rows:
+        calls = [arguments for _, arguments in calls_of(row)]
+        if len(calls) < 4 or any(call.keys() != calls[0].keys() for call in calls):
+            continue
+        values = {name: {json.dumps(call[name]) for call in calls} for name in calls[0]}
+        varied = {name: some for name, some in values.items() if len(some) > 1}
+        if len(varied) == 2 and len(calls) == math.prod(map(len, varied.values())):
+            assert len({json.dumps(call, sort_keys=True) for call in calls}) == len(calls)
+            found["combined"] += 1
+            text = row["messages"][0]["content"]
+            assert "respectively" not in text and "in that order" not in text
+            for name in varied:
+                kinds = {type(call[name]) for call in calls}
+                if kinds == {str} and all(len(call[name]) > 3 for call in calls):
+                    found["said once"] += all(text.count(call[name]) == 1 for call in calls)
+    assert found["combined"] > 20 and found["said once"] > 10
+
+
+def test_pairs_of_values_say_that_they_are_pairs():
+    target = Target(AREA)
+    radius, _, precision = target.arguments
+    varied = {radius: [Said(31, "31"), Said(542, "542")], precision: [Said(7, "7"), Said(6, "6")]}
+    for seed in range(40):
+        paired = vary(target, [], varied, random.Random(seed))
+        assert re.search(r"respectively|in that order", paired)
+        assert not re.search(r"respectively|in that order", combine(target, [], varied, random.Random(seed)))
+
+
+def test_several_tools_about_one_thing_hear_of_it_once():
+    """Each is called for it, or for each of several; and what they do besides is said."""
+    source, found = Synthesizer([], 5), 0
+    for row in source:
+        calls = calls_of(row)
+        names = [name for name, _ in calls]
+        tools = {tool["name"]: tool["parameters"] for tool in row["tools"]}
+        text = row["messages"][0]["content"]
+        if len(set(names)) < 2 or row["needs"]:
+            continue
+        shared = set.intersection(*(set(tools[name].get("required", ())) for name in names))
+        for key in shared:
+            values = {json.dumps(arguments.get(key)) for _, arguments in calls}
+            each = Counter(json.dumps(arguments.get(key)) for _, arguments in calls)
+            if len({*each.values()}) == 1 and each.total() == len(values) * len(set(names)):
+                said = {arguments[key] for _, arguments in calls}
+                found += all(isinstance(one, str) and text.count(one) == 1 for one in said)
+        if found > 8:
+            return
 
 
 def test_a_request_after_a_list_begins_a_line():

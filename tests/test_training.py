@@ -18,7 +18,7 @@ from safetensors.torch import load_file
 
 from lafunc import LaFuncModel, LaFuncProcessor, objective_lafunc
 from lafunc.adapters_lafunc import adapter_weights
-from lafunc.base_lafunc import CheckpointError
+from lafunc.base_lafunc import CheckpointError, decoder_layers
 from lafunc.compiling_lafunc import compile_tool
 from lafunc.data.rows import make_row
 from lafunc.denoising_lafunc import COPY_LENGTH, copies_of
@@ -452,6 +452,38 @@ def test_only_heads_and_adapters_move_and_all_of_them_do(which, request, file, t
             or name.startswith(("router.tools.", "router.arguments."))
         )
         assert moved != fixed, name
+
+
+def test_adapters_of_the_first_layers_can_stay_as_they_are(file, tmp_path):
+    """No gradient is computed below those that move, also if the adapters read prompts."""
+    pair = make_pair("llama", adapter_rank=4, adapts_prompt=True)
+    layers = decoder_layers(pair.model.base)
+    for weight in adapter_weights(pair.model.base):
+        torch.nn.init.normal_(weight, std=0.1)
+    before = {name: weight.detach().clone() for name, weight in pair.model.base.named_parameters()}
+    needed = []  # whether what a layer reads has a gradient
+    for layer in layers:
+        layer.register_forward_pre_hook(lambda _, args: needed.append(args[0].requires_grad))
+    config = config_for(tmp_path, save_strategy="no", still_layers=len(layers) - 1)
+    trainer = LaFuncTrainer(pair.model, config, load_rows(str(file)), None, pair.processor)
+    trainer.train()
+    assert needed and not any(needed)  # the last layer's input has none either: its own adapters are the first
+    last = {id(weight) for weight in layers[-1].parameters()}
+    for name, weight in pair.model.base.named_parameters():
+        assert torch.equal(weight, before[name]) == (".lora_" not in name or id(weight) not in last), name
+
+
+@pytest.mark.parametrize("still", [-1, 2])
+def test_some_layer_must_be_trained(still, adapted_pair, file, tmp_path):
+    assert len(decoder_layers(adapted_pair.model.base)) == 2
+    with pytest.raises(TrainingError, match=f"still_layers {still}: of the base's 2 layers .* give 0 to 1"):
+        LaFuncTrainer(
+            adapted_pair.model,
+            config_for(tmp_path, still_layers=still),
+            load_rows(str(file)),
+            None,
+            adapted_pair.processor,
+        )
 
 
 def test_adapters_learn_and_the_base_stays_the_base(adapted_pair, file, tmp_path):
