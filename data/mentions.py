@@ -28,6 +28,33 @@ VERBS = set(
     multiply divide fit project back deploy reverse cluster answer""".split()
 )  # fmt: skip
 
+LIKE = {  # other words for what is to be done, whatever it is done to
+    "add": "put in, include, enter, insert", "analyze": "look into, examine, study", "approve": "accept, sign off on",
+    "arrange": "set up, organize", "assign": "give, allot", "book": "reserve, arrange, get",
+    "buy": "order, purchase, get", "calculate": "work out, figure out, compute, determine", "cancel": "call off, drop",
+    "change": "update, modify, adjust", "check": "look at, verify, examine", "collect": "pick up, gather, fetch",
+    "compute": "work out, figure out, calculate", "conduct": "do, carry out, run", "count": "tally, add up",
+    "create": "make, set up, add, put together", "delete": "remove, get rid of, erase, drop",
+    "determine": "work out, figure out, find out", "dispatch": "send out, send", "download": "fetch, pull down",
+    "draft": "write, put together", "draw": "sketch, make", "edit": "change, modify, update",
+    "estimate": "roughly work out, approximate, gauge", "evaluate": "assess, work out", "execute": "run, carry out",
+    "fetch": "pick up, collect", "filter": "narrow down", "generate": "make, produce, come up with, create",
+    "hire": "take on, get", "inspect": "look at, examine, check", "investigate": "look into, examine",
+    "locate": "find, track down", "log": "note down, record, write down", "make": "create, put together",
+    "modify": "change, adjust, update", "monitor": "watch, keep an eye on", "move": "shift, bring, take, transfer",
+    "order": "buy, get, purchase", "perform": "do, carry out, run", "pick": "choose, select", "plan": "map out",
+    "play": "put on, start", "predict": "forecast, foresee", "publish": "put out, post",
+    "recommend": "suggest, propose, come up with", "record": "log, note down, write down",
+    "register": "enter, record, put down", "reject": "turn down, refuse", "remove": "delete, take out, get rid of",
+    "rent": "hire, get", "report": "log, file, tell them about", "reserve": "book, hold, set aside",
+    "restock": "refill, top up", "save": "store, keep", "schedule": "arrange, set up, plan, book",
+    "send": "send out, send off", "set": "adjust, put", "share": "pass on", "ship": "send, dispatch",
+    "solve": "work out, crack", "start": "begin, kick off", "stop": "end, halt", "submit": "hand in, send in, file",
+    "suggest": "recommend, propose, come up with", "summarize": "sum up, condense", "track": "follow, trace",
+    "transfer": "move, send", "update": "change, modify, adjust, edit", "validate": "check, verify",
+    "verify": "check, confirm", "write": "put together, draft",
+}  # fmt: skip
+
 ADJECTIVES = set(
     """available electric indoor outdoor indoors outdoors remote public private online urgent express vegetarian vegan
     paid fragile insured secured refundable anonymous hidden transparent pinned favorite active closed renewable

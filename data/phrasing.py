@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from .arguments import Argument, read_arguments, words_of
-from .mentions import VERBS, Mention, article, plural, quote
+from .mentions import LIKE, VERBS, Mention, article, plural, quote
 from .values import Said, join
 
 Pairs = Sequence[tuple[Argument, Said]]
@@ -38,6 +38,11 @@ _GET = (
     "list",
     "lookup",
 )
+_SPOKEN_GET = (
+    *11 * ("get",), "get", "find", "give me", "show me", "tell me", "get me", "look up", "fetch", "check", "find out",
+    "pull up",
+)  # fmt: skip
+_CLAUSE = re.compile(r"(?:if|whether|how|what|which|who|when|where|that|to|for|with|in|on|up|off|out|back|as)\b")
 _ASK = (
     "calculate",
     "compute",
@@ -320,6 +325,15 @@ def _attach(mentions: Sequence[Mention], rng: random.Random) -> str:
     return out
 
 
+def _other_verb(verb: str, thing: str, rng: random.Random) -> str:
+    """Perhaps another word for what is to be done."""
+    if verb in _GET:
+        return rng.choice(_SPOKEN_GET) if rng.random() < 0.7 else verb
+    if verb in LIKE and rng.random() < 0.4 and not _CLAUSE.match(thing):
+        return rng.choice(LIKE[verb].split(", "))
+    return verb
+
+
 def frame(target: Target, pairs: Pairs, rng: random.Random, bare: bool = False) -> str:
     """A whole request; `bare`: one clause without greetings, to be joined with others."""
     given = {argument.name for argument, said in pairs if said.text}
@@ -329,24 +343,7 @@ def frame(target: Target, pairs: Pairs, rng: random.Random, bare: bool = False) 
         return text if bare else _decorate(text, rng)
     verb, thing, mentions = _core(target, pairs, rng)
     begun = thing[:3] == target.object[:3]  # else a value may stand in front, and stays as it is written
-    if verb in _GET and rng.random() < 0.7:
-        verb = rng.choice(
-            (
-                "get",
-                "find",
-                "give me",
-                "show me",
-                "tell me",
-                "get me",
-                "look up",
-                "fetch",
-                "check",
-                "find out",
-                "pull up",
-            )
-        )
-        if rng.random() < 0.5:
-            verb = "get"
+    verb = _other_verb(verb, thing, rng)
     action = f"{verb} {thing}".strip()
     style = (
         "imperative"
@@ -641,6 +638,7 @@ def repeat(target: Target, shared: Pairs, sets: Sequence[Pairs], rng: random.Ran
     2, and then for a radius of 3 and a height of 8`. The values of `shared` are the same for all.
     """
     verb, thing, mentions = _core(target, shared, rng)
+    verb = _other_verb(verb, thing, rng) if rng.random() < 0.5 else verb
     switches = [mention.order() for mention in mentions if mention.boolean]
     mentions = [mention for mention in mentions if not mention.boolean]
     alike, seed = rng.random() < 0.8, rng.random()
