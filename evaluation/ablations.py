@@ -1,8 +1,8 @@
 """`lafunc eval ablations`: what each part of the head and of its training is good for; one thing changed at a time.
 
 The bare base, without adapters, reads every row once, and what it made of them is kept. Each variant then trains a
-new head of one size from one seed, on the same rows in the same order and for as many steps, and fills held-out rows
-whose plan is given. Small heads, few rows: the differences between variants mean something, the figures alone do not.
+new head of one size from one seed, on the same rows in the same order and for as many steps, some with adapters beside
+it, and fills held-out rows whose plan is given. Small heads, few rows: the differences between variants mean something, the figures alone do not.
 """
 
 import argparse
@@ -12,7 +12,7 @@ import random
 import sys
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from itertools import islice, takewhile
 from pathlib import Path
 from typing import Any
@@ -20,9 +20,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from tqdm.auto import tqdm
+from transformers import PreTrainedModel
 
 from .. import LaFuncModel, LaFuncProcessor
-from ..base_lafunc import EMBEDDED_BASE
+from ..adapters_lafunc import adapter_weights, attach_adapters
+from ..base_lafunc import EMBEDDED_BASE, load_base
 from ..data.rows import calls_of, prompt_of, read_rows
 from ..denoising_lafunc import Canvas, Denoiser, embed, head_inputs, sources, standing
 from ..diffusion_lafunc import MASK, NEVER, SCHEDULES, DiffusionHead, Prediction, Sources
@@ -30,7 +32,7 @@ from ..filling_lafunc import Cursor, Reader, write
 from ..language_lafunc import accepts
 from ..node_lafunc import Path as SlotPath
 from ..node_lafunc import continuations
-from ..objective_lafunc import Target, complement, corrupt, diffusion_loss, target
+from ..objective_lafunc import Target, Written, complement, corrupt, diffusion_loss, objective, target, texts
 from ..output_lafunc import Stats
 from ..request_lafunc import MODES
 from ..routing_lafunc import Router, listening
@@ -40,6 +42,7 @@ from .bfcl import EvaluationError
 from .markdown import number, percent, table
 
 WIDTH, LAYERS, HEADS = 256, 3, 4
+RANK = 16  # of adapters
 LEARNING_RATE = 1e-3
 LONGEST = 360  # tokens of a prompt
 LARGEST = 96  # slot positions of a row
@@ -60,6 +63,8 @@ class Variant:
         tail: weight of all `<NULL>`s is 1.
         share: of the rows; in all cases as many steps.
         distilled: the base's own answers from left to right in the place of the rows' values.
+        adapters: trained beside the head, to write the values from left to right, too: on what is `written`, or on the
+            `prompt` as well.
     """
 
     name: str
@@ -70,6 +75,7 @@ class Variant:
     tail: bool = False
     share: float = 1.0
     distilled: bool = False
+    adapters: str = ""
 
 
 VARIANTS = (
@@ -84,6 +90,8 @@ VARIANTS = (
     Variant("random levels only", noise="linear"),
     Variant("random levels, weighted 1/t", noise="weighted"),
     Variant("complementary masks", noise="complementary"),
+    Variant("adapters on what is written", noise="complementary", adapters="written"),
+    Variant("adapters on the prompt, too", noise="complementary", adapters="prompt"),
     Variant("all nulls count alike", tail=True),
     Variant("half of the rows", share=0.5),
     Variant("a quarter of the rows", share=0.25),
@@ -94,7 +102,8 @@ VARIANTS = (
 
 def ways(variant: Variant) -> dict[str, tuple[int, str, bool]]:
     """How a variant is denoised, by name: steps, schedule, and whether within the slots' languages. The head as it is
-    by all numbers of steps and schedules, and by one step without languages.
+    by all numbers of steps and schedules, and by one step without languages; where adapters are compared, the base
+    writes from left to right, too: no steps.
     """
     found = {variant.name: (STEPS, SCHEDULES[1], True)}
     if variant == VARIANTS[0]:
@@ -105,6 +114,8 @@ def ways(variant: Variant) -> dict[str, tuple[int, str, bool]]:
             if (n, name) != (STEPS, SCHEDULES[1])
         }
         found[f"{variant.name}, 1 step, languages not in decoding"] = (1, SCHEDULES[1], False)
+    if variant.noise == "complementary":
+        found[f"{variant.name}, from left to right"] = (0, "", True)
     return found
 
 
@@ -180,12 +191,24 @@ class Example:
     states: Tensor | None = None
     target: Target | None = None
     own: Target | None = None  # with the base's own values
+    tokens: Sequence[int] = ()  # of the prompt
+    texts: dict[str, Written] = field(default_factory=dict)  # the values, for adapters to write
+
+
+@dataclass
+class Trained:
+    """What fills: a head, and the base, whose adapters, if any, read what is `written`, or the `prompt` as well."""
+
+    head: AblatedHead
+    base: PreTrainedModel
+    adapters: str
 
 
 @dataclass
 class HeldOut:
     """A row to fill: right are the values' texts."""
 
+    prompt: list[int]
     reader: Remembered
     routing: Tensor
     scaffold: Scaffold
@@ -199,6 +222,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--held-out", type=int, default=100, metavar="N", help="rows filled; default: %(default)s")
     parser.add_argument("--batch", type=int, default=8, metavar="N", help="rows a step; default: %(default)s")
     parser.add_argument("--steps", type=int, default=120, metavar="N", help="of training; default: %(default)s")
+    parser.add_argument("--only", nargs="+", metavar="VARIANT", help="these variants, and nothing of the router")
     parser.add_argument("--seed", type=int, default=0, metavar="N")
     parser.add_argument("--base", default=EMBEDDED_BASE, metavar="BASE", help="default: the embedded one")
     parser.add_argument("--out", type=Path, default=Path("results/ablations.json"), metavar="FILE")
@@ -216,19 +240,27 @@ def run(options: argparse.Namespace) -> int:
         name: hashlib.sha256(getattr(options, name).read_bytes()).hexdigest()[:16] for name in ("train", "rows")
     }
     settings |= {"base": options.base, "head": [WIDTH, LAYERS, HEADS], "learning_rate": LEARNING_RATE}
+    variants: Sequence[Variant] = VARIANTS
+    if options.only:
+        if unknown := sorted({*options.only} - {variant.name for variant in VARIANTS}):
+            names = ", ".join(repr(variant.name) for variant in VARIANTS)
+            raise EvaluationError(f"--only: there is no variant {unknown[0]!r}; there are {names}")
+        variants = [variant for variant in VARIANTS if variant.name in options.only]
+        settings["only"] = options.only
     journal = results.Journal(options.out, settings)
     known = {row["name"] for row in journal.rows}
-    left = [variant for variant in VARIANTS if not ways(variant).keys() <= known]
-    if left or "router" not in known:
-        bench = Bench(options)
+    left = [variant for variant in variants if not ways(variant).keys() <= known]
+    routed = "router" in known or bool(options.only)
+    if left or not routed:
+        bench = Bench(options, variants)
         for variant in left:
             for found in bench.measure(variant, known):
                 journal.add(found)
                 print(f"{found['name']}: {found['right']} of {found['slots']} values, {found['seconds']:.0f} s")
-        if "router" not in known:
+        if not routed:
             journal.add({"name": "router", **bench.decide()})
     rows = [row for row in journal.rows if row["name"] != "router"]
-    (router,) = (row for row in journal.rows if row["name"] == "router")
+    router = next((row for row in journal.rows if row["name"] == "router"), {})
     results.write(options.out, "ablations", settings, {"variants": rows, "router": router}, options.arguments)
     journal.pack()
     print("\n".join([*ablations_table(rows), "", *router_table(router), "", str(options.out)]))
@@ -238,7 +270,7 @@ def run(options: argparse.Namespace) -> int:
 class Bench:
     """The rows that the base has read, and what trains and measures heads on them."""
 
-    def __init__(self, options: argparse.Namespace):
+    def __init__(self, options: argparse.Namespace, variants: Sequence[Variant] = VARIANTS):
         self.options = options
         self.processor = LaFuncProcessor.from_base(options.base)
         self.model = LaFuncModel.from_base(
@@ -246,7 +278,7 @@ class Bench:
         )
         self.base = self.model.base
         self.lm_head = self.base.get_output_embeddings()
-        distilled = math.ceil(options.count * min(v.share for v in VARIANTS if v.distilled))
+        distilled = math.ceil(options.count * max((v.share for v in variants if v.distilled), default=0))
         self.train = list(self._examples(options.train, options.count, distilled))
         self.held_out = list(self._held_out(options.rows, options.held_out))
         # As many rows without a call as are in the file beside those with one.
@@ -283,7 +315,8 @@ class Bench:
     @torch.no_grad()
     def _examples(self, path: Path, count: int, distilled: int) -> Iterator[Example]:
         rows = islice(self._laid_out(path), count)
-        for n, (prompt, scaffold, _, found) in enumerate(tqdm(rows, "reading", count, unit="row", file=sys.stderr)):
+        progress = tqdm(rows, "reading", count, unit="row", file=sys.stderr)
+        for n, (prompt, scaffold, given, found) in enumerate(progress):
             reader, routing = self._reader(prompt)
             tokens = found.canvas.skeleton()
             states = torch.cat([reader.prompt[0, -1:], reader.read([tokens])[0, : len(tokens)]])
@@ -292,8 +325,26 @@ class Bench:
             if own is not None and own.canvas.skeleton() != tokens:
                 own = None  # another number of elements
             yield Example(
-                MODES.index("tool"), reader.prompt[0, -1], routing, True, reader.prompt[0], copies, states, found, own
+                MODES.index("tool"),
+                reader.prompt[0, -1],
+                routing,
+                True,
+                reader.prompt[0],
+                copies,
+                states,
+                found,
+                own,
+                prompt,
+                self._written(scaffold, given),
             )
+
+    def _written(self, scaffold: Scaffold, given: Sequence[Mapping[str, Any]]) -> dict[str, Written]:
+        """The values as adapters learn to write them."""
+        try:
+            found = texts(scaffold, given, scaffold.tools)["values"]
+        except ValueError:
+            return {}
+        return {"values": replace(found, asked={"values": found.asked["values"]})}
 
     def _own(self, prompt: Sequence[int], scaffold: Scaffold) -> Target | None:
         """What the base itself would write."""
@@ -311,7 +362,7 @@ class Bench:
     def _held_out(self, path: Path, count: int) -> Iterator[HeldOut]:
         rows = islice(self._laid_out(path), count)
         for prompt, scaffold, given, _ in tqdm(rows, "held out", count, unit="row", file=sys.stderr):
-            yield HeldOut(*self._reader(prompt), scaffold, self._texts(scaffold.read(given)))
+            yield HeldOut(prompt, *self._reader(prompt), scaffold, self._texts(scaffold.read(given)))
 
     @torch.no_grad()
     def _others(self, path: Path, count: int) -> Iterator[Example]:
@@ -335,14 +386,14 @@ class Bench:
     def measure(self, variant: Variant, known: Collection[str] = ()) -> Iterator[dict[str, Any]]:
         """What a variant fills right, in all [`ways`] that are not known."""
         start = time.perf_counter()
-        head = self.trained(variant)
+        trained = self.trained(variant)
         for name, (steps, schedule, bound) in ways(variant).items():
             if name not in known:
-                found = self.fill(head, steps, schedule, bound)
+                found = self.fill(trained, steps, schedule, bound)
                 yield {**asdict(variant), "name": name, **found, "seconds": time.perf_counter() - start}
 
-    def trained(self, variant: Variant) -> AblatedHead:
-        """A head that was trained as the variant says."""
+    def trained(self, variant: Variant) -> Trained:
+        """What was trained as the variant says."""
         options = self.options
         torch.manual_seed(options.seed)
         random.seed(options.seed)
@@ -352,7 +403,15 @@ class Bench:
         parameters = dict(head.named_parameters())
         for name in variant.without:
             nn.init.zeros_(parameters[name]).requires_grad_(False)
-        moving = [weight for weight in head.parameters() if weight.requires_grad]
+        base, moving = self.base, [weight for weight in head.parameters() if weight.requires_grad]
+        if variant.adapters:
+            base = load_base(options.base, dtype=torch.bfloat16).requires_grad_(False)
+            attach_adapters(base, RANK)
+            self.model.router.attach(base)
+            for weight in adapter_weights(base):
+                weight.data = weight.data.float()
+                weight.requires_grad_(True)
+                moving.append(weight)
         optimizer = torch.optim.AdamW(moving, lr=LEARNING_RATE, weight_decay=0.01)
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LEARNING_RATE, options.steps, pct_start=0.1)
         rows = self.train[: math.ceil(len(self.train) * variant.share)]
@@ -363,13 +422,38 @@ class Bench:
             if len(order) < options.batch:
                 order += random.sample(rows, len(rows))
             batch, order = order[: options.batch], order[options.batch :]
-            loss = self.loss(head, batch, variant)
+            if variant.adapters:
+                loss = self.adapted_loss(head, base, batch, variant)
+            else:
+                loss = self.loss(head, batch, variant)
             optimizer.zero_grad()
             loss.backward()
             nn.utils.clip_grad_norm_(moving, 1.0)
             optimizer.step()
             schedule.step()
-        return head.eval()
+        for weight in adapter_weights(base):
+            weight.data = weight.data.to(base.dtype)
+        return Trained(head.eval(), base, variant.adapters)
+
+    def adapted_loss(
+        self, head: AblatedHead, base: PreTrainedModel, batch: Sequence[Example], variant: Variant
+    ) -> Tensor:
+        """The same, and how the values are written from left to right, as in training."""
+        found = objective(
+            base,
+            self.model.router,
+            head,
+            [row.tokens for row in batch],
+            [self.processor.opening(row.tokens) for row in batch],
+            torch.tensor([row.mode for row in batch]),
+            [replace(row.target, texts=row.texts) for row in batch if row.target is not None],
+            samples=2,
+            adapts_prompt=variant.adapters == "prompt",
+        )
+        means = {name: total / weight for name, (total, weight) in found.items() if weight}
+        diffusion = [means[name] for name in ("tokens", "starts", "values") if name in means]
+        constraint = means.get("constraint", torch.zeros(()))
+        return 2 * sum(diffusion) / len(diffusion) + variant.constraint * constraint + means["nothing"]
 
     def loss(self, head: AblatedHead, batch: Sequence[Example], variant: Variant) -> Tensor:
         """2 · diffusion + constraint, as in training."""
@@ -425,24 +509,39 @@ class Bench:
         )
 
     @torch.no_grad()
-    def fill(self, head: DiffusionHead, steps: int, schedule: str, bound: bool = True) -> dict[str, int]:
+    def fill(self, trained: Trained, steps: int, schedule: str, bound: bool = True) -> dict[str, int]:
         """Values and rows that are right, of how many; values that their schema does not allow."""
         right = slots = extra = missing = invalid = rows = 0
         for row in tqdm(self.held_out, f"{steps} {schedule}", unit="row", file=sys.stderr, leave=False):
-            kind = Denoiser if bound else Unbound
-            denoiser = kind(head, row.reader, [row.scaffold], self.model.config, schedule, steps)
-            (values,) = denoiser.fill()
+            values = self._filled(trained, row, steps, schedule, bound)
             got = self._texts(values)
             same = sum(got.get(path) == text for path, text in row.right.items())
             right, slots, rows = right + same, slots + len(row.right), rows + (got == row.right)
             extra += len(got.keys() - row.right.keys())
             missing += len(row.right.keys() - got.keys())
-            languages = {span.slot.path: span.slot.language for span in denoiser.canvases[0].block.spans}
-            invalid += sum(not accepts(languages[path], value) for path, value in values.items() if value)
+            slots_of = (piece for piece in row.scaffold.write(values) if not isinstance(piece, str))
+            languages = {slot.path: slot.language for slot in slots_of}
+            invalid += sum(not accepts(languages[path], values[path]) for path in languages if values.get(path))
         return {
             "right": right, "slots": slots, "extra": extra, "missing": missing, "invalid": invalid,
             "rows_right": rows, "rows": len(self.held_out),
         }  # fmt: skip
+
+    def _filled(
+        self, trained: Trained, row: HeldOut, steps: int, schedule: str, bound: bool
+    ) -> Mapping[SlotPath, list[int]]:
+        reader: Reader = row.reader
+        if trained.adapters or not steps:
+            reader = Reader(trained.base, [row.prompt], Stats(), adapts_prompt=trained.adapters == "prompt")
+            reader.open([self.processor.opening(row.prompt)])
+        if steps:
+            kind = Denoiser if bound else Unbound
+            (values,) = kind(trained.head, reader, [row.scaffold], self.model.config, schedule, steps).fill()
+            return values
+        ways = list(continuations(row.scaffold.chain))
+        cursor = Cursor(self.processor.vocabulary, ways, max_slot_tokens=LARGEST)
+        write(reader, [cursor])
+        return cursor.values
 
     # ------------------------------------------------------------------------------------------------ the decision
 
@@ -495,7 +594,9 @@ def ablations_table(rows: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def router_table(router: Mapping[str, Any]) -> list[str]:
-    """The router with and without negatives."""
+    """The router with and without negatives; nothing if it was not measured."""
+    if not router:
+        return []
     return table(
         ["router", "rows", "mode right %", "calls found %", "negatives refused %"],
         [

@@ -138,9 +138,9 @@ CALIBRATION = (
 )
 TRAINING = "The recipe, the rows, and how the parts of the loss went; [training.md](training.md) says what they are."
 ABLATIONS = (
-    "Controlled runs: new heads over the bare base, without adapters; one thing changed at a time, the same rows in "
-    "the same order and as many steps; held-out rows, the right tools given. The differences mean something, the "
-    "figures alone do not: these heads are small and have seen little."
+    "Controlled runs: new heads over the bare base, without adapters where none are named; one thing changed at a "
+    "time, the same rows in the same order and as many steps; held-out rows, the right tools given. The differences "
+    "mean something, the figures alone do not: these heads are small and have seen little."
 )
 PEERS = (
     "Every system read the same token ids on the same weights and answered each row right after the others, in an "

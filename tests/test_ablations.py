@@ -9,6 +9,7 @@ import pytest
 import torch
 from conftest import WEATHER, make_pair
 
+from lafunc.adapters_lafunc import _THREAD, adapter_weights, bare
 from lafunc.data.rows import make_row
 from lafunc.denoising_lafunc import Canvas
 from lafunc.diffusion_lafunc import NULL
@@ -95,17 +96,45 @@ def test_every_variant_is_measured_once(options, monkeypatch, capsys):
 
 def test_a_variant_changes_one_thing(options):
     bench = Bench(options)
-    whole = bench.trained(Variant("whole"))
+    whole = bench.trained(Variant("whole")).head
     assert whole.kind.weight.abs().sum() > 0 and whole.prior != 1
-    again = bench.trained(Variant("again"))
+    again = bench.trained(Variant("again")).head
     assert all(torch.equal(a, b) for a, b in zip(whole.parameters(), again.parameters(), strict=True))
-    without = bench.trained(Variant("without", without=("kind.weight", "prior")))
+    without = bench.trained(Variant("without", without=("kind.weight", "prior"))).head
     assert without.kind.weight.abs().sum() == 0 and without.prior == 0
-    closed = bench.trained(Variant("closed", closed=(1, 2)))
+    closed = bench.trained(Variant("closed", closed=(1, 2))).head
     inputs = bench._inputs(bench.train[:1], [bench.train[0].target])
     embeddings = torch.zeros(1, inputs["mask"].shape[1], bench.base.config.hidden_size)
     gates = closed(embeddings=embeddings, level=torch.tensor([4]), **inputs).gates.exp()
     assert gates[..., 1:3].max() == 0 and torch.allclose(gates.sum(-1), torch.ones_like(gates[..., 0]))
+
+
+@pytest.mark.parametrize("adapters", ["written", "prompt"])
+def test_adapters_learn_beside_the_head_and_the_base_stays(options, adapters):
+    bench = Bench(options)
+    trained = bench.trained(Variant("adapters", noise="complementary", adapters=adapters))
+    own, before = adapter_weights(trained.base), dict(bench.base.named_parameters())
+    assert own and not adapter_weights(bench.base)
+    assert any(weight.abs().sum() > 0 for name, weight in trained.base.named_parameters() if ".lora_B." in name)
+    for name, weight in bare(dict(trained.base.named_parameters())).items():
+        assert torch.equal(weight, before[name])
+    read = []
+    trained.base.get_decoder().register_forward_pre_hook(lambda *_: read.append(getattr(_THREAD, "adapted", False)))
+    for steps in (2, 0):
+        read.clear()
+        assert bench.fill(trained, steps, "confidence")["slots"] == 2
+        assert read.count(False) == (0 if adapters == "prompt" else 2) and read.count(True) >= 2  # of two prompts
+
+
+def test_some_variants_alone_can_be_measured(options, capsys):
+    options.only = ["complementary masks"]
+    assert ablations.run(options) == 0
+    found = results.read(options.out, "ablations")["data"]
+    assert [row["name"] for row in found["variants"]] == [*options.only, "complementary masks, from left to right"]
+    assert found["router"] == {} and "router" not in capsys.readouterr().out
+    options.only = ["nothing"]
+    with pytest.raises(EvaluationError, match="--only: there is no variant 'nothing'; there are 'as it is'"):
+        ablations.run(options)
 
 
 def test_a_missing_file_is_named(options):
@@ -117,7 +146,7 @@ def test_a_missing_file_is_named(options):
 def test_without_languages_a_slot_holds_its_likeliest_tokens(options):
     """The letters that no integer has are noted; what is filled is a string of the language all the same."""
     bench = Bench(options)
-    row, head = bench.held_out[0], bench.trained(Variant("head"))
+    row, head = bench.held_out[0], bench.trained(Variant("head")).head
     denoiser = ablations.Unbound(head, row.reader, [row.scaffold], bench.model.config, "confidence", 1)
     denoiser.fill()
     canvas = Canvas(row.scaffold, row.scaffold.block())

@@ -287,7 +287,7 @@ def test_values_of_several_calls_are_said_in_their_order():
 
 def test_one_request_calls_several_tools_more_than_once():
     """In some each tool's calls are in one sentence, in others they take turns; never more than there is room for."""
-    rows = [[name for name, _ in calls_of(row)] for row in synthesize([], 400, seed=3) if row["mode"] == "tool"]
+    rows = [[name for name, _ in calls_of(row)] for row in synthesize([], 1000, seed=3) if row["mode"] == "tool"]
     mixed = [names for names in rows if 1 < len(set(names)) < len(names)]
     assert max(map(len, mixed)) == MOST
     twice = [names for names in mixed if all(names.count(name) > 1 for name in names)]
