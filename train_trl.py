@@ -286,8 +286,8 @@ class LaFuncTrainer(SFTTrainer):
         layers = decoder_layers(model.base)
         if not 0 <= args.still_layers < max(1, len(layers)):
             raise TrainingError(
-                f"still_layers {args.still_layers}: of the base's {len(layers)} layers at least one is trained; give 0 "
-                f"to {len(layers) - 1}"
+                f"still_layers {args.still_layers}: of the base's {len(layers)} layers at least one is trained; give "
+                f"0 to {len(layers) - 1}"
             )
         for layer in layers[: args.still_layers]:
             layer.requires_grad_(False)

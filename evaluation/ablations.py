@@ -2,7 +2,8 @@
 
 The bare base, without adapters, reads every row once, and what it made of them is kept. Each variant then trains a
 new head of one size from one seed, on the same rows in the same order and for as many steps, some with adapters beside
-it, and fills held-out rows whose plan is given. Small heads, few rows: the differences between variants mean something, the figures alone do not.
+it, and fills held-out rows whose plan is given. Small heads, few rows: the differences between variants mean
+something, the figures alone do not.
 """
 
 import argparse
