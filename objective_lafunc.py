@@ -13,7 +13,7 @@ constraint   −log of the probability that the slot language allows, at the mas
 import math
 import random
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, cast
 from weakref import WeakKeyDictionary
 
@@ -156,13 +156,6 @@ def texts(scaffold: Scaffold, arguments: Sequence[Mapping[str, Any]], offered: S
         asked["another"] = [len(stop.tokens) for stop in stops]
         whole = [*stops[-1].tokens, over]
     return {"plan": Written(tokens, {"plan": names, "more": ends}), "values": Written(whole, asked)}
-
-
-def any_order(calls: Written) -> Written:
-    """Of calls in another order than the request's only whether one more is due, which must not hang on whether the
-    last thing that was asked for is written.
-    """
-    return replace(calls, asked={name: ats for name, ats in calls.asked.items() if name == "another"})
 
 
 def decisions(cursor: Cursor, tokens: Sequence[int]) -> list[int]:

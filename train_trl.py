@@ -46,7 +46,7 @@ from lafunc.data.rows import calls_of, prompt_of
 from lafunc.evaluation import results
 from lafunc.filling_lafunc import slides
 from lafunc.model_card.push import push
-from lafunc.objective_lafunc import Asked, Target, any_order, target, texts
+from lafunc.objective_lafunc import Asked, Target, target, texts
 from lafunc.output_lafunc import Stats
 from lafunc.planning_lafunc import SIDE_BY_SIDE, argument_texts, name_texts, states_after
 from lafunc.processing_lafunc import RequestError
@@ -81,7 +81,6 @@ SHAPE = (
 RECORD = "training.json"
 READ = ("states", "tools", "called", "tools_of", "arguments", "given", "arguments_of")  # for the router
 LEAST = 3  # rows of a kind, or a router cannot be fitted
-SHUFFLED = 0.5  # of the rows with several calls, see [`any_order`]
 TOO_LONG = "the prompt is too long"
 SPECIAL = ("bos_token_id", "eos_token_id", "pad_token_id")
 
@@ -216,13 +215,7 @@ class Collator:
         if len(found.tokens) > self.max_block_tokens:
             raise ValueError("the scaffold is too large")
         if self.adapters and not row["needs"]:  # from left to right nothing can be left out
-            offered = list(tools.values())
-            found.texts = texts(scaffold, arguments, offered)
-            chance = random.Random(f"{prompt}")  # the same for a row whenever it comes, also in a resumed run
-            if len(calls) > 1 and chance.random() < SHUFFLED:
-                order = chance.sample(range(len(calls)), len(calls))
-                shuffled = Scaffold([planned[n] for n in order], self.processor.vocabulary)
-                found.texts["values"] = any_order(texts(shuffled, [arguments[n] for n in order], offered)["values"])
+            found.texts = texts(scaffold, arguments, list(tools.values()))
         return prompt, found
 
 

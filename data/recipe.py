@@ -16,7 +16,6 @@ import yaml
 from ..base_lafunc import EMBEDDED_BASE
 from .pools import POOLS
 from .sources import FORMATS, HUB, DataError, Source
-from .synthesis import MOST
 
 
 @dataclass
@@ -82,8 +81,6 @@ def read_recipe(path: Path) -> Recipe:
                 raise DataError(f"{place}: give `pool` and `path`, or neither, so that tools are invented")
             if source.pool not in (None, *POOLS):
                 raise DataError(f"{place}: no pool {source.pool!r}; there are {', '.join(POOLS)}")
-            if source.calls > MOST:
-                raise DataError(f"{place}: synthesis writes rows of at most {MOST} calls, not {source.calls}")
         elif source.pool:
             raise DataError(f"{place}: a `pool` is for the format synthesis")
         elif (source.path is None) == (source.hub is None):

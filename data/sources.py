@@ -6,10 +6,9 @@ stands its [`RowError`]. A set that is not there is an error.
 """
 
 import gzip
-import itertools
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ from . import hub, shared
 from .hub import Draft
 from .pools import POOLS, accepted
 from .rows import RowError, calls_of, prompt_of
-from .synthesis import Synthesizer
+from .synthesis import synthesize
 
 HUB = {"glaive": hub.glaive, "xlam": hub.xlam, "toolace": hub.toolace, "hermes": hub.hermes}
 SHARED = {
@@ -51,7 +50,6 @@ class Source:
         pool: of `synthesis`: how the tools stand in `path`; without both, tools are invented.
         cap: rows to keep at most, drawn at random; of `synthesis`: rows to write.
         repeat: how often each tool row goes in, each time augmented anew.
-        calls: rows with fewer calls are left out.
     """
 
     name: str
@@ -64,7 +62,6 @@ class Source:
     pool: str | None = None
     cap: int | None = None
     repeat: int = 1
-    calls: int = 0
 
 
 def open_source(source: Source, root: Path) -> shared.Read:
@@ -126,14 +123,9 @@ def convert(source: Source, root: Path) -> Iterator[Draft | RowError]:
     if source.format == "synthesis":
         return _write(source, root)
     read = open_source(source, root)
-    drafts = shared.grounded(shared.each(read("*"), HUB[source.format])) if source.format in HUB else None
-    return _with_calls(drafts or SHARED[source.format](read), source.calls)
-
-
-def _with_calls(drafts: Iterable[Draft | RowError], least: int) -> Iterator[Draft | RowError]:
-    for draft in drafts:
-        few = isinstance(draft, Draft) and len(draft.calls) < least
-        yield RowError(f"fewer than {least} calls") if few else draft
+    if source.format in HUB:
+        return shared.grounded(shared.each(read("*"), HUB[source.format]))
+    return SHARED[source.format](read)
 
 
 def _write(source: Source, root: Path) -> Iterator[Draft | RowError]:
@@ -146,6 +138,5 @@ def _write(source: Source, root: Path) -> Iterator[Draft | RowError]:
         tools = list(accepted((tool for tool in found if not isinstance(tool, RowError)), refused))
         yield from (RowError("a tool of the pool is refused", why) for why in refused.elements())
     if tools or not source.pool:
-        rows = (row for row in Synthesizer(tools, f"{source.name} rows") if len(calls_of(row)) >= source.calls)
-        for row in itertools.islice(rows, source.cap or 0):
+        for row in synthesize(tools, source.cap or 0, f"{source.name} rows"):
             yield Draft(prompt_of(row), row["tools"], calls_of(row), row["mode"], row["needs"])

@@ -204,15 +204,6 @@ def test_rows_are_written_for_pools_of_tools_and_for_invented_ones(checker, tmp_
     assert "getDew" not in {tool["name"] for row in invented for tool in row["tools"]}
 
 
-def test_a_source_can_be_of_several_calls_alone(checker, tmp_path):
-    written = Source("own", "synthesis", "Apache-2.0", cap=30, calls=3)
-    rows, count = collect(written, tmp_path, checker, Count()), Count()
-    assert len(rows) > 20 and min(len(calls_of(row)) for row in rows) == 3
-    with pytest.raises(DataError, match="fewer than 3 calls"):
-        collect(Source("xlam", "xlam", "CC-BY-4.0", path="xlam.jsonl", calls=3), FIXTURES, checker, count)
-    assert count.skipped["fewer than 3 calls"] == 2
-
-
 def test_a_pool_without_a_tool_that_can_be_used(checker, tmp_path):
     lines(tmp_path / "set" / "tool.jsonl", [{"api_name": "getSun"}])
     source = Source("pool", "synthesis", "Apache-2.0", path="set", pool="seal_tools", cap=40)
@@ -260,12 +251,6 @@ def test_a_cap_draws_from_the_whole_set(checker):
         (
             lambda config: config["sources"][1].update(format="synthesis", pool="x"),
             "no pool 'x'; there are seal_tools",
-        ),
-        (
-            lambda config: config["sources"].append(
-                {"name": "w", "format": "synthesis", "licence": "MIT", "cap": 1, "calls": 7}
-            ),
-            r"sources\[2\] \(w\): synthesis writes rows of at most 6 calls, not 7",
         ),
         (lambda config: config["sources"][0].update(path="nowhere"), "nowhere is not in the root folder; is --root"),
         (lambda config: config["sources"][0].update(format="snips", path="calls"), "no file train_AddToPlaylist"),

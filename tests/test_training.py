@@ -16,7 +16,7 @@ import yaml
 from conftest import ORDER, WEATHER, Pair, make_pair, tool_of
 from safetensors.torch import load_file
 
-from lafunc import LaFuncModel, LaFuncProcessor, objective_lafunc, train_trl
+from lafunc import LaFuncModel, LaFuncProcessor, objective_lafunc
 from lafunc.adapters_lafunc import adapter_weights
 from lafunc.base_lafunc import CheckpointError, decoder_layers
 from lafunc.compiling_lafunc import compile_tool
@@ -297,9 +297,8 @@ def test_nothing_is_asked_where_there_are_no_tools(pair):
     assert routing_loss([states], pair.model.router, ends, [Asked([], [], [], [])]) == {}
 
 
-def test_what_is_read_beside_a_text_does_not_change_its_loss(monkeypatch):
+def test_what_is_read_beside_a_text_does_not_change_its_loss():
     """Names of tools and arguments, and rows without a call, share a pass with plan, values and skeleton."""
-    monkeypatch.setattr(train_trl, "SHUFFLED", 0.0)
     pair = make_pair("llama", adapter_rank=2, adapts_prompt=True, trained=["router", "tools", "arguments"])
     for weight in adapter_weights(pair.model.base):
         torch.nn.init.normal_(weight, std=0.1)
@@ -529,30 +528,6 @@ def test_texts_ask_where_the_filler_asks(pair):
     assert ends == pair.processor.vocabulary.end == found["values"].tokens[-1] != goes_on
     with pytest.raises(ValueError, match="has no 'x'"):
         texts(scaffold, [{"location": "Oslo", "x": 1}, arguments[1]], tools)
-
-
-def test_whether_another_call_is_due_is_learned_from_calls_in_any_order(pair, monkeypatch):
-    """Nothing else of them is, as no order but the request's can be foreseen; and it is the same order every time."""
-    cities = ["Oslo", "Rome", "Lima", "Bern"]
-    said = [{"role": "user", "content": " and ".join(cities)}]
-    row = make_row(said, [WEATHER_TOOL], "test", [("get_weather", {"location": city}) for city in cities])
-    collator = Collator(pair.processor, 1024, 512, adapters=True)
-    found = {}
-    for share in (0.0, 1.0):
-        monkeypatch.setattr(train_trl, "SHUFFLED", share)
-        found[share] = [collator.read(row)[1].texts for _ in range(2)]
-        assert found[share][0] == found[share][1]
-    ordered, shuffled = (found[share][0]["values"] for share in (0.0, 1.0))
-    assert found[0.0][0]["plan"] == found[1.0][0]["plan"] and {"values", "next", "another"} <= ordered.asked.keys()
-    places = []
-    for text in (ordered, shuffled):
-        written = pair.processor.vocabulary.decode_bytes(text.tokens).decode(errors="replace")
-        places.append([written.index(city) for city in cities])
-    assert places[0] == sorted(places[0]) != places[1]
-    assert shuffled.asked.keys() == {"another"} and len(shuffled.asked["another"]) == 4
-    for text in (ordered, shuffled):
-        assert [text.tokens[at] for at in text.asked["another"][:-1]] == 3 * [text.tokens[text.asked["another"][0]]]
-        assert text.asked["another"][-1] == len(text.tokens) - 1
 
 
 def test_batches_are_of_similar_lengths_and_every_row_comes_once():
