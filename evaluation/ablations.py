@@ -223,7 +223,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--held-out", type=int, default=100, metavar="N", help="rows filled; default: %(default)s")
     parser.add_argument("--batch", type=int, default=8, metavar="N", help="rows a step; default: %(default)s")
     parser.add_argument("--steps", type=int, default=120, metavar="N", help="of training; default: %(default)s")
-    parser.add_argument("--only", nargs="+", metavar="VARIANT", help="these variants, and nothing of the router")
+    parser.add_argument("--only", nargs="+", metavar="VARIANT", help="these variants, and not the router; others may follow")
     parser.add_argument("--seed", type=int, default=0, metavar="N")
     parser.add_argument("--base", default=EMBEDDED_BASE, metavar="BASE", help="default: the embedded one")
     parser.add_argument("--out", type=Path, default=Path("results/ablations.json"), metavar="FILE")
@@ -247,7 +247,6 @@ def run(options: argparse.Namespace) -> int:
             names = ", ".join(repr(variant.name) for variant in VARIANTS)
             raise EvaluationError(f"--only: there is no variant {unknown[0]!r}; there are {names}")
         variants = [variant for variant in VARIANTS if variant.name in options.only]
-        settings["only"] = options.only
     journal = results.Journal(options.out, settings)
     known = {row["name"] for row in journal.rows}
     left = [variant for variant in variants if not ways(variant).keys() <= known]

@@ -132,6 +132,9 @@ def test_some_variants_alone_can_be_measured(options, capsys):
     found = results.read(options.out, "ablations")["data"]
     assert [row["name"] for row in found["variants"]] == [*options.only, "complementary masks, from left to right"]
     assert found["router"] == {} and "router" not in capsys.readouterr().out
+    options.only = ["no type of the slot"]  # beside what is measured already
+    assert ablations.run(options) == 0
+    assert len(results.read(options.out, "ablations")["data"]["variants"]) == 3
     options.only = ["nothing"]
     with pytest.raises(EvaluationError, match="--only: there is no variant 'nothing'; there are 'as it is'"):
         ablations.run(options)
