@@ -263,7 +263,7 @@ def run(options: argparse.Namespace) -> int:
     router = next((row for row in journal.rows if row["name"] == "router"), {})
     results.write(options.out, "ablations", settings, {"variants": rows, "router": router}, options.arguments)
     journal.pack()
-    print("\n".join([*ablations_table(rows), "", *router_table(router), "", str(options.out)]))
+    print("\n".join([*ablations_table(rows), "", *(router_table(router) if router else []), "", str(options.out)]))
     return 0
 
 
@@ -594,9 +594,7 @@ def ablations_table(rows: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def router_table(router: Mapping[str, Any]) -> list[str]:
-    """The router with and without negatives; nothing if it was not measured."""
-    if not router:
-        return []
+    """The router with and without negatives."""
     return table(
         ["router", "rows", "mode right %", "calls found %", "negatives refused %"],
         [

@@ -340,8 +340,9 @@ def _ablations(document: Document) -> Iterable[str]:
     )
     yield ""
     yield from ablations_table(data["variants"])
-    yield ""
-    yield from router_table(data["router"])
+    if data["router"]:
+        yield ""
+        yield from router_table(data["router"])
 
 
 def _peers(document: Document) -> Iterable[str]:
