@@ -223,7 +223,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--held-out", type=int, default=100, metavar="N", help="rows filled; default: %(default)s")
     parser.add_argument("--batch", type=int, default=8, metavar="N", help="rows a step; default: %(default)s")
     parser.add_argument("--steps", type=int, default=120, metavar="N", help="of training; default: %(default)s")
-    parser.add_argument("--only", nargs="+", metavar="VARIANT", help="these variants, and not the router; others may follow")
+    parser.add_argument(
+        "--only", nargs="+", metavar="VARIANT", help="these variants, and not the router; others may follow"
+    )
     parser.add_argument("--seed", type=int, default=0, metavar="N")
     parser.add_argument("--base", default=EMBEDDED_BASE, metavar="BASE", help="default: the embedded one")
     parser.add_argument("--out", type=Path, default=Path("results/ablations.json"), metavar="FILE")
@@ -263,7 +265,8 @@ def run(options: argparse.Namespace) -> int:
     router = next((row for row in journal.rows if row["name"] == "router"), {})
     results.write(options.out, "ablations", settings, {"variants": rows, "router": router}, options.arguments)
     journal.pack()
-    print("\n".join([*ablations_table(rows), "", *(router_table(router) if router else []), "", str(options.out)]))
+    routed_table = router_table(router) if router else []
+    print("\n".join([*ablations_table(rows), "", *routed_table, "", str(options.out)]))
     return 0
 
 
