@@ -162,6 +162,7 @@ class Card:
                 task_name="Tool calls",
                 dataset_type=BFCL,
                 dataset_name=f"Berkeley Function-Calling Leaderboard, {label}",
+                dataset_config=key,  # or all of them are written as one set, the first
                 dataset_args={"bfcl_eval": settings["bfcl_eval"], "rows": counts["rows"]},
                 metric_type="accuracy",
                 metric_name=f"{label}, {system}",

@@ -159,6 +159,21 @@ def test_a_system_measured_in_two_files_is_one_line_of_categories(checkpoint, me
     assert found.dataset_args["rows"] == 600
 
 
+def test_averages_over_different_rows_are_results_of_their_own(checkpoint, measured, tmp_path):
+    data = accuracy(123)
+    (counts,) = data["systems"].values()
+    counts |= {"rows": 40, "averages": counts["averages"] | {"non_live_ast": None, "live_ast": 75.0}}
+    write(measured, "bfcl-live", "bfcl", checkpoint, data, **BFCL)
+    write_card(tmp_path / "out", checkpoint, REPO, measured)
+    found = ModelCard.load(tmp_path / "out" / "README.md").data.eval_results
+    assert [(one.dataset_name.split(", ")[1], one.dataset_args["rows"]) for one in found] == [
+        ("live AST", 40),
+        ("non-live AST", 600),
+    ]
+    files = sorted(path.name for path in (tmp_path / "out" / ".eval_results").iterdir())
+    assert files == ["bfcl_live_ast.yaml", "bfcl_non_live_ast.yaml"]
+
+
 def _categories(folder: Path, name: str) -> dict:
     return json.loads((folder / f"{name}.json").read_text())["data"]["systems"]["autoregressive"]["categories"]
 
