@@ -284,7 +284,7 @@ class LaFuncTrainer(SFTTrainer):
             weight.data = weight.data.float()
             weight.requires_grad_(True)
         layers = decoder_layers(model.base)
-        if not 0 <= args.still_layers < max(1, len(layers)):
+        if not 0 <= args.still_layers < len(layers):
             raise TrainingError(
                 f"still_layers {args.still_layers}: of the base's {len(layers)} layers at least one is trained; give "
                 f"0 to {len(layers) - 1}"

@@ -330,8 +330,8 @@ def test_pairs_of_values_say_that_they_are_pairs():
 
 def test_several_tools_about_one_thing_hear_of_it_once():
     """Each is called for it, or for each of several; and what they do besides is said."""
-    source, found = Synthesizer([], 5), 0
-    for row in source:
+    found = 0
+    for row in synthesize([], 1500, seed=5):
         calls = calls_of(row)
         names = [name for name, _ in calls]
         tools = {tool["name"]: tool["parameters"] for tool in row["tools"]}
@@ -345,8 +345,7 @@ def test_several_tools_about_one_thing_hear_of_it_once():
             if len({*each.values()}) == 1 and each.total() == len(values) * len(set(names)):
                 said = {arguments[key] for _, arguments in calls}
                 found += all(isinstance(one, str) and text.count(one) == 1 for one in said)
-        if found > 8:
-            return
+    assert found > 8
 
 
 def test_a_request_after_a_list_begins_a_line():
