@@ -33,7 +33,7 @@ class Calls:
         guesses: what the head would write in each slot, and how sure it is, if it was asked.
         evidence: what is known of optional values by these.
         clipped: values that were ended for want of room.
-        searched: the conversation's messages, and the numbers in them in digits, where values are looked for.
+        searched: what the conversation says, where values are looked for.
         said: what was said, that values may repeat.
     """
 

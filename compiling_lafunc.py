@@ -12,12 +12,14 @@ SchemaError: tool 'f', $.properties.a.contains: the keyword 'contains' is not su
 import itertools
 import json
 import math
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from functools import cache, lru_cache
 from typing import Any, NamedTuple
 
+from .dates_lafunc import Layout, layouts
 from .language_lafunc import Automaton, arrangements, concat, deferred, literal, one_of, record, repeat, union
 from .literals_lafunc import number, string
 from .node_lafunc import MAX_ITEMS, Items, Member, Node, Object, Path, Slot, Tool, distinct, opener, plain_texts
@@ -31,6 +33,7 @@ ANY_DEPTH = 1  # free arrays and maps nested in a value of any type
 STRING_TOKENS = 20
 NUMBER_TOKENS = 8
 VALUE_TOKENS = 64  # a whole object or array in one slot
+AS_LAYOUTS = {"date": "YYYY-MM-DD", "date-time": "YYYY-MM-DDTHH:MM:SSZ", "time": "HH:MM:SSZ"}  # formats
 MAX_COUNT = 4096  # length bounds above this would make automata that no budget can use
 MAX_DEPTH = 32  # values nested deeper would exhaust the stack of whoever reads them
 MAX_MULTIPLE = 1_000  # divisors above this would make automata of as many states
@@ -48,6 +51,7 @@ class _Value:
         least: positions that surely hold one of its texts, likewise.
         texts: a Python value -> the JSON texts by which the language may write it.
         tidy: a Python value as read -> without the elements that `uniqueItems` forbids; None: as it is.
+        layouts: of days and times, in which a string is.
     """
 
     kind: str
@@ -57,6 +61,7 @@ class _Value:
     least: int = 2
     texts: Callable[[Any], Iterator[str]] = plain_texts
     tidy: Callable[[Any], Any] | None = None
+    layouts: tuple[Layout, ...] = ()
 
 
 class _Depth(NamedTuple):
@@ -101,7 +106,8 @@ def compile_tool(tool: Mapping[str, Any], vocabulary: Vocabulary, strict: bool =
         compiler.check(compiler.arguments(0))
     except RecursionError:
         raise SchemaError(name, "$", "the schema is nested too deeply") from None
-    return Tool(name, str(tool.get("description") or ""), compiler.schema, compiler.arguments, strict)
+    description = str(tool.get("description") or "")
+    return Tool(name, description, compiler.schema, compiler.arguments, strict, tuple(compiler.layouts))
 
 
 class _Compiler(SchemaReader):
@@ -111,6 +117,7 @@ class _Compiler(SchemaReader):
         super().__init__(tool, parameters, strict)
         self.vocabulary = vocabulary
         self.arguments = lru_cache(maxsize=32)(self.root)
+        self.layouts: dict[Layout, None] = {}  # that descriptions ask for
         self.known: dict[tuple, tuple[dict, _Value | NoValue]] = {}  # the schema keeps its id from being another's
 
     def root(self, call: int) -> Node:
@@ -174,10 +181,17 @@ class _Compiler(SchemaReader):
         return (self.object if kind == "object" else self.items)(part, path, lead, switch, alternative)
 
     def slot(self, value: _Value, path: Path, lead: str, required: bool, description: str) -> Slot:
-        language = value.language(lead)
-        budget = max(value.budget, value.least)
         return Slot(
-            path, value.kind, language, value.close, budget, not required, description, value.texts, value.tidy
+            path,
+            value.kind,
+            value.language(lead),
+            value.close,
+            max(value.budget, value.least),
+            not required,
+            description,
+            value.texts,
+            value.tidy,
+            value.layouts,
         )
 
     def object(
@@ -334,6 +348,9 @@ class _Compiler(SchemaReader):
 
     def string(self, schema: dict, place: str) -> _Value:
         meant = text_of(schema)
+        asked = self.layouts_of(schema) if meant.plain else []
+        if asked:
+            meant = replace(meant, patterns=(f"^(?:{'|'.join(layout.pattern for layout in asked)})$",))
         low, high = meant.low, meant.high
         if high is not None and low > high:
             raise self.refuse(place, "maxLength", "string", f"minLength {low} exceeds maxLength {high}")
@@ -355,15 +372,32 @@ class _Compiler(SchemaReader):
                 shortest = characters(replace(meant, alphabet=self.vocabulary.alphabet)).example()
                 least = 2 + len(json.dumps(shortest, ensure_ascii=False).encode())
             except PatternError as error:
+                if asked:  # what the description asks for has another length
+                    return self.string({**schema, "description": ""}, place)
                 keyword = "pattern" if "pattern" in schema else "format" if "format" in schema else "not"
                 if not self.strict:
                     return self.string({key: schema[key] for key in schema.keys() & {"minLength", "maxLength"}}, place)
                 said = repr(schema[keyword]) if keyword in schema else "what is excluded"
                 raise self.refuse(place, keyword, "string", f"{said} cannot be followed: {error}") from None
+        asked += (one for name in meant.formats for one in layouts(AS_LAYOUTS.get(name, "")))
+        self.layouts |= dict.fromkeys(asked)
         budget = STRING_TOKENS if high is None else 1 + min(STRING_TOKENS - 1, high)
         return _Value(
-            "string", lambda prefix: concat(literal(self.vocabulary, prefix + '"'), body), '"', budget, least
+            "string",
+            lambda prefix: concat(literal(self.vocabulary, prefix + '"'), body),
+            '"',
+            budget,
+            least,
+            layouts=tuple(asked),
         )
+
+    @staticmethod
+    def layouts_of(schema: dict) -> list[Layout]:
+        """The layouts that the description asks for, unless the schema's own default is written otherwise."""
+        found = layouts(str(schema.get("description") or ""))
+        default = schema.get("default")
+        written = not isinstance(default, str) or any(re.fullmatch(one.pattern, default) for one in found)
+        return found if written else []
 
     def number(self, schema: dict, place: str, kind: str) -> _Value:
         multiple, places = self.multiple(schema, place)
@@ -743,7 +777,8 @@ class _Compiler(SchemaReader):
                 return given
 
         budget, least = max(value.budget for value in values), min(value.least for value in values)
-        return _Value("mixed", language, "", budget, least + 1, texts, tidy)
+        asked = tuple(dict.fromkeys(layout for value in values for layout in value.layouts))
+        return _Value("mixed", language, "", budget, least + 1, texts, tidy, asked)
 
 
 def re_escape(word: str) -> str:

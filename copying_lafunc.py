@@ -12,9 +12,10 @@ True
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 
+from .dates_lafunc import Layout
 from .output_lafunc import joined
 from .vocabulary_lafunc import Vocabulary
 
@@ -39,18 +40,20 @@ _STRING = re.compile(rb'"(?:[^"\\]|\\.)*"')
 class Transcript:
     """What was said, as a value may repeat it.
 
-    Numbers count in digits, too: 8500000 for `8.5 million`, 0.05 for `5%`, 1500 for `1,500`, 25 for `twenty-five`.
+    Numbers count in digits, too, and days and times in the layouts that tools ask for; see [`rewritten`].
 
     Args:
         texts: of the conversation's messages.
+        layouts: that tools ask for.
     """
 
-    def __init__(self, texts: Sequence[str], vocabulary: Vocabulary):
-        self.vocabulary = vocabulary
+    def __init__(self, texts: Sequence[str], vocabulary: Vocabulary, layouts: Iterable[Layout] = ()):
+        self.vocabulary, self.texts = vocabulary, texts
+        self._dated: dict[tuple[Layout, ...], Transcript] = {}
         starts: list[int] = []
         ends: set[int] = set()
         written = bytearray()
-        for text in [*texts, *numbers(texts)]:
+        for text in [*texts, *rewritten(texts, layouts)]:
             commas = {at for found in _GROUPED.finditer(text) for at in range(found.start(), found.end())}
             for n, character in enumerate(text):
                 before, after = text[max(0, n - 2) : n], text[n : n + 2]
@@ -68,6 +71,17 @@ class Transcript:
         self.text, self._ends = bytes(written), ends
         self._places: dict[bytes, list[int]] = {b"": starts}  # where what follows a written text begins
         self._ahead: dict[bytes, tuple[frozenset[int], bool]] = {}
+
+    def dated(self, layouts: tuple[Layout, ...]) -> "Transcript":
+        """What a value in one of these layouts may repeat: a day or time as a whole, if any was said."""
+        if layouts not in self._dated:
+            found = Transcript((), self.vocabulary)
+            for text in (written.encode() for layout in layouts for written in layout.write(self.texts)):
+                found._places[b""].append(len(found.text))
+                found._ends.add(len(found.text) + len(text))
+                found.text += text + _SEAM
+            self._dated[layouts] = found if found.text else self
+        return self._dated[layouts]
 
     def ahead(self, written: bytes) -> tuple[frozenset[int], bool]:
         """The tokens by which a value that begins so goes on as something that was said, and whether it may end."""
@@ -100,9 +114,13 @@ def scalar(written: bytes) -> tuple[bytes, bytes]:
     return number, b",]"
 
 
-def numbers(texts: Sequence[str]) -> list[str]:
-    """The numbers of texts in digits, where they are written otherwise."""
-    return [number for text in texts for number in _numbers(text)]
+def rewritten(texts: Sequence[str], layouts: Iterable[Layout] = ()) -> list[str]:
+    """What texts say as arguments have it: numbers in digits, and days and times in these layouts.
+
+    8500000 for `8.5 million`, 0.05 for `5%`, 1500 for `1,500`, 25 for `twenty-five`.
+    """
+    numbers = [number for text in texts for number in _numbers(text)]
+    return [*numbers, *(written for layout in layouts for written in layout.write(texts))]
 
 
 def _numbers(text: str) -> Iterator[str]:

@@ -360,7 +360,8 @@ class Cursor:
         if not written:
             return logits, False
         begun, closing = scalar(written)
-        ids, whole = self.said.ahead(begun)
+        said = self.said.dated(self.slot.layouts) if self.slot.layouts else self.said
+        ids, whole = said.ahead(begun)
         if whole:
             ids = ids.union(*(self.vocabulary.starting_with(closing[n : n + 1]) for n in range(len(closing))))
         if ids:

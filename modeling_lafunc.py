@@ -34,7 +34,7 @@ from .adapters_lafunc import FILE, FOLDER, adapter_weights, attach_adapters, bar
 from .base_lafunc import CheckpointError, check_shareable, load_base
 from .calling_lafunc import Calls, fill
 from .configuration_lafunc import LaFuncConfig
-from .copying_lafunc import Transcript, numbers
+from .copying_lafunc import Transcript
 from .diffusion_lafunc import DiffusionHead
 from .filling_lafunc import Reader, Tell, slides
 from .node_lafunc import Tool, json_path
@@ -467,8 +467,8 @@ class LaFuncModel(PreTrainedModel):
             written = [
                 Calls(
                     Scaffold(row.plan, vocabulary, row.room),
-                    searched=[*row.texts, *numbers(row.texts)],
-                    said=Transcript(row.texts, vocabulary)
+                    searched=row.said,
+                    said=Transcript(row.texts, vocabulary, row.layouts)
                     if self.config.copy_weight and filler != "diffusion"
                     else None,
                 )

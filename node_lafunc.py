@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Literal
 
+from .dates_lafunc import Layout
 from .language_lafunc import Automaton, literal, union
 from .vocabulary_lafunc import TokenClass, Vocabulary, remembered
 
@@ -76,6 +77,7 @@ class Slot:
         description: the schema's words for it.
         texts: a Python value -> the JSON texts by which the language may write it.
         tidy: a Python value as read -> as the schema wants it; None: as it is.
+        layouts: of days and times; it is a string in one of them.
     """
 
     path: Path
@@ -87,6 +89,7 @@ class Slot:
     description: str = ""
     texts: Callable[[Any], Iterator[str]] = plain_texts
     tidy: Callable[[Any], Any] | None = None
+    layouts: tuple[Layout, ...] = ()
     bracket: Literal[""] = ""
 
 
@@ -149,6 +152,7 @@ class Tool:
         parameters: the JSON Schema of its arguments, as given.
         arguments: call index -> the argument object's node.
         strict: the languages guarantee the schema; otherwise the arguments have to be validated.
+        layouts: of dates and times, that descriptions of arguments ask for.
     """
 
     name: str
@@ -156,6 +160,7 @@ class Tool:
     parameters: dict[str, Any]
     arguments: Callable[[int], Node]
     strict: bool = True
+    layouts: tuple[Layout, ...] = ()
 
 
 # --------------------------------------------------------------------------------------------------------------------

@@ -196,7 +196,7 @@ def assemble(
         absent: of each slot, how likely the conversation does not give it.
         config: says when a required value is missing; then the schema's default is taken, or the call is not made.
         texts: of the conversation's messages, in which arguments have their sources.
-        searched: these, and the numbers in them in digits, in which missing values are looked for.
+        searched: these, and what they say as arguments have it, in which missing values are looked for.
         optional: what was known of optional values.
 
     Raises:

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .configuration_lafunc import LaFuncConfig
+from .copying_lafunc import rewritten
+from .dates_lafunc import Layout
 from .diffusion_lafunc import SCHEDULES
 from .node_lafunc import Tool
 from .output_lafunc import ToolCallOutput
@@ -48,6 +50,16 @@ class Request:
     often: dict[str, list[float]] | None = None
     settled: bool = False
     tell: Callable[[dict[str, Any]], None] | None = None
+
+    @property
+    def layouts(self) -> list[Layout]:
+        """Of days and times, that the tools ask for."""
+        return list(dict.fromkeys(layout for tool in self.tools for layout in tool.layouts))
+
+    @property
+    def said(self) -> list[str]:
+        """The texts of the messages, and what they say as arguments of the tools have it."""
+        return [*self.texts, *rewritten(self.texts, self.layouts)]
 
 
 def check_options(mode: str, filler: str, schedule: str, num_steps: Any) -> None:

@@ -18,6 +18,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..dates_lafunc import layouts
 from ..schema_lafunc import Part, SchemaReader
 from ..validation_lafunc import SchemaError
 from .meanings import LONGER, NUMBERS, STRINGS, UNIT_OF_NAME, UNIT_PATTERN, UNITS
@@ -227,25 +228,13 @@ _NUMERAL = re.compile(
     r"number of \w+|per page|salary|budget|rate|length|speed)$"
 )
 _DATE_NAME = re.compile(r"\b(date|day|birthday|deadline|dob|check ?in|check ?out|date of birth|due|when)\b")
-_DATE_FORMS = (
-    (r"yyyy-mm-dd ?t? ?hh:mm:ss", "%Y-%m-%dT%H:%M:%S"),
-    (r"yyyy-mm-dd ?t? ?hh:mm", "%Y-%m-%d %H:%M"),
-    (r"yyyy-mm-dd|\d{4}-\d\d-\d\d\b(?!t)|iso[ -]?8601|%y-%m-%d", "%Y-%m-%d"),
-    (r"mm/dd/yyyy", "%m/%d/%Y"),
-    (r"dd/mm/yyyy", "%d/%m/%Y"),
-    (r"dd-mm-yyyy", "%d-%m-%Y"),
-    (r"mm-dd-yyyy", "%m-%d-%Y"),
-    (r"yyyy/mm/dd", "%Y/%m/%d"),
-    (r"yyyymmdd", "%Y%m%d"),
-    (r"yyyy-mm(?!-)", "%Y-%m"),
-    (r"hh:mm", "%H:%M"),
-)
+_ISO = re.compile(r"\d{4}-\d\d-\d\d\b(?!t)|iso[ -]?8601|%y-%m-%d")
 
 
 def _date(found: Argument) -> None:
     """Whether a string is a date or a time, and in which form."""
     text, format = found.description.lower(), found.schema.get("format")
-    form = next((form for pattern, form in _DATE_FORMS if re.search(pattern, text)), "")
+    form = next((layout.strftime for layout in layouts(found.description)), "%Y-%m-%d" if _ISO.search(text) else "")
     if format == "date" or format == "date-time" or format == "time":
         form = {"date": "%Y-%m-%d", "date-time": "%Y-%m-%dT%H:%M:%SZ", "time": "%H:%M:%S"}[format]
     named = _DATE_NAME.search(found.words) or (
@@ -260,8 +249,8 @@ def _date(found: Argument) -> None:
     if found.examples and not form:
         return
     found.form = form
-    if "%H" in form:
-        found.kind = "datetime" if "%Y" in form else "time"
+    if "%M" in form:
+        found.kind = "datetime" if "%d" in form else "time"
     elif form or named:
         found.kind = "date"
     else:

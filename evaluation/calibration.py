@@ -163,7 +163,7 @@ def _copied(model: Any, processor: Any, row: HeldOut) -> dict[str, Any]:
     room = scaffold.room_for(values, Capacity())
     optional = [span.slot.path for span in scaffold.block(room).spans if span.slot.optional]
     present = {path: KNOWN_FOR_SURE if path in values else -KNOWN_FOR_SURE for path in optional}
-    said = Transcript(request.texts, processor.vocabulary)
+    said = Transcript(request.texts, processor.vocabulary, request.layouts)
     right = {}
     for weight in COPY_WEIGHTS:
         ways = list(continuations(scaffold.chain))
