@@ -12,15 +12,14 @@ SchemaError: tool 'f', $.properties.a.contains: the keyword 'contains' is not su
 import itertools
 import json
 import math
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from functools import cache, lru_cache
 from typing import Any, NamedTuple
 
-from .dates_lafunc import Layout, layouts
 from .language_lafunc import Automaton, arrangements, concat, deferred, literal, one_of, record, repeat, union
+from .layouts_lafunc import Layout, layouts
 from .literals_lafunc import number, string
 from .node_lafunc import MAX_ITEMS, Items, Member, Node, Object, Path, Slot, Tool, distinct, opener, plain_texts
 from .pattern_lafunc import PatternError, Text, characters, text, unicode_categories
@@ -51,7 +50,8 @@ class _Value:
         least: positions that surely hold one of its texts, likewise.
         texts: a Python value -> the JSON texts by which the language may write it.
         tidy: a Python value as read -> without the elements that `uniqueItems` forbids; None: as it is.
-        layouts: of days and times, in which a string is.
+        layouts: in which a string is.
+        members: strings and numbers, of which it is one.
     """
 
     kind: str
@@ -62,6 +62,7 @@ class _Value:
     texts: Callable[[Any], Iterator[str]] = plain_texts
     tidy: Callable[[Any], Any] | None = None
     layouts: tuple[Layout, ...] = ()
+    members: tuple[Any, ...] = ()
 
 
 class _Depth(NamedTuple):
@@ -192,6 +193,7 @@ class _Compiler(SchemaReader):
             value.texts,
             value.tidy,
             value.layouts,
+            value.members,
         )
 
     def object(
@@ -338,6 +340,8 @@ class _Compiler(SchemaReader):
         texts = tuple(dict.fromkeys(json.dumps(member, ensure_ascii=False) for member in members))
         close = '"' if all(isinstance(member, str) for member in members) else ""
         value = self.words("enum", tuple(text[: len(text) - len(close)] for text in texts), close)
+        scalars = (one for one in members if isinstance(one, (str, int, float)) and not isinstance(one, bool))
+        value = replace(value, members=tuple(scalars))
         if close:
             return value
 
@@ -348,9 +352,11 @@ class _Compiler(SchemaReader):
 
     def string(self, schema: dict, place: str) -> _Value:
         meant = text_of(schema)
-        asked = self.layouts_of(schema) if meant.plain else []
+        asked = layouts(str(schema.get("description") or "")) if meant.plain else []
         if asked:
-            meant = replace(meant, patterns=(f"^(?:{'|'.join(layout.pattern for layout in asked)})$",))
+            default = schema.get("default")
+            ways = [*(layout.pattern for layout in asked), *([re_escape(default)] if isinstance(default, str) else [])]
+            meant = replace(meant, patterns=(f"^(?:{'|'.join(ways)})$",))
         low, high = meant.low, meant.high
         if high is not None and low > high:
             raise self.refuse(place, "maxLength", "string", f"minLength {low} exceeds maxLength {high}")
@@ -390,14 +396,6 @@ class _Compiler(SchemaReader):
             least,
             layouts=tuple(asked),
         )
-
-    @staticmethod
-    def layouts_of(schema: dict) -> list[Layout]:
-        """The layouts that the description asks for, unless the schema's own default is written otherwise."""
-        found = layouts(str(schema.get("description") or ""))
-        default = schema.get("default")
-        written = not isinstance(default, str) or any(re.fullmatch(one.pattern, default) for one in found)
-        return found if written else []
 
     def number(self, schema: dict, place: str, kind: str) -> _Value:
         multiple, places = self.multiple(schema, place)

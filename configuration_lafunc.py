@@ -41,7 +41,7 @@ class LaFuncConfig(PreTrainedConfig):
         copy_weight: what a token gains, in nats, by which a string or number begins, goes on or ends as something that
             was said, where the base writes; not of those that the schema lists.
         needs_weights: of what is known of a required value, see [`Evidence`], in the log-odds that it is missing: of
-            logit(absent), logit(confidence), stands, closed, and a constant.
+            logit(absent), logit(confidence), stands, closed, named, and a constant.
         needs_threshold: a required value is reported missing when that probability reaches this.
         confidence_slope, confidence_offset: a value's confidence is σ(slope · logit(p) + offset), p the geometric mean
             of its tokens' probabilities (Platt 1999); `lafunc eval calibration` finds them, threshold and weights.
@@ -71,9 +71,9 @@ class LaFuncConfig(PreTrainedConfig):
     keep_share: float = 0.7
     entropy_bound: float = 1.0
     presence_weight: float = 0.0
-    optional_weights: list[float] = field(default_factory=lambda: [1.0, 0.0, 0.0, 0.0, 0.0])
+    optional_weights: list[float] = field(default_factory=lambda: [1.0, 0.0, 0.0, 0.0, 0.0, 0.0])
     copy_weight: float = 0.0
-    needs_weights: list[float] = field(default_factory=lambda: [1.0, 0.0, 0.0, 0.0, 0.0])
+    needs_weights: list[float] = field(default_factory=lambda: [1.0, 0.0, 0.0, 0.0, 0.0, 0.0])
     needs_threshold: float = 0.5
     confidence_slope: float = 1.0
     confidence_offset: float = 0.0

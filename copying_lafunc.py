@@ -15,8 +15,8 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 
-from .dates_lafunc import Layout
-from .output_lafunc import joined
+from .layouts_lafunc import Layout
+from .output_lafunc import joined, named
 from .vocabulary_lafunc import Vocabulary
 
 _SEAM = b"\xff"  # between texts; no value holds it
@@ -53,7 +53,9 @@ class Transcript:
         starts: list[int] = []
         ends: set[int] = set()
         written = bytearray()
-        for text in [*texts, *rewritten(texts, layouts)]:
+        self.said = [*texts, *rewritten(texts, layouts)]
+        self._listed: dict[tuple, list[bytes]] = {}
+        for text in self.said:
             commas = {at for found in _GROUPED.finditer(text) for at in range(found.start(), found.end())}
             for n, character in enumerate(text):
                 before, after = text[max(0, n - 2) : n], text[n : n + 2]
@@ -82,6 +84,18 @@ class Transcript:
                 found.text += text + _SEAM
             self._dated[layouts] = found if found.text else self
         return self._dated[layouts]
+
+    def listed(self, members: tuple, written: bytes) -> tuple[frozenset[int], bool]:
+        """The same as [`ahead`] for values that a schema lists, of which some were named. Their closing quotes are
+        not theirs."""
+        if members not in self._listed:
+            texts = (
+                json.dumps(one, ensure_ascii=False).removesuffix('"').encode() for one in named(members, self.said)
+            )
+            self._listed[members] = [lead + text for text in texts for lead in (b"", b" ")]
+        whole = [text for text in self._listed[members] if text.startswith(written)]
+        ids = frozenset(id for text in whole for id, _ in self.vocabulary.tokens_at(text, len(written)))
+        return ids, written in whole
 
     def ahead(self, written: bytes) -> tuple[frozenset[int], bool]:
         """The tokens by which a value that begins so goes on as something that was said, and whether it may end."""

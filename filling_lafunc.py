@@ -192,7 +192,7 @@ class Cursor:
         values: those that `opening` holds.
         said: what was said; None: it counts for nothing.
         copy_weight: what a token gains, in nats, by which a string or number begins, goes on or ends as something that
-            was said; not of those that the schema lists.
+            was said, or a listed value as one that was named.
     """
 
     def __init__(
@@ -354,14 +354,18 @@ class Cursor:
     def _copying(self, logits: Tensor) -> tuple[Tensor, bool]:
         """The logits, more for what goes on as something that was said; whether a copy may end here. [V] -> [V]"""
         assert self.slot is not None
-        if self.said is None or not self.copy_weight or self.slot.kind in ("boolean", "enum"):
+        if self.said is None or not self.copy_weight or self.slot.kind == "boolean":
             return logits, False
         written = self.vocabulary.decode_bytes(self.values[self.slot.path])
-        if not written:
+        if not (written or self.slot.members):
             return logits, False
-        begun, closing = scalar(written)
-        said = self.said.dated(self.slot.layouts) if self.slot.layouts else self.said
-        ids, whole = said.ahead(begun)
+        if self.slot.kind == "enum":
+            ids, whole = self.said.listed(self.slot.members, written)
+            closing = self.slot.close.encode()
+        else:
+            begun, closing = scalar(written)
+            said = self.said.dated(self.slot.layouts) if self.slot.layouts else self.said
+            ids, whole = said.ahead(begun)
         if whole:
             ids = ids.union(*(self.vocabulary.starting_with(closing[n : n + 1]) for n in range(len(closing))))
         if ids:

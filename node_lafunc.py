@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Literal
 
-from .dates_lafunc import Layout
 from .language_lafunc import Automaton, literal, union
+from .layouts_lafunc import Layout
 from .vocabulary_lafunc import TokenClass, Vocabulary, remembered
 
 Path = tuple  # (call index, member name or element index, …)
@@ -77,7 +77,8 @@ class Slot:
         description: the schema's words for it.
         texts: a Python value -> the JSON texts by which the language may write it.
         tidy: a Python value as read -> as the schema wants it; None: as it is.
-        layouts: of days and times; it is a string in one of them.
+        layouts: it is a string in one of them.
+        members: strings and numbers that the schema lists, if it is one of them.
     """
 
     path: Path
@@ -90,6 +91,7 @@ class Slot:
     texts: Callable[[Any], Iterator[str]] = plain_texts
     tidy: Callable[[Any], Any] | None = None
     layouts: tuple[Layout, ...] = ()
+    members: tuple[Any, ...] = ()
     bracket: Literal[""] = ""
 
 

@@ -104,17 +104,20 @@ class Evidence:
         stands: that value stands in the messages, word for word or (numbers) in words, and more often than other
             arguments hold it.
         closed: it is one of a few that the schema lists.
+        named: one of these stands in the messages; see [`named`].
     """
 
     absent: float
     confidence: float
     stands: bool
     closed: bool
+    named: bool = False
 
     @property
     def features(self) -> list[float]:
         """What the weights of a config multiply; the last one is 1."""
-        return [logit(self.absent), logit(self.confidence), float(self.stands), float(self.closed), 1.0]
+        flags = self.stands, self.closed, self.named
+        return [logit(self.absent), logit(self.confidence), *map(float, flags), 1.0]
 
     def log_odds(self, weights: Sequence[float]) -> float:
         """That the value is missing; `weights`: `needs_weights` of a config, or its `optional_weights`."""
@@ -280,7 +283,8 @@ def evidence(
         if at[: len(path)] != path and not any(at[: len(one) - 1] == one[1:] for one in doubtful)
     ]
     stands = _stands(_inside(arguments, path), searched, others)
-    return Evidence(absent, confidence, stands, slot.kind in ("boolean", "enum"))
+    closed = slot.kind in ("boolean", "enum")
+    return Evidence(absent, confidence, stands, closed, bool(named(slot.members, searched)))
 
 
 def calibrated(probability: float, slope: float, offset: float) -> float:
@@ -325,6 +329,25 @@ def find_sources(calls: Sequence[ToolCall], texts: Sequence[str]) -> None:
                     taken.add(source)
                     call.sources[json_path(path)] = source
                     break
+
+
+def named(members: Sequence[Any], texts: Sequence[str]) -> list[Any]:
+    """Of the values that a schema lists, those that texts name, in whatever case; not a part of another's name.
+
+    Short words and those that are said in passing ("any") name nothing.
+    """
+    said = [_plain(text) for text in texts] if members else []
+    found = {}
+    for member in members:
+        name = _plain(_text(member))
+        worth = any(map(str.isdigit, name)) or len(name) > 2 and name not in ("any", "all")
+        if not isinstance(member, bool) and worth and any(name in text and _count(name, text) for text in said):
+            found[name] = member
+    return [one for name, one in found.items() if not any(name in other and name != other for other in found)]
+
+
+def _plain(text: str) -> str:
+    return re.sub(r"[_-]+", " ", text.lower())
 
 
 def _stands(value: Any, texts: Sequence[str], others: Sequence[str]) -> bool:

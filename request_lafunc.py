@@ -7,8 +7,8 @@ from typing import Any
 
 from .configuration_lafunc import LaFuncConfig
 from .copying_lafunc import rewritten
-from .dates_lafunc import Layout
 from .diffusion_lafunc import SCHEDULES
+from .layouts_lafunc import Layout
 from .node_lafunc import Tool
 from .output_lafunc import ToolCallOutput
 from .processing_lafunc import LaFuncProcessor, RequestError, content_text

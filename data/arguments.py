@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..dates_lafunc import layouts
+from ..layouts_lafunc import layouts
 from ..schema_lafunc import Part, SchemaReader
 from ..validation_lafunc import SchemaError
 from .meanings import LONGER, NUMBERS, STRINGS, UNIT_OF_NAME, UNIT_PATTERN, UNITS

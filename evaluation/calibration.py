@@ -49,8 +49,8 @@ SPREAD = 0.5  # log-odds by which the same value might as well be elsewhere, whe
 THRESHOLDS = [*(round(0.05 * n, 2) for n in range(1, 20)), 0.97, 0.98, 0.99]
 BINS = 10
 NEVER_ASK = 2.0  # no probability reaches it
-KNOWN = ("logit(absent)", "logit(confidence)", "stands", "closed", "1")
-WORD_ALONE = [1.0, 0.0, 0.0, 0.0, 0.0]  # of `optional_weights` and `needs_weights`
+KNOWN = ("logit(absent)", "logit(confidence)", "stands", "closed", "named", "1")
+WORD_ALONE = [1.0, 0.0, 0.0, 0.0, 0.0, 0.0]  # of `optional_weights` and `needs_weights`
 RIDGE = 0.01  # on weights: a few rows must not decide everything
 
 

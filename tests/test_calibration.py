@@ -97,7 +97,7 @@ def test_a_calibrated_probability_is_one_and_keeps_the_order(p, slope, offset):
 
 def test_the_command_writes_a_result_and_the_config(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(calibration, "COPY_WEIGHTS", (2.0, 3.0))  # not what a config has of itself
-    fitted, asked = [0.5, 0.0, 0.0, 0.0, 0.25], []
+    fitted, asked = [0.5, 0.0, 0.0, 0.0, 0.0, 0.25], []
     optional, measure = calibration.optional, calibration.measure
 
     def noted(model, *args):

@@ -12,6 +12,7 @@ from lafunc.compiling_lafunc import compile_tool
 from lafunc.copying_lafunc import Transcript, scalar
 from lafunc.filling_lafunc import Cursor
 from lafunc.node_lafunc import continuations
+from lafunc.output_lafunc import named
 from lafunc.scaffolding_lafunc import Scaffold
 from lafunc.vocabulary_lafunc import Vocabulary
 
@@ -183,3 +184,35 @@ def test_a_model_copies(filler):
     assert all(
         out.tool_calls[0].arguments["x"] in text[0]["content"] for out, text in zip(outputs, asked, strict=True)
     )
+
+
+@pytest.mark.parametrize(
+    ("schema", "value", "text", "other"),
+    [
+        ({"enum": ["Sedan", "SUV"]}, "SUV", "an SUV, please", "Sedan"),
+        ({"enum": ["drama", "Sci-Fi", "pop"]}, "Sci-Fi", "find a sci fi movie", "drama"),
+        ({"enum": ["living_room", "room"]}, "living_room", "in the living room", "room"),
+        ({"enum": [1, 2, 7]}, 2, "for two people", 7),
+        ({"enum": ["low", 3, None]}, 3, "at level 3", "low"),
+    ],
+)
+def test_a_listed_value_that_was_named_counts(vocabulary, schema, value, text, other):
+    """Though the logits like another one a little more."""
+    assert chosen(vocabulary, schema, other, [text], 0.0) == other
+    assert chosen(vocabulary, schema, other, [text], 4.0) == value
+    assert chosen(vocabulary, schema, other, ["nothing of it"], 4.0) == other
+
+
+@pytest.mark.parametrize(
+    ("members", "text", "found"),
+    [
+        (["Pop", "Rock", "Hip-Hop"], "some POP, or hip hop", ["Pop", "Hip-Hop"]),
+        (["room", "living_room"], "the Living Room", ["living_room"]),
+        (["any", "all", "C", "up"], "any and all, up to 5 C", []),
+        (["3d", 2, 2.5, True], "in 3D, 2.5 of 12", ["3d", 2.5]),
+        (["drama"], "dramatic", []),
+        ([], "drama", []),
+    ],
+)
+def test_listed_values_that_a_text_names(members, text, found):
+    assert named(members, [text]) == found

@@ -224,21 +224,22 @@ def test_odd_names_in_paths_are_quoted():
 def test_what_was_written_has_a_say_in_what_is_missing():
     """The head is as unsure of all four: what stands in the conversation, or is one of a few members, was given."""
     parameters = {"city": {"type": "string"}, "note": {"type": "string"}, "unit": {"enum": ["C", "F"]}}
-    parameters["blank"] = {"type": "string"}
+    parameters |= {"blank": {"type": "string"}, "kind": {"enum": ["sunshine", "weather"]}}
     tool = {"name": "ask", "parameters": {"type": "object", "properties": parameters, "required": [*parameters]}}
     vocabulary = make_pair("llama").processor.vocabulary
     scaffold = Scaffold([compile_tool(tool, vocabulary)], vocabulary)
-    values = scaffold.read([{"city": "Oslo", "note": "Rome", "unit": "C", "blank": ""}])
+    values = scaffold.read([{"city": "Oslo", "note": "Rome", "unit": "C", "blank": "", "kind": "sunshine"}])
     unsure = dict.fromkeys(values, 0.5)
-    config = LaFuncConfig(needs_weights=[1.0, 0.0, -2.0, -2.0, 0.0], needs_threshold=0.5)
+    config = LaFuncConfig(needs_weights=[1.0, 0.0, -2.0, -2.0, 0.0, 0.0], needs_threshold=0.5)
     output = ToolCallOutput("tool")
     assemble(output, scaffold, values, unsure, unsure, config, searched=["The weather in Oslo, not in Romeo"])
-    told = {path: (known.stands, known.closed) for path, known in output.evidence.items()}
+    told = {path: (known.stands, known.closed, known.named) for path, known in output.evidence.items()}
     assert told == {
-        "$[0].city": (True, False),
-        "$[0].note": (False, False),
-        "$[0].unit": (False, True),
-        "$[0].blank": (False, False),
+        "$[0].city": (True, False, False),
+        "$[0].note": (False, False, False),
+        "$[0].unit": (False, True, False),
+        "$[0].blank": (False, False, False),
+        "$[0].kind": (False, True, True),  # another one of its values stands there
     }
     assert [need.path for need in output.needs] == ["$.note", "$.blank"] and not output.tool_calls
 
@@ -290,7 +291,7 @@ def test_a_value_that_another_argument_holds_does_not_stand_for_two():
     scaffold = Scaffold([compile_tool(tool, vocabulary)], vocabulary)
     values = scaffold.read([{"first": 5, "second": 5, "third": 16, "fourth": 6}])
     absent = {path: 0.5 for path in values} | {(0, "second"): 0.6}
-    config = LaFuncConfig(presence_weight=1.0, optional_weights=[1.0, 0.0, -2.0, 0.0, 1.0])
+    config = LaFuncConfig(presence_weight=1.0, optional_weights=[1.0, 0.0, -2.0, 0.0, 0.0, 1.0])
 
     def found(text: str) -> dict[str, tuple[bool, bool]]:
         calls = Calls(

@@ -152,7 +152,7 @@ def test_the_router_says_which_arguments_are_given(filler, monkeypatch):
         "llama",
         trained=["router", "arguments", "diffusion"],
         presence_weight=1.0,
-        needs_weights=[1.0, 0.0, 0.0, 0.0, 0.0],
+        needs_weights=[1.0, 0.0, 0.0, 0.0, 0.0, 0.0],
         needs_threshold=0.5,
     )
     sure = 1 - 1e-9

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from lafunc.compiling_lafunc import compile_tool
 from lafunc.copying_lafunc import Transcript
-from lafunc.dates_lafunc import MONTHS, layouts
 from lafunc.filling_lafunc import Cursor
 from lafunc.language_lafunc import accepts
+from lafunc.layouts_lafunc import MONTHS, layouts
 from lafunc.node_lafunc import continuations
 from lafunc.scaffolding_lafunc import Scaffold
 from lafunc.vocabulary_lafunc import Vocabulary
@@ -114,6 +114,33 @@ def test_any_day_is_read_however_it_is_said(day, way, other, short):
     assert asked.write([way(day), other(day)]) == [due]  # once
 
 
+@pytest.mark.parametrize(
+    ("description", "allowed", "refused"),
+    [
+        (
+            "In the format of 'City, State', such as 'Berkeley, CA' or 'New York, NY'.",
+            ["Oslo, NO"],
+            ["Oslo", "Reno, Nevada"],
+        ),
+        ("The city and state, e.g. San Francisco, CA", ["Oslo, NO"], ["Oslo", "Reno, Nevada"]),
+        ("The place (city, country), such as 'Seoul, South Korea'", ["Oslo, Norway"], ["Oslo", "Oslo,NO", "Oslo, "]),
+        ("in city,country format", ["Oslo,NO"], ["Oslo", "Oslo, a, b"]),
+        ("'City, State' or 'City, Country'. The state has to be abbreviated", ["Reno, NV", "Oslo, Norway"], ["Oslo"]),
+        ("'City, State' or 'City, Country', e.g. 'Reno, NV' or 'Oslo, NO'", ["Reno, NV"], ["Oslo, Norway", "Oslo"]),
+        ("'City, State', or just 'City' where there is none", ["Oslo"], []),
+        ("The city and state where it happens", ["Oslo"], []),
+        ("The address with city, state and zip code", ["Oslo"], []),
+        ("The city, such as 'Reno, NV'", ["Oslo"], []),
+    ],
+)
+def test_places_as_a_description_asks_for_them(description, allowed, refused):
+    asked = layouts(description)
+    assert asked or not refused
+    for text, fits in [*((text, True) for text in allowed), *((text, False) for text in refused)]:
+        assert (not asked or any(re.fullmatch(one.pattern, text) for one in asked)) is fits, text
+    assert not any(one.write(["from Reno, NV, on 3 May 2024"]) for one in asked)
+
+
 def tool(vocabulary, **schema):
     parameters = {"type": "object", "properties": {"on": {"type": "string"} | schema}, "required": ["on"]}
     return compile_tool({"name": "book", "parameters": parameters}, vocabulary)
@@ -135,7 +162,7 @@ def test_a_layout_is_the_language_of_its_slot(vocabulary):
 @pytest.mark.parametrize(
     "schema",
     [
-        {"default": "today"},
+        {"default": "today"},  # beside the layout
         {"maxLength": 5},
         {"enum": ["today", "2024-01-01"]},
         {"pattern": "^today$"},

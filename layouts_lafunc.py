@@ -31,7 +31,20 @@ _EXAMPLE = re.compile(
     r"\d{4}-\d\d-\d\d(?:([t ])\d\d:\d\d(:\d\d)?(z)?)?(?![-+.:]?\w| \d)",
     re.I,
 )
+_RANGE = re.compile(r"\W*(?:to|until|-|–|and)?\W*")
+_OTHER = re.compile(r"\W*(?:format\b\W*)?(?:or|and)\b\W*(?:just |only |the )?", re.I)
+_PLACE = re.compile(
+    r"\b(?:city|town)(?:(?P<comma>, ?)| and | & )(?P<region>state|province|country)\b"
+    r"(?! *(?:,|and|or) *(?:and |the )?(?:zip|postal|country|street))",
+    re.I,
+)
+_STATED = re.compile(r"(?:^|^the |form(?:at)?\w*\W+(?:of |as |is |like |in )?(?:the )?|['\"`(])['\"`(]?\Z", re.I)
+_FORMAT = re.compile(r"['\"`]? format", re.I)
+_PLACE_EXAMPLE = re.compile(r"\b[A-Z][a-z.]+(?: [A-Z][a-z]+)*, ?(?!State|Country|Province)([A-Z][A-Za-z.]+)")
 _PATTERNS = {
+    "city": r"[^,]+",
+    "region": r"[^,]+",
+    "code": r"[A-Z]{2}",
     "year": r"[12][0-9]{3}",
     "short year": r"[0-9]{2}",
     "month": r"(?:0[1-9]|1[0-2])",
@@ -69,6 +82,7 @@ _FIELDS = {
     "am/pm": "half",
 }
 _HOUR = {"hour", "hour of twelve"}
+_CLOCK = {*_HOUR, "minute", "second", "half"}
 _CALENDAR = {"year", "short year", "month", "short name", "name", "day"}
 
 _NAME = r"(?P<name>jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?)\b\.?"  # noqa: E501
@@ -131,7 +145,9 @@ class Layout:
     def write(self, texts: Sequence[str]) -> list[str]:
         """What texts say of days and times, each as this layout has it."""
         fields = set(self.fields)
-        dated, timed = bool(fields & _CALENDAR), bool(fields - _CALENDAR)
+        dated, timed = bool(fields & _CALENDAR), bool(fields & _CLOCK)
+        if not (dated or timed):
+            return []  # nobody knows where a city is
         clocks = times(texts)[-MANY:] or ([(0, 0, 0)] if dated else [])
         years = [int(year) for text in texts for year in re.findall(r"(?<!\d)(?:19|20)\d\d(?!\d)", text)] or YEARS
         written = []
@@ -151,20 +167,40 @@ def layouts(description: str) -> list[Layout]:
     """
     if not _TEMPLATE.search(description):
         description = _EXAMPLE.sub(_as_template, description)
-    found, end = [], None
-    for match in _TEMPLATE.finditer(description):
-        if end is not None and re.fullmatch(r"\W*(to|until|-|–|and)?\W*", description[end : match.start()]):
-            return []  # a range
-        layout = _layout(match[0])
-        if layout is None:
+    found: list[Layout] = []
+    end: int | None = None
+    for start, stop, layout in sorted([*_moments(description), *_places(description)], key=lambda one: one[0]):
+        if layout is None or end is not None and _RANGE.fullmatch(description, end, start):
             return []
-        found.append((layout, match.end()))
-        end = match.end()
-    for _, end in found:
-        following = re.match(r"\W*(?:format\b\W*)?(or|and)\b(.*)", description[end:], re.S | re.I)
-        if following and not _TEMPLATE.search(following[2].split(". ")[0]):
-            return []  # "or 'today'"
-    return list(dict.fromkeys(layout for layout, _ in found))
+        other = _OTHER.match(description, stop)
+        if other and not (_TEMPLATE.match(description, other.end()) or _PLACE.match(description, other.end())):
+            return []
+        found.append(layout)
+        end = stop
+    return list(dict.fromkeys(found))
+
+
+def _moments(description: str) -> Iterator[tuple[int, int, Layout | None]]:
+    """Where templates of days and times stand, and what they are."""
+    for template in _TEMPLATE.finditer(description):
+        yield *template.span(), _moment(template[0])
+
+
+def _places(description: str) -> Iterator[tuple[int, int, Layout]]:
+    """Where templates of places stand, and what they are. A region is a code where that is said, or shown."""
+    examples = _PLACE_EXAMPLE.findall(description)
+    short = all(len(end) == 2 for end in examples) if examples else bool(re.search(r"\babb?r", description, re.I))
+    templates = [
+        template
+        for template in _PLACE.finditer(description)
+        if (template["comma"] or examples)
+        and (_STATED.search(description[: template.start()]) or _FORMAT.match(description, template.end()))
+    ]
+    for template in templates:
+        # Of several templates, the one example may be the other's.
+        code = short and (template["region"].lower() == "state" or len(examples) >= len(templates))
+        parts = ("city", "," if template["comma"] == "," else ", ", "code" if code else "region")
+        yield *template.span(), Layout(template[0], parts)
 
 
 def _as_template(example: re.Match) -> str:
@@ -173,7 +209,7 @@ def _as_template(example: re.Match) -> str:
     return f"{before}YYYY-MM-DD{clock}"
 
 
-def _layout(text: str) -> Layout | None:
+def _moment(text: str) -> Layout | None:
     """The parts of a template; None where it is none, as in mm/mm, or may be something else, as hhmm of time zones."""
     first, *pieces = re.split(f"({_FIELD})", text, flags=re.I)
     names = [piece.lower() for piece in pieces[::2]]
