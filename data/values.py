@@ -196,17 +196,20 @@ def _draw_string(argument: Argument, rng: random.Random) -> Said:
         return Said(text, text)
     roll = rng.random()
     source = rng.choice(argument.source)
-    if roll < 0.08 and source in WORDS:
+    formed, unheard = source in ("city_state", "city_country"), roll < 0.08
+    if unheard and source in WORDS and not formed:
         source = "invented"
     if source == "numeral":
         assert argument.item is not None
         text = _draw_number(argument.item, rng, plain=True).text
         return Said(text, text)
     text = compose(source, rng) if source in COMPOSED else rng.choice(WORDS[source])
-    if source in ("city_state", "city_country"):
+    if formed:
         city, *wider = text.split("/")
-        value = f"{city}, {wider[0]}"
-        return Said(value, rng.choice((value, value, city, city, f"{city}, {wider[-1]}")))
+        if unheard:  # nobody knows where it is
+            city = compose("invented", rng)
+        value, long = f"{city}, {wider[0]}", f"{city}, {wider[-1]}"
+        return Said(value, rng.choice((value, long) if unheard else (value, value, city, city, long)))
     if source in ("country", "museum", "landmark", "history") and text.startswith("the "):
         return Said(text[4:], text)
     if source == "person" and rng.random() < 0.25:
