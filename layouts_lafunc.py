@@ -139,8 +139,8 @@ class Layout:
 
     @property
     def strftime(self) -> str:
-        """The same for `datetime.strftime`."""
-        return "".join(self._filled(_CODES))
+        """The same for `datetime.strftime`; empty, if it is of a place."""
+        return "".join(self._filled(_CODES)) if _CODES.keys() >= set(self.fields) else ""
 
     def write(self, texts: Sequence[str]) -> list[str]:
         """What texts say of days and times, each as this layout has it."""
@@ -263,7 +263,7 @@ def _times(text: str) -> Iterator[Clock]:
 
 def _values(day: Day | None, year: int | None, clock: Clock | None) -> dict[str, str]:
     """Each field's text."""
-    found = {}
+    found: dict[str, str] = {}
     if day is not None:
         name = MONTHS[day.month - 1]
         found |= {"month": f"{day.month:02}", "day": f"{day.day:02}", "name": name, "short name": name[:3]}

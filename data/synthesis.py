@@ -168,7 +168,7 @@ class Synthesizer:
                 order.insert(rng.randint(0, len(order)), (rng.choice(called), 1))
         texts, calls = [], []
         for one, count in order:
-            pairs = self._values(one)
+            pairs = self._values(one, measures=count == 1)  # others of the number would come without the unit
             varied = self._varied(one, pairs, count, bare=True) if count > 1 else None
             text, made = varied or (frame(one, pairs, rng, bare=True), [(one.name, _call(pairs))])
             texts.append(text)

@@ -26,7 +26,6 @@ from lafunc.data.rows import RowError, calls_of, check_row, read_rows
 from lafunc.data.synthesis import MOST, Synthesizer, synthesize
 from lafunc.data.teacher import Teacher, TeacherError
 from lafunc.data.values import Said, draw, join, measured, say_number
-from lafunc.data.words import WORDS
 from lafunc.data.words import WORDS, number_words
 
 NAMES = st.sampled_from(
