@@ -6,6 +6,8 @@ from typing import Any
 from huggingface_hub.dataclasses import strict
 from transformers import AutoConfig, PreTrainedConfig
 
+WEIGHTS = 6  # of what is known of a value, see `Evidence.features`
+
 
 @strict
 class LaFuncConfig(PreTrainedConfig):
@@ -39,7 +41,7 @@ class LaFuncConfig(PreTrainedConfig):
         optional_weights: of what is known of an optional value, like `needs_weights`; the head's guess is what would
             stand there.
         copy_weight: what a token gains, in nats, by which a string or number begins, goes on or ends as something that
-            was said, where the base writes; not of those that the schema lists.
+            was said, or a listed value as one that was named, where the base writes.
         needs_weights: of what is known of a required value, see [`Evidence`], in the log-odds that it is missing: of
             logit(absent), logit(confidence), stands, closed, named, and a constant.
         needs_threshold: a required value is reported missing when that probability reaches this.
@@ -71,9 +73,9 @@ class LaFuncConfig(PreTrainedConfig):
     keep_share: float = 0.7
     entropy_bound: float = 1.0
     presence_weight: float = 0.0
-    optional_weights: list[float] = field(default_factory=lambda: [1.0, 0.0, 0.0, 0.0, 0.0, 0.0])
+    optional_weights: list[float] = field(default_factory=lambda: [1.0] + [0.0] * (WEIGHTS - 1))
     copy_weight: float = 0.0
-    needs_weights: list[float] = field(default_factory=lambda: [1.0, 0.0, 0.0, 0.0, 0.0, 0.0])
+    needs_weights: list[float] = field(default_factory=lambda: [1.0] + [0.0] * (WEIGHTS - 1))
     needs_threshold: float = 0.5
     confidence_slope: float = 1.0
     confidence_offset: float = 0.0
@@ -87,6 +89,13 @@ class LaFuncConfig(PreTrainedConfig):
                 f"head_hidden_size {self.head_hidden_size} must be a multiple of twice head_attention_heads "
                 f"{self.head_attention_heads}"
             )
+        for name in ("optional_weights", "needs_weights"):
+            if len(getattr(self, name)) != WEIGHTS:
+                raise ValueError(
+                    f"{name} must be {WEIGHTS} numbers, got {len(getattr(self, name))}: the checkpoint was calibrated "
+                    f"by another version; set it to {[1.0] + [0.0] * (WEIGHTS - 1)} in config.json, then find better "
+                    "ones by `lafunc eval calibration --write`"
+                )
         super().__post_init__(**kwargs)
 
     def get_text_config(self, *args, **kwargs) -> PreTrainedConfig:

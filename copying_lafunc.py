@@ -1,7 +1,8 @@
 """Copying: most values stand in the conversation, so a value likely begins, goes on and ends as something there.
 
 ```python
->>> said = Transcript(["Flights to Lebron for 8.5 million"], vocabulary)
+>>> texts = ["Flights to Lebron for 8.5 million"]
+>>> said = Transcript(texts, vocabulary, rewritten(texts))
 >>> ids, whole = said.ahead(b"Leb")
 >>> sorted(vocabulary.decode([id]) for id in ids), whole
 (['r', 'ro', 'ron'], False)
@@ -40,20 +41,17 @@ _STRING = re.compile(rb'"(?:[^"\\]|\\.)*"')
 class Transcript:
     """What was said, as a value may repeat it.
 
-    Numbers count in digits, too, and days and times in the layouts that tools ask for; see [`rewritten`].
-
     Args:
         texts: of the conversation's messages.
-        layouts: that tools ask for.
+        others: the same in other words, see [`rewritten`].
     """
 
-    def __init__(self, texts: Sequence[str], vocabulary: Vocabulary, layouts: Iterable[Layout] = ()):
-        self.vocabulary, self.texts = vocabulary, texts
+    def __init__(self, texts: Sequence[str], vocabulary: Vocabulary, others: Sequence[str] = ()):
+        self.vocabulary, self.texts, self.said = vocabulary, texts, [*texts, *others]
         self._dated: dict[tuple[Layout, ...], Transcript] = {}
         starts: list[int] = []
         ends: set[int] = set()
         written = bytearray()
-        self.said = [*texts, *rewritten(texts, layouts)]
         self._listed: dict[tuple, list[bytes]] = {}
         for text in self.said:
             commas = {at for found in _GROUPED.finditer(text) for at in range(found.start(), found.end())}
@@ -86,8 +84,7 @@ class Transcript:
         return self._dated[layouts]
 
     def listed(self, members: tuple, written: bytes) -> tuple[frozenset[int], bool]:
-        """The same as [`ahead`] for values that a schema lists, of which some were named. Their closing quotes are
-        not theirs."""
+        """The same as [`ahead`], for values that a schema lists: those that were named, without closing quotes."""
         if members not in self._listed:
             texts = (
                 json.dumps(one, ensure_ascii=False).removesuffix('"').encode() for one in named(members, self.said)

@@ -1,4 +1,4 @@
-"""Dates and times: the layout that a description asks for, and what was said, in that layout.
+"""Dates, times and places: the layout that a description asks for, and what was said, in that layout.
 
 Tools rarely say `"format": "date"`; they say "in the format YYYY-MM-DD". Who parses such a value fails on any other
 text, so a layout that a description states is the slot's language, and dates that were said otherwise count as said
@@ -85,7 +85,7 @@ _HOUR = {"hour", "hour of twelve"}
 _CLOCK = {*_HOUR, "minute", "second", "half"}
 _CALENDAR = {"year", "short year", "month", "short name", "name", "day"}
 
-_NAME = r"(?P<name>jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?)\b\.?"  # noqa: E501
+_NAME = rf"(?P<name>{'|'.join(f'{name[:3]}(?:{name[3:]})?' for name in MONTHS)}|sept)\b\.?"
 _DAY = r"(?P<day>\d{1,2})(?:st|nd|rd|th)?"
 _YEAR = r"(?P<year>(?:19|20)\d\d)"
 _DATES = [
@@ -118,7 +118,7 @@ class Day:
 
 @dataclass(frozen=True)
 class Layout:
-    """How a date, a time or both are written.
+    """How a date, a time, both, or a place is written.
 
     Attributes:
         text: as the description has it.
@@ -188,11 +188,12 @@ def _moments(description: str) -> Iterator[tuple[int, int, Layout | None]]:
 
 def _places(description: str) -> Iterator[tuple[int, int, Layout]]:
     """Where templates of places stand, and what they are. A region is a code where that is said, or shown."""
-    examples = _PLACE_EXAMPLE.findall(description)
+    found = list(_PLACE.finditer(description))
+    examples = _PLACE_EXAMPLE.findall(description) if found else []
     short = all(len(end) == 2 for end in examples) if examples else bool(re.search(r"\babb?r", description, re.I))
     templates = [
         template
-        for template in _PLACE.finditer(description)
+        for template in found
         if (template["comma"] or examples)
         and (_STATED.search(description[: template.start()]) or _FORMAT.match(description, template.end()))
     ]
@@ -211,7 +212,7 @@ def _as_template(example: re.Match) -> str:
 
 def _moment(text: str) -> Layout | None:
     """The parts of a template; None where it is none, as in mm/mm, or may be something else, as hhmm of time zones."""
-    first, *pieces = re.split(f"({_FIELD})", text, flags=re.I)
+    _, *pieces = re.split(f"({_FIELD})", text, flags=re.I)
     names = [piece.lower() for piece in pieces[::2]]
     fields = []
     for n, name in enumerate(names):

@@ -467,8 +467,8 @@ class LaFuncModel(PreTrainedModel):
             written = [
                 Calls(
                     Scaffold(row.plan, vocabulary, row.room),
-                    searched=row.said,
-                    said=Transcript(row.texts, vocabulary, row.layouts)
+                    searched=[*row.texts, *row.rewritten],
+                    said=Transcript(row.texts, vocabulary, row.rewritten)
                     if self.config.copy_weight and filler != "diffusion"
                     else None,
                 )

@@ -154,7 +154,7 @@ class Tool:
         parameters: the JSON Schema of its arguments, as given.
         arguments: call index -> the argument object's node.
         strict: the languages guarantee the schema; otherwise the arguments have to be validated.
-        layouts: of dates and times, that descriptions of arguments ask for.
+        layouts: that descriptions of arguments ask for.
     """
 
     name: str

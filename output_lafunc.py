@@ -343,7 +343,7 @@ def named(members: Sequence[Any], texts: Sequence[str]) -> list[Any]:
         worth = any(map(str.isdigit, name)) or len(name) > 2 and name not in ("any", "all")
         if not isinstance(member, bool) and worth and any(name in text and _count(name, text) for text in said):
             found[name] = member
-    return [one for name, one in found.items() if not any(name in other and name != other for other in found)]
+    return [one for name, one in found.items() if not any(name != other and _count(name, other) for other in found)]
 
 
 def _plain(text: str) -> str:

@@ -3,12 +3,12 @@
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from .configuration_lafunc import LaFuncConfig
 from .copying_lafunc import rewritten
 from .diffusion_lafunc import SCHEDULES
-from .layouts_lafunc import Layout
 from .node_lafunc import Tool
 from .output_lafunc import ToolCallOutput
 from .processing_lafunc import LaFuncProcessor, RequestError, content_text
@@ -51,15 +51,10 @@ class Request:
     settled: bool = False
     tell: Callable[[dict[str, Any]], None] | None = None
 
-    @property
-    def layouts(self) -> list[Layout]:
-        """Of days and times, that the tools ask for."""
-        return list(dict.fromkeys(layout for tool in self.tools for layout in tool.layouts))
-
-    @property
-    def said(self) -> list[str]:
-        """The texts of the messages, and what they say as arguments of the tools have it."""
-        return [*self.texts, *rewritten(self.texts, self.layouts)]
+    @cached_property
+    def rewritten(self) -> list[str]:
+        """What the texts say as arguments of the tools have it."""
+        return rewritten(self.texts, dict.fromkeys(layout for tool in self.tools for layout in tool.layouts))
 
 
 def check_options(mode: str, filler: str, schedule: str, num_steps: Any) -> None:

@@ -50,7 +50,7 @@ THRESHOLDS = [*(round(0.05 * n, 2) for n in range(1, 20)), 0.97, 0.98, 0.99]
 BINS = 10
 NEVER_ASK = 2.0  # no probability reaches it
 KNOWN = ("logit(absent)", "logit(confidence)", "stands", "closed", "named", "1")
-WORD_ALONE = [1.0, 0.0, 0.0, 0.0, 0.0, 0.0]  # of `optional_weights` and `needs_weights`
+WORD_ALONE = [1.0] + [0.0] * (len(KNOWN) - 1)  # of `optional_weights` and `needs_weights`
 RIDGE = 0.01  # on weights: a few rows must not decide everything
 
 
@@ -163,7 +163,7 @@ def _copied(model: Any, processor: Any, row: HeldOut) -> dict[str, Any]:
     room = scaffold.room_for(values, Capacity())
     optional = [span.slot.path for span in scaffold.block(room).spans if span.slot.optional]
     present = {path: KNOWN_FOR_SURE if path in values else -KNOWN_FOR_SURE for path in optional}
-    said = Transcript(request.texts, processor.vocabulary, request.layouts)
+    said = Transcript(request.texts, processor.vocabulary, request.rewritten)
     right = {}
     for weight in COPY_WEIGHTS:
         ways = list(continuations(scaffold.chain))

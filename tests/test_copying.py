@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lafunc.compiling_lafunc import compile_tool
-from lafunc.copying_lafunc import Transcript, scalar
+from lafunc.copying_lafunc import Transcript, rewritten, scalar
 from lafunc.filling_lafunc import Cursor
 from lafunc.node_lafunc import continuations
 from lafunc.output_lafunc import named
@@ -52,7 +52,7 @@ def goes_on(said, written, rest):
     ],
 )
 def test_what_was_said_may_be_repeated_whole(vocabulary, text, values):
-    said = Transcript([text], vocabulary)
+    said = Transcript([text], vocabulary, rewritten([text]))
     for value in values:
         for end in range(len(value)):  # each character may follow those before
             assert goes_on(said, value[:end], value[end:]), (value, end)
@@ -67,7 +67,7 @@ def test_words_and_numbers_are_not_cut(vocabulary):
     assert said.ahead(b"200") == (frozenset(), False)
     assert Transcript(["to Tokyo", "Osaka"], vocabulary).ahead(b"Tokyo") == (frozenset(), True)  # not into the next
     for text, value in (("twenty-five", b"20"), ("five million", b"5"), ("two hundred", b"100"), ("(3,4)", b"34")):
-        assert not Transcript([text], vocabulary).ahead(value)[1], text
+        assert not Transcript([text], vocabulary, rewritten([text])).ahead(value)[1], text
     assert said.ahead(b"")[1] is False
 
 
@@ -87,7 +87,7 @@ def test_any_text_can_be_repeated_from_any_word(vocabulary, words, data):
 def write(vocabulary, liked, texts, weight):
     """What a cursor writes whose logits like some tokens a little, with so much weight on copies."""
     scaffold = Scaffold([compile_tool(WEATHER, vocabulary)], vocabulary)
-    said = Transcript(texts, vocabulary)
+    said = Transcript(texts, vocabulary, rewritten(texts))
     cursor = Cursor(vocabulary, list(continuations(scaffold.chain)), said=said, copy_weight=weight)
     logits = torch.zeros(len(vocabulary))
     for text, much in liked.items():
@@ -140,7 +140,7 @@ def chosen(vocabulary, schema, values, texts, weight, **liked):
     parameters = {"type": "object", "properties": {"x": schema}, "required": ["x"]}
     scaffold = Scaffold([compile_tool({"name": "f", "parameters": parameters}, vocabulary)], vocabulary)
     tokens = scaffold.tokens(scaffold.read([{"x": values}]))
-    said = Transcript(texts, vocabulary)
+    said = Transcript(texts, vocabulary, rewritten(texts))
     cursor = Cursor(vocabulary, list(continuations(scaffold.chain)), said=said, copy_weight=weight)
     while cursor.done is None:
         logits = torch.zeros(len(vocabulary))
@@ -210,6 +210,7 @@ def test_a_listed_value_that_was_named_counts(vocabulary, schema, value, text, o
         (["room", "living_room"], "the Living Room", ["living_room"]),
         (["any", "all", "C", "up"], "any and all, up to 5 C", []),
         (["3d", 2, 2.5, True], "in 3D, 2.5 of 12", ["3d", 2.5]),
+        (["male", "female"], "male or female", ["male", "female"]),
         (["drama"], "dramatic", []),
         ([], "drama", []),
     ],

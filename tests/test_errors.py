@@ -279,6 +279,13 @@ def test_head_sizes_that_do_not_divide():
         LaFuncConfig(head_hidden_size=30)
 
 
+@pytest.mark.parametrize("name", ["optional_weights", "needs_weights"])
+def test_weights_of_another_version(name):
+    """Of what was known of a value then."""
+    with pytest.raises(ValueError, match=f"{name} must be 6 numbers, got 5: .*`lafunc eval calibration --write`"):
+        LaFuncConfig(**{name: [1.0, 0.0, 0.0, 0.0, 0.0]})
+
+
 def test_field_of_the_wrong_type():
     with pytest.raises(Exception, match="num_steps"):
         LaFuncConfig(num_steps="two")

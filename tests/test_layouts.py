@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lafunc.compiling_lafunc import compile_tool
-from lafunc.copying_lafunc import Transcript
+from lafunc.copying_lafunc import Transcript, rewritten
 from lafunc.filling_lafunc import Cursor
 from lafunc.language_lafunc import accepts
 from lafunc.layouts_lafunc import MONTHS, layouts
@@ -70,6 +70,7 @@ def test_layouts_that_a_description_asks_for(description, texts):
         ("2023.10.2", "YYYY-MM-DD", ["2023-10-02"]),
         ("20230930", "YYYY-MM-DD", ["2023-09-30"]),
         ("version 20239930", "YYYY-MM-DD", []),
+        ("Sept 3rd, 2021 or Sep. 4, 2021", "dd/mm/yyyy", ["03/09/2021", "04/09/2021"]),
         ("12-Mar-2021", "MMM DD, YYYY", ["Mar 12, 2021"]),
         ("10/02/2023", "YYYY-MM-DD", ["2023-02-10", "2023-10-02"]),
         ("25/02/2023", "YYYY-MM-DD", ["2023-02-25"]),
@@ -191,7 +192,7 @@ def test_a_day_that_was_said_is_written_in_the_layout(vocabulary, kind, words, t
     """With logits that say nothing, but that there is a string."""
     found = tool(vocabulary, description=words, type=kind)
     scaffold = Scaffold([found], vocabulary)
-    said = Transcript([text], vocabulary, found.layouts)
+    said = Transcript([text], vocabulary, rewritten([text], found.layouts))
     cursor = Cursor(vocabulary, list(continuations(scaffold.chain)), said=said, copy_weight=3.0)
     logits = torch.zeros(len(vocabulary))
     for opening in (b' "', b'"'):

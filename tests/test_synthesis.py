@@ -195,6 +195,8 @@ def test_values_fit_names_and_descriptions():
     assert any(said.text.endswith("%") for said in (draw(rate, rng) for _ in range(20)))
     dates = [draw(argument("day", "in YYYY-MM-DD form", type="string"), rng) for _ in range(20)]
     assert all(len(said.value) == 10 for said in dates) and any(said.text != said.value for said in dates)
+    clocks = [draw(argument("time", "e.g., HH:MM AM/PM", type="string"), rng).value for _ in range(20)]
+    assert all(re.fullmatch(r"(0[1-9]|1[0-2]):[0-5]\d [AP]M", clock) for clock in clocks)
     genre = argument("genre", "Genre, e.g., polka, dub or ska", type="string")
     assert {draw(genre, rng).value for _ in range(40)} >= {"polka", "dub", "ska"}
     assert argument("length_km", type="number").unit == "kilometers"
