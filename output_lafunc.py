@@ -17,6 +17,12 @@ from .pattern_lafunc import PatternError
 from .scaffolding_lafunc import Scaffold, Values
 from .validation_lafunc import SchemaError, validator
 
+# Words of a boolean's name that say nothing of what it switches.
+PASSING = frozenset(
+    "add all allow and are enable flag for get has have include includes need needs only return set should show that "
+    "the use uses want wants with".split()
+)
+
 
 @dataclass
 class Stats:
@@ -104,20 +110,20 @@ class Evidence:
         stands: that value stands in the messages, word for word or (numbers) in words, and more often than other
             arguments hold it.
         closed: it is one of a few that the schema lists.
-        named: one of these stands in the messages; see [`named`].
+        named: whether the messages name one of these, or a boolean; see [`mentioned`].
     """
 
     absent: float
     confidence: float
     stands: bool
     closed: bool
-    named: bool = False
+    named: bool | None = None
 
     @property
     def features(self) -> list[float]:
-        """What the weights of a config multiply; the last one is 1."""
-        flags = self.stands, self.closed, self.named
-        return [logit(self.absent), logit(self.confidence), *map(float, flags), 1.0]
+        """What the weights of a config multiply, `named` for (1) or against (-1); the last one is 1."""
+        named = 0.0 if self.named is None else 2.0 * self.named - 1
+        return [logit(self.absent), logit(self.confidence), float(self.stands), float(self.closed), named, 1.0]
 
     def log_odds(self, weights: Sequence[float]) -> float:
         """That the value is missing; `weights`: `needs_weights` of a config, or its `optional_weights`."""
@@ -284,7 +290,7 @@ def evidence(
     ]
     stands = _stands(_inside(arguments, path), searched, others)
     closed = slot.kind in ("boolean", "enum")
-    return Evidence(absent, confidence, stands, closed, bool(named(slot.members, searched)))
+    return Evidence(absent, confidence, stands, closed, mentioned(slot, searched))
 
 
 def calibrated(probability: float, slope: float, offset: float) -> float:
@@ -331,6 +337,24 @@ def find_sources(calls: Sequence[ToolCall], texts: Sequence[str]) -> None:
                     break
 
 
+def mentioned(slot: Slot, texts: Sequence[str]) -> bool | None:
+    """Whether texts name one of the values that a schema lists; of a boolean, whether they hold all words of its own
+    name (`include_reviews`), or none. None where they hold some, or nothing could name it.
+    """
+    if slot.kind == "boolean":
+        name = next((part for part in reversed(slot.path) if isinstance(part, str)), "")
+        words = [
+            word
+            for word in re.findall("[a-z]{3,}", _plain(re.sub("(?<=[a-z])(?=[A-Z])", " ", name)))
+            if word not in PASSING
+        ]
+        said = " ".join(map(_plain, texts)) if words else ""
+        # Without endings: "reviewed" has to do with "reviews".
+        held = [re.search(rf"\b{word[: max(4, len(word) - 2)]}", said) is not None for word in words]
+        return held[0] if len({*held}) == 1 else None
+    return bool(named(slot.members, texts)) if any(map(_name, slot.members)) else None
+
+
 def named(members: Sequence[Any], texts: Sequence[str]) -> list[Any]:
     """Of the values that a schema lists, those that texts name, in whatever case; not a part of another's name.
 
@@ -339,11 +363,17 @@ def named(members: Sequence[Any], texts: Sequence[str]) -> list[Any]:
     said = [_plain(text) for text in texts] if members else []
     found = {}
     for member in members:
-        name = _plain(_text(member))
-        worth = any(map(str.isdigit, name)) or len(name) > 2 and name not in ("any", "all")
-        if not isinstance(member, bool) and worth and any(name in text and _count(name, text) for text in said):
+        name = _name(member)
+        if name and any(name in text and _count(name, text) for text in said):
             found[name] = member
     return [one for name, one in found.items() if not any(name != other and _count(name, other) for other in found)]
+
+
+def _name(member: Any) -> str:
+    """By which a text may name it, in plain letters; an empty one if a text that holds it need not mean it."""
+    name = _plain(_text(member))
+    worth = any(map(str.isdigit, name)) or len(name) > 2 and name not in ("any", "all")
+    return name if worth and not isinstance(member, bool) else ""
 
 
 def _plain(text: str) -> str:

@@ -12,7 +12,7 @@ from lafunc.compiling_lafunc import compile_tool
 from lafunc.copying_lafunc import Transcript, rewritten, scalar
 from lafunc.filling_lafunc import Cursor
 from lafunc.node_lafunc import continuations
-from lafunc.output_lafunc import named
+from lafunc.output_lafunc import mentioned, named
 from lafunc.scaffolding_lafunc import Scaffold
 from lafunc.vocabulary_lafunc import Vocabulary
 
@@ -217,3 +217,25 @@ def test_a_listed_value_that_was_named_counts(vocabulary, schema, value, text, o
 )
 def test_listed_values_that_a_text_names(members, text, found):
     assert named(members, [text]) == found
+
+
+@pytest.mark.parametrize(
+    ("schema", "text", "found"),
+    [
+        ({"enum": ["Pop", "Rock"]}, "some pop", True),
+        ({"enum": ["Pop", "Rock"]}, "some jazz", False),
+        ({"enum": ["C", "F"]}, "in C", None),  # nothing could name it
+        ({"type": "string"}, "x", None),
+        ({"type": "boolean"}, "x, please", None),
+        ({"type": "boolean", "title": "include_reviews"}, "the best ones, reviewed", True),
+        ({"type": "boolean", "title": "includeReviews"}, "with a Review", True),
+        ({"type": "boolean", "title": "is-pet-friendly"}, "pets are fine", None),
+        ({"type": "boolean", "title": "is-pet-friendly"}, "near a carpet", False),
+        ({"type": "boolean", "title": "include_all"}, "include all of them", None),
+    ],
+)
+def test_what_names_a_value_that_may_be_given(vocabulary, schema, text, found):
+    name = schema.get("title", "x")
+    parameters = {"type": "object", "properties": {name: schema}, "required": [name]}
+    (member,) = compile_tool({"name": "f", "parameters": parameters}, vocabulary).arguments(0).members
+    assert mentioned(member.node, [text, "thanks"]) is found

@@ -225,21 +225,26 @@ def test_what_was_written_has_a_say_in_what_is_missing():
     """The head is as unsure of all four: what stands in the conversation, or is one of a few members, was given."""
     parameters = {"city": {"type": "string"}, "note": {"type": "string"}, "unit": {"enum": ["C", "F"]}}
     parameters |= {"blank": {"type": "string"}, "kind": {"enum": ["sunshine", "weather"]}}
+    parameters |= {"form": {"enum": ["table", "chart"]}, "long": {"type": "boolean"}}
     tool = {"name": "ask", "parameters": {"type": "object", "properties": parameters, "required": [*parameters]}}
     vocabulary = make_pair("llama").processor.vocabulary
     scaffold = Scaffold([compile_tool(tool, vocabulary)], vocabulary)
-    values = scaffold.read([{"city": "Oslo", "note": "Rome", "unit": "C", "blank": "", "kind": "sunshine"}])
+    values = scaffold.read(
+        [{"city": "Oslo", "note": "Rome", "unit": "C", "blank": "", "kind": "sunshine", "form": "table", "long": True}]
+    )
     unsure = dict.fromkeys(values, 0.5)
     config = LaFuncConfig(needs_weights=[1.0, 0.0, -2.0, -2.0, 0.0, 0.0], needs_threshold=0.5)
     output = ToolCallOutput("tool")
     assemble(output, scaffold, values, unsure, unsure, config, searched=["The weather in Oslo, not in Romeo"])
     told = {path: (known.stands, known.closed, known.named) for path, known in output.evidence.items()}
     assert told == {
-        "$[0].city": (True, False, False),
-        "$[0].note": (False, False, False),
-        "$[0].unit": (False, True, False),
-        "$[0].blank": (False, False, False),
+        "$[0].city": (True, False, None),
+        "$[0].note": (False, False, None),
+        "$[0].unit": (False, True, None),  # single letters name nothing
+        "$[0].blank": (False, False, None),
         "$[0].kind": (False, True, True),  # another one of its values stands there
+        "$[0].form": (False, True, False),
+        "$[0].long": (False, True, False),
     }
     assert [need.path for need in output.needs] == ["$.note", "$.blank"] and not output.tool_calls
 
