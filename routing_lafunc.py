@@ -26,7 +26,7 @@ from .base_lafunc import CheckpointError, decoder_layers
 from .request_lafunc import MODES
 
 DEPTH = 0.7  # of the base's layers, where the config does not say
-STEPS, ROWS, LEARNING_RATE, WEIGHT_DECAY = 300, 256, 1e-3, 0.1  # of fitting
+STEPS, ROWS, LEARNING_RATE, WEIGHT_DECAY, DROPOUT = 600, 256, 1e-3, 0.1, 0.3  # of fitting
 CALL = MODES.index("tool")
 OFTEN = 5  # calls of one tool are told apart up to so many
 _THREAD = threading.local()  # has `heard` inside `listening`
@@ -49,10 +49,10 @@ class Probe(nn.Module):
         self.hidden = nn.Linear(width, hidden_size)
         self.out = nn.Linear(hidden_size, classes)
 
-    def forward(self, states: Tensor) -> Tensor:
-        """[N, H] -> [N, classes] logits."""
-        standard = (states.to(self.mean) - self.mean) / self.scale  # [N, H]
-        return self.out(F.gelu(self.hidden(standard.to(self.hidden.weight.dtype))))
+    def forward(self, states: Tensor, dropout: float = 0.0) -> Tensor:
+        """[N, H] -> [N, classes] logits. dropout: of the states, and of the hidden layer"""
+        standard = ((states.to(self.mean) - self.mean) / self.scale).to(self.hidden.weight.dtype)  # [N, H]
+        return self.out(F.dropout(F.gelu(self.hidden(F.dropout(standard, dropout))), dropout))
 
     @torch.enable_grad()
     def learn(self, states: Tensor, classes: Tensor) -> None:
@@ -71,7 +71,7 @@ class Probe(nn.Module):
         for _ in range(STEPS):
             rows = torch.randint(len(states), (ROWS,))
             optimizer.zero_grad()
-            F.cross_entropy(self(states[rows]).float(), classes[rows]).backward()
+            F.cross_entropy(self(states[rows], DROPOUT).float(), classes[rows]).backward()
             optimizer.step()
             schedule.step()
         self.zero_grad()
