@@ -25,7 +25,7 @@ from lafunc.compiling_lafunc import compile_tool
 from lafunc.configuration_lafunc import LaFuncConfig
 from lafunc.denoising_lafunc import Canvas
 from lafunc.node_lafunc import json_path
-from lafunc.output_lafunc import assemble
+from lafunc.output_lafunc import Evidence, assemble
 from lafunc.request_lafunc import FILLERS
 from lafunc.scaffolding_lafunc import Scaffold
 from lafunc.vocabulary_lafunc import Vocabulary
@@ -347,3 +347,7 @@ def test_numbers_in_words_are_looked_for_in_digits(pair, monkeypatch):
     monkeypatch.setattr(modeling_lafunc, "assemble", noted)
     pair.call("The weather for seven days in Oslo", [WEATHER], tool_choice="get_weather")
     assert looked_in == [["The weather for seven days in Oslo", "7"]]
+
+
+def test_what_is_named_is_for_or_against_and_what_cannot_be_is_silent():
+    assert [Evidence(0.5, 0.5, False, True, named).features[4] for named in (True, False, None)] == [1.0, -1.0, 0.0]

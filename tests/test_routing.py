@@ -7,7 +7,7 @@ import pytest
 import torch
 from conftest import FAMILIES, HELLO, TOOLS, head_config, make_base, make_pair
 
-from lafunc import LaFuncModel, modeling_lafunc
+from lafunc import LaFuncModel, modeling_lafunc, routing_lafunc
 from lafunc.base_lafunc import CheckpointError
 from lafunc.calling_lafunc import Calls
 from lafunc.diffusion_lafunc import SCHEDULES
@@ -15,7 +15,7 @@ from lafunc.filling_lafunc import Reader, slides
 from lafunc.output_lafunc import Stats
 from lafunc.planning_lafunc import name_texts, states_after
 from lafunc.request_lafunc import FILLERS, MODES
-from lafunc.routing_lafunc import CALL, OFTEN, Router, listening
+from lafunc.routing_lafunc import CALL, OFTEN, Probe, Router, listening
 
 
 @pytest.mark.parametrize("layer", [1, 2])
@@ -341,3 +341,17 @@ def test_names_for_which_there_is_no_room_are_not_read(monkeypatch):
     monkeypatch.setattr(pair.model.router, "modes", lambda states, called: torch.tensor([[1.0, 0.0, 0.0]]))
     output = pair.call(HELLO, TOOLS, mode="auto", max_new_tokens=2)
     assert output.mode == "chat" and output.tool_probabilities is None
+
+
+def test_probes_learn_with_dropout_and_answer_without(monkeypatch):
+    states, classes = torch.randn(64, 8), torch.arange(64) % 2
+    probe = Probe(8, 16, 2)
+
+    def learned(dropout):
+        monkeypatch.setattr(routing_lafunc, "DROPOUT", dropout)
+        torch.manual_seed(0)
+        probe.learn(states, classes)
+        return probe.out.weight.detach().clone()
+
+    assert not torch.equal(learned(routing_lafunc.DROPOUT), learned(0.0))
+    assert torch.equal(probe(states), probe(states))
