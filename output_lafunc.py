@@ -23,6 +23,8 @@ PASSING = frozenset(
     "the use uses want wants with".split()
 )
 
+NUMBER = re.compile(r"(?<![\w.])\d+(?:\.\d+)?(?!\w)")
+
 
 @dataclass
 class Stats:
@@ -110,7 +112,8 @@ class Evidence:
         stands: that value stands in the messages, word for word or (numbers) in words, and more often than other
             arguments hold it.
         closed: it is one of a few that the schema lists.
-        named: whether the messages name one of these, or a boolean; see [`mentioned`].
+        named: whether the messages name one of these, or a boolean, or hold a number or a day that may be it; see
+            [`mentioned`].
     """
 
     absent: float
@@ -290,7 +293,7 @@ def evidence(
     ]
     stands = _stands(_inside(arguments, path), searched, others)
     closed = slot.kind in ("boolean", "enum")
-    return Evidence(absent, confidence, stands, closed, mentioned(slot, searched))
+    return Evidence(absent, confidence, stands, closed, mentioned(slot, searched, others))
 
 
 def calibrated(probability: float, slope: float, offset: float) -> float:
@@ -337,10 +340,19 @@ def find_sources(calls: Sequence[ToolCall], texts: Sequence[str]) -> None:
                     break
 
 
-def mentioned(slot: Slot, texts: Sequence[str]) -> bool | None:
+def mentioned(slot: Slot, texts: Sequence[str], others: Sequence[str] = ()) -> bool | None:
     """Whether texts name one of the values that a schema lists; of a boolean, whether they hold all words of its own
-    name (`include_reviews`), or none. None where they hold some, or nothing could name it.
+    name (`include_reviews`), or none; of a number, and of a day or time with a layout, whether they hold one that is
+    in no other value. None where they hold some, or nothing could name it.
+
+    Args:
+        texts: what was said, in the slot's layouts, too.
+        others: values of other arguments.
     """
+    if slot.kind in ("integer", "number"):
+        return _left(NUMBER, texts, others)
+    if any(layout.strftime for layout in slot.layouts):
+        return _left(re.compile("|".join(layout.pattern for layout in slot.layouts)), texts, others)
     if slot.kind == "boolean":
         name = next((part for part in reversed(slot.path) if isinstance(part, str)), "")
         words = [
@@ -353,6 +365,12 @@ def mentioned(slot: Slot, texts: Sequence[str]) -> bool | None:
         held = [re.search(rf"\b{word[: max(4, len(word) - 2)]}", said) is not None for word in words]
         return held[0] if len({*held}) == 1 else None
     return bool(named(slot.members, texts)) if any(map(_name, slot.members)) else None
+
+
+def _left(pattern: re.Pattern[str], texts: Sequence[str], others: Sequence[str]) -> bool:
+    """Whether texts hold something of this form that stands in no other value."""
+    found = {match[0] for text in texts for match in pattern.finditer(text)}
+    return any(not any(one in other for other in others) for one in found)
 
 
 def named(members: Sequence[Any], texts: Sequence[str]) -> list[Any]:
