@@ -319,7 +319,7 @@ class LaFuncTrainer(SFTTrainer):
             **kwargs,
         )
         self.model_accepts_loss_kwargs = False  # each batch's loss is a mean
-        self.router_fit: dict[str, int] | None = None  # what was found when the router was fitted
+        self.router_fit: dict[str, Any] | None = None  # what was found when the router was fitted
         self._before: list[dict[str, Any]] = []  # what was logged before the run was resumed
         self._begun = time.perf_counter()
         self.add_callback(_Announcement(self))
@@ -365,21 +365,22 @@ class LaFuncTrainer(SFTTrainer):
         chosen += chance.sample(others, min(len(others), half - len(due.intersection(chosen))))
         return sorted(chosen, key=lengths.__getitem__)  # little padding; each process has long and short ones
 
-    def fit_router(self, chosen: Sequence[int]) -> dict[str, int]:
+    def fit_router(self, chosen: Sequence[int]) -> dict[str, Any]:
         """Fit the router to what the base makes of these rows' prompts and of their tools; see [`Router.fit`].
 
         Each process reads its share. What was read is kept in `output_dir`, so that a killed run goes on from there.
         """
         args, rows = self.args, self.train_dataset
-        modes = [MODES.index(mode) for mode in rows["mode"]]
+        modes, sources = [MODES.index(mode) for mode in rows["mode"]], rows["source"][:]
         mine = chosen[args.process_index :: args.world_size]
         read = self._states(rows.select(mine), Path(str(args.output_dir)) / f"router-{args.process_index}.safetensors")
         shares = gather_object([(mine, read)])  # of all processes
-        known = torch.tensor([modes[n] for part, _ in shares for n in part])
+        order = [n for part, _ in shares for n in part]
+        known = torch.tensor([modes[n] for n in order])
         states = torch.cat([part["states"] for _, part in shares]).float()
         tools = [pair for _, part in shares for pair in _by_row(part, "tools", "called")]
         arguments = [pair for _, part in shares for pair in _by_row(part, "arguments", "given")]
-        found = self.model.router.fit(states, known, tools, arguments, args.seed)
+        found = self.model.router.fit(states, known, tools, arguments, [sources[n] for n in order], args.seed)
         self.router_fit = {"rows": len(known), **found}
         if self.is_world_process_zero():
             right = f"{found['right']:,} of the {found['held_out']:,} that were kept out"
@@ -388,6 +389,11 @@ class LaFuncTrainer(SFTTrainer):
             if "arguments" in found:
                 tools_right += f" and {found['arguments_right']:,} of {found['arguments']:,} arguments"
             print(f"router    fitted to {len(known):,} rows; right on {right}, and on {tools_right}")
+            if unknown := found.get("abroad"):
+                print(
+                    f"          on sources left out of the fit: {unknown['calls_right']:,} of {unknown['calls']:,} "
+                    f"rows with calls, {unknown['none_right']:,} of {unknown['none']:,} without"
+                )
         return found
 
     @torch.no_grad()

@@ -314,6 +314,12 @@ def _training(document: Document) -> Iterable[str]:
                 f"{number(fitted['held_out'], 0)} of them that were kept out"
                 + (f" and on {fitted['tools_right']} of their {fitted['tools']} tools" if "tools" in fitted else "")
             )
+            if unknown := fitted.get("abroad"):
+                told.append(
+                    f"on sources left out of the fit, on {number(unknown['calls_right'], 0)} of "
+                    f"{number(unknown['calls'], 0)} rows with calls and {number(unknown['none_right'], 0)} of "
+                    f"{number(unknown['none'], 0)} without"
+                )
         if steps:
             minutes = number(data["history"][-1]["seconds"] / 60, 0)
             told.append(

@@ -69,15 +69,16 @@ def test_held_out_rows_and_training_are_shown(tmp_path):
     fitted = {
         **data,
         "history": [],
-        "router": {"rows": 40, "held_out": 4, "right": 3, "called": 4, "tools": 9, "tools_right": 8},
+        "router": {"rows": 40, "held_out": 4, "right": 3, "called": 4, "tools": 9, "tools_right": 8}
+        | {"abroad": {"calls": 7, "calls_right": 6, "none": 5, "none_right": 2}},
         "before": first,
     }
     results.write(tmp_path / "router.json", "training", {}, fitted, ["train", "--config", "c.yaml"])
     assert main(["eval", "report", "--results", str(tmp_path), "--out", str(tmp_path / "docs" / "page.md")]) == 0
     text = (tmp_path / "docs" / "page.md").read_text()
     assert (
-        "router fitted to 40 rows, right on 3 of the 4 of them that were kept out and on 8 of their 9 tools; on 2"
-        in text
+        "router fitted to 40 rows, right on 3 of the 4 of them that were kept out and on 8 of their 9 tools; on "
+        "sources left out of the fit, on 6 of 7 rows with calls and 2 of 5 without; on 2" in text
     )
     assert "| x | 60.0 | 90.0 | 33.3 | 75.0 | 50.0 | 2 | 700 |" in text and "| tool | 1 | 0 | 5 |" in text
     assert "8 steps in 8 minutes; on 2 processes. 3 skipped: too long" in text and "learning_rate: 0.5" in text

@@ -113,6 +113,36 @@ def test_fitting_says_what_is_wrong_of_rows_it_has_not_seen():
     assert Router(8, 16, 1).fit(torch.randn(300, 8), modes)["right"] < 20  # nothing can be learned from noise
 
 
+@pytest.mark.parametrize("alike", [True, False])
+def test_fitting_says_how_it_goes_on_sources_left_out(alike):
+    """What is a call in two families is so in the third; or is chat there, and the other way round."""
+    torch.manual_seed(1)
+    modes = torch.arange(300) % len(MODES)
+    families = [("near_a", "near_b", "close", "odd")[n % 4] for n in range(300)]
+    odd = torch.tensor([family == "odd" for family in families])
+    states = torch.randn(300, 8) + 6 * torch.nn.functional.one_hot(
+        torch.where(odd & (not alike), CALL - modes, modes), 8
+    )
+    states[:, 7] += 6 * odd
+    tools = [(states[n : n + 1].clone(), (modes[n : n + 1] == CALL).long()) for n in range(300)]
+    tools[0] = (states[:0], modes[:0])  # offers none, so nothing can be told of it
+    router = Router(8, 64, 1)
+    found = router.fit(states, modes, tools, sources=families)
+    weights = copy.deepcopy(router.state_dict())
+    assert found["right"] >= 27  # it has seen some of each
+    abroad = found["abroad"]
+    assert (abroad["calls"], abroad["none"]) == (100, 199)
+    if alike:
+        assert abroad["calls_right"] > 95 and abroad["none_right"] > 190
+    else:  # a quarter of the calls and of the rows of chat are odd
+        assert abroad["calls_right"] <= 75 and abroad["none_right"] <= 174
+    assert "abroad" not in router.fit(states, modes, tools, sources=["near_a", "near_b"] * 150)
+    assert "abroad" not in router.fit(states, modes, tools)
+    again = Router(8, 64, 1)
+    again.fit(states, modes, tools)
+    assert all(torch.equal(weights[name], weight) for name, weight in again.state_dict().items())  # nor does it change
+
+
 def test_a_call_is_due_where_the_prompt_and_a_tool_say_so():
     router = Router(4, 8, 1)
     states = torch.randn(3, 4)
