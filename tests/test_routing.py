@@ -138,9 +138,10 @@ def test_fitting_says_how_it_goes_on_sources_left_out(alike):
         assert abroad["calls_right"] <= 75 and abroad["none_right"] <= 174
     assert "abroad" not in router.fit(states, modes, tools, sources=["near_a", "near_b"] * 150)
     assert "abroad" not in router.fit(states, modes, tools)
-    again = Router(8, 64, 1)
-    again.fit(states, modes, tools)
-    assert all(torch.equal(weights[name], weight) for name, weight in again.state_dict().items())  # nor does it change
+    router.fit(states, modes, tools)
+    assert all(
+        torch.equal(weights[name], weight) for name, weight in router.state_dict().items()
+    )  # nor do they change
 
 
 def test_a_call_is_due_where_the_prompt_and_a_tool_say_so():
