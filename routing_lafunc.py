@@ -28,7 +28,7 @@ from .base_lafunc import CheckpointError, decoder_layers
 from .request_lafunc import MODES
 
 DEPTH = 0.7  # of the base's layers, where the config does not say
-STEPS, ROWS, LEARNING_RATE, WEIGHT_DECAY, DROPOUT = 300, 256, 1e-3, 0.1, 0.3  # of fitting
+STEPS, ROWS, LEARNING_RATE, WEIGHT_DECAY, DROPOUT = 600, 256, 1e-3, 0.1, 0.3  # of fitting
 CALL = MODES.index("tool")
 OFTEN = 5  # calls of one tool are told apart up to so many
 _THREAD = threading.local()  # has `heard` inside `listening`
