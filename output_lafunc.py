@@ -23,6 +23,7 @@ PASSING = frozenset(
     "the use uses want wants with".split()
 )
 
+TRUTH = frozenset({"true", "false"})
 NUMBER = re.compile(r"(?<![\w.])\d+(?:\.\d+)?(?!\w)")
 
 
@@ -341,9 +342,9 @@ def find_sources(calls: Sequence[ToolCall], texts: Sequence[str]) -> None:
 
 
 def mentioned(slot: Slot, texts: Sequence[str], others: Sequence[str] = ()) -> bool | None:
-    """Whether texts name one of the values that a schema lists; of a boolean, whether they hold all words of its own
-    name (`include_reviews`), or none; of a number, and of a day or time with a layout, whether they hold one that is
-    in no other value. None where they hold some, or nothing could name it.
+    """Whether texts name one of the values that a schema lists; of a boolean, and where "True" and "False" are listed,
+    whether they hold all words of its own name (`include_reviews`), or none; of a number, and of a day or time with a
+    layout, whether they hold one that is in no other value. None where they hold some, or nothing could name it.
 
     Args:
         texts: what was said, in the slot's layouts, too.
@@ -353,7 +354,7 @@ def mentioned(slot: Slot, texts: Sequence[str], others: Sequence[str] = ()) -> b
         return _left(NUMBER, texts, others)
     if any(layout.strftime for layout in slot.layouts):
         return _left(re.compile("|".join(layout.pattern for layout in slot.layouts)), texts, others)
-    if slot.kind == "boolean":
+    if slot.kind == "boolean" or TRUTH <= {_plain(_text(member)) for member in slot.members}:
         name = next((part for part in reversed(slot.path) if isinstance(part, str)), "")
         words = [
             word

@@ -232,6 +232,9 @@ def test_listed_values_that_a_text_names(members, text, found):
         ({"type": "boolean", "title": "is-pet-friendly"}, "pets are fine", None),
         ({"type": "boolean", "title": "is-pet-friendly"}, "near a carpet", False),
         ({"type": "boolean", "title": "include_all"}, "include all of them", None),
+        ({"enum": ["True", "False", "dontcare"], "title": "good_for_kids"}, "good ones for my kids", True),
+        ({"enum": ["True", "False", "dontcare"], "title": "good_for_kids"}, "for my kids", None),
+        ({"enum": ["True", "False", "dontcare"], "title": "good_for_kids"}, "it is true", False),
     ],
 )
 def test_what_names_a_value_that_may_be_given(vocabulary, schema, text, found):
