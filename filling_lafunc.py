@@ -337,14 +337,20 @@ class Cursor:
             self._write(tokens[scores.index(max(scores))])
             return True
         groups = self._edges()
-        end = _best(logits, closers(self.vocabulary, self.slot.close), device) if self._may_end() else -torch.inf
+        end = _best(logits, closers(self.vocabulary, self.slot.close), device)
         logits, whole = self._copying(logits)
         scores = [_best(logits, group, device) for group in groups]
         end += self.copy_weight * whole
         best = max(scores)
-        if end >= best:
+        if end >= best and self._may_end():
             self._leave()
             return False
+        written = self.vocabulary.decode_bytes(self.values[self.slot.path]).strip(b' "')
+        if end >= best and self.slot.layouts and written:
+            # The base would end here, but a place has a state, too. What it would write else ("in ...") is of no use.
+            groups = self.slot.language.nearest(self._states)
+            scores = [_best(logits, group, device) for group in groups]
+            best = max(scores)
         group = groups[scores.index(best)]
         ids = class_index(group, device)
         token = int(ids[logits[ids].argmax()]) if len(group.ids) > 1 else group.ids[0]

@@ -314,6 +314,30 @@ def test_shortest_completes_what_has_begun():
     assert language.shortest(language.step(frozenset([language.start]), 2)) == [3]
 
 
+@pytest.mark.parametrize("seed", range(20))
+def test_nearest_is_how_all_shortest_strings_begin(seed):
+    toy, chance = Toy(), random.Random(seed)
+    (a, in_a), (b, in_b) = random_language(toy, chance), random_language(toy, chance)
+    for language, strings in (
+        (a, in_a),
+        (union(a, b), in_a | in_b),
+        (concat(a, b), {x + y for x in in_a for y in in_b}),
+    ):
+        for begun in {one[:n] for one in strings for n in range(len(one))}:
+            states = frozenset([language.start])
+            for token in begun:
+                states = language.step(states, token)
+            endings = {one[len(begun) :] for one in strings if one[: len(begun)] == begun}
+            least = min(map(len, endings))
+            expected = {ending[0] for ending in endings if len(ending) == least} if least else set()
+            assert {token for group in language.nearest(states) for token in group.ids} == expected
+
+
+def test_nothing_is_nearest_in_an_empty_language():
+    nothing = Automaton(0, lambda state: ((TokenClass([0]), 0),), lambda state: False)
+    assert nothing.nearest(frozenset([0])) == []
+
+
 def test_shortest_of_an_empty_language_is_refused():
     nothing = Automaton(0, lambda state: ((TokenClass([0]), 0),), lambda state: False)
     with pytest.raises(ValueError, match="empty"):

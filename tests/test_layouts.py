@@ -202,6 +202,35 @@ def test_a_day_that_was_said_is_written_in_the_layout(vocabulary, kind, words, t
     assert scaffold.arguments(cursor.values)[0] == {"on": value}
 
 
+@pytest.mark.parametrize(
+    ("schema", "begun", "value"),
+    [
+        ({"description": "City and state, e.g. 'Boston, MA'"}, "Denver", "Denver, [A-Z]{2}"),
+        ({"description": "City, State"}, "Denver", "Denver, [^,]"),
+        ({"description": "in the format YYYY-MM-DD"}, "2024", "2024-[01][0-9]-[0-3][0-9]"),
+        ({}, "Denver", "Denver"),
+    ],
+)
+def test_a_value_that_may_not_end_where_the_base_would_end_it_goes_on_to_where_it_may(
+    vocabulary, schema, begun, value
+):
+    """It does not wander on with what the base likes second best."""
+    scaffold = Scaffold([tool(vocabulary, **schema)], vocabulary)
+    cursor = Cursor(vocabulary, list(continuations(scaffold.chain)), max_slot_tokens=20)
+    while cursor.done is None:
+        logits = torch.zeros(len(vocabulary))
+        for text, much in (("z", 2.0), ("/", 1.0)):
+            logits[vocabulary.encode(text)] = much
+        written = vocabulary.decode_bytes(cursor.tokens).decode().partition(' "')[2].rpartition('"')[2]
+        if begun.startswith(written) and written != begun:
+            logits[vocabulary.encode(begun[len(written)])] = 5.0
+        elif written:
+            logits[sorted(vocabulary.starting_with(b'"'))] = 3.0
+        cursor.choose(logits)
+    (found,) = scaffold.arguments(cursor.values)
+    assert re.fullmatch(value, found["on"]) and not cursor.clipped
+
+
 def test_where_no_day_was_said_all_that_was_said_counts(vocabulary):
     (layout,) = layouts("YYYY-MM-DD")
     said = Transcript(["in 2031, soon"], vocabulary)
