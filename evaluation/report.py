@@ -514,12 +514,13 @@ def summary(documents: Mapping[str, Document]) -> list[str]:
             if names in bare and system.startswith("diffusion"):
                 continue
             average, rate = found["averages"], found["hallucination_rate"]
+            refused = [found["categories"].get(name, {"right": 0, "rows": 0}) for name in bfcl.NO_CALL]
             rows.append(
                 [
                     system,
                     number(average["non_live_ast"]),
                     number(average["live_ast"]),
-                    number(average["irrelevance"]),
+                    *(percent(one["right"], one["rows"]) for one in refused),
                     number(None if rate is None else 100 * rate),
                     f"{found['right']} of {found['rows']}",
                     str(found["invalid"]),
@@ -535,7 +536,9 @@ def summary(documents: Mapping[str, Document]) -> list[str]:
         limit = group["settings"]["limit"]
         sample = "" if limit is None else f", at most {limit} rows a category"
         lines += [f"**BFCL, {whose}{gold}{sample}** ({names}):", ""]
-        head = "system,non-live AST,live AST,irrelevance,hallucinated %,right,invalid calls,base passes,"
+        head = (
+            "system,non-live AST,live AST,irrelevance,live irrelevance,hallucinated %,right,invalid calls,base passes,"
+        )
         head += "fill passes a call,ms"
         lines += [*table(head.split(","), rows), ""]
     for document in of_kind(documents, "latency", "peers").values():
