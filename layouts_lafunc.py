@@ -1,4 +1,4 @@
-"""Dates, times and places: the layout that a description asks for, and what was said, in that layout.
+"""Dates, times, places and literals: the layout that a description asks for, and what was said, in that layout.
 
 Tools rarely say `"format": "date"`; they say "in the format YYYY-MM-DD". Who parses such a value fails on any other
 text, so a layout that a description states is the slot's language, and dates that were said otherwise count as said
@@ -56,7 +56,30 @@ _PATTERNS = {
     "minute": r"[0-5][0-9]",
     "second": r"[0-5][0-9]",
     "half": r"(?:AM|PM)",
+    "whole": r"-?(?:0|[1-9][0-9]*)",
+    "decimal": r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?",
+    "boolean": r"(?:true|false)",
+    "capital boolean": r"(?:True|False)",
 }
+_LITERALS: dict[
+    str, dict[str, tuple[str, ...]]
+] = {  # how a string holds a value of a language's type, by the names of both in small letters
+    "java": {
+        **dict.fromkeys(("byte", "short", "int", "integer"), ("whole",)),
+        "long": ("whole", "L"),
+        "double": ("decimal",),
+        "float": ("decimal", "f"),
+        "boolean": ("boolean",),
+    },
+    "javascript": {
+        "integer": ("whole",),
+        **dict.fromkeys(("number", "float"), ("decimal",)),
+        "boolean": ("boolean",),
+    },
+    "python": {"int": ("whole",), "float": ("decimal",), "bool": ("capital boolean",)},
+}
+_TYPE = re.compile(rf"\b({'|'.join(_LITERALS)}) (\w+)\b", re.I)
+_AS_TEXT = re.compile(r"\b(?:in string representation|(?:as|a) string|as text|source text)\b", re.I)
 _CODES = {
     "year": "%Y",
     "short year": "%y",
@@ -118,7 +141,7 @@ class Day:
 
 @dataclass(frozen=True)
 class Layout:
-    """How a date, a time, both, or a place is written.
+    """How a date, a time, both, a place, or a literal of a programming language is written.
 
     Attributes:
         text: as the description has it.
@@ -139,7 +162,7 @@ class Layout:
 
     @property
     def strftime(self) -> str:
-        """The same for `datetime.strftime`; empty, if it is of a place."""
+        """The same for `datetime.strftime`; empty, if it is of something else."""
         return "".join(self._filled(_CODES)) if _CODES.keys() >= set(self.fields) else ""
 
     def write(self, texts: Sequence[str]) -> list[str]:
@@ -147,7 +170,7 @@ class Layout:
         fields = set(self.fields)
         dated, timed = bool(fields & _CALENDAR), bool(fields & _CLOCK)
         if not (dated or timed):
-            return []  # nobody knows where a city is
+            return []  # nobody knows where a city is; and literals are what was said
         clocks = times(texts)[-MANY:] or ([(0, 0, 0)] if dated else [])
         years = [int(year) for text in texts for year in re.findall(r"(?<!\d)(?:19|20)\d\d(?!\d)", text)] or YEARS
         written = []
@@ -161,7 +184,8 @@ class Layout:
 
 
 def layouts(description: str) -> list[Layout]:
-    """The layouts that a description states, or shows by examples such as 2024-05-31.
+    """The layouts that a description states, or shows by examples such as 2024-05-31; or that of a literal ("This is
+    Java long type parameter in string representation").
 
     None if it leaves open whether a value is written in one of them ("YYYY-MM-DD or 'today'").
     """
@@ -177,7 +201,13 @@ def layouts(description: str) -> list[Layout]:
             return []
         found.append(layout)
         end = stop
-    return list(dict.fromkeys(found))
+    return list(dict.fromkeys(found)) or _literals(description)
+
+
+def _literals(description: str) -> list[Layout]:
+    said = _TYPE.search(description) if _AS_TEXT.search(description) else None
+    parts = _LITERALS[said[1].lower()].get(said[2].lower()) if said else None
+    return [Layout(said[0], parts)] if said and parts else []
 
 
 def _moments(description: str) -> Iterator[tuple[int, int, Layout | None]]:

@@ -179,6 +179,38 @@ def test_a_layout_and_a_length_go_together(vocabulary):
     assert not allowed(tool(vocabulary, description="YYYY-MM-DD", maxLength=10), vocabulary, "today")
 
 
+@pytest.mark.parametrize(
+    ("description", "values", "others"),
+    [
+        ("Ticks. This is Java long type parameter in string representation.", ["58L", "-1L"], ["58", "5.0L", "07L"]),
+        ("This is a Java float in string representation.", ["1f", "2.50f"], ["1", "f"]),
+        ("(JavaScript Number, written as a string)", ["1", "2.5", "-1e-05"], ["NaN", "2.", "x"]),
+        ("Pass a Java int literal as text.", ["12"], ["1.0", "twelve"]),
+        ("As source text of a JavaScript Boolean.", ["true", "false"], ["True", "yes"]),
+        ("A string that holds a Python bool.", ["True", "False"], ["true", "0"]),
+    ],
+)
+def test_a_literal_of_a_language_is_the_language_of_its_slot(vocabulary, description, values, others):
+    found = tool(vocabulary, description=description, default="as usual")
+    language = found.arguments(0).members[0].node.language
+    assert all(language.spell(f' "{value}'.encode(), vocabulary) for value in [*values, "as usual"])
+    assert not any(language.spell(f' "{value}'.encode(), vocabulary) for value in others)
+
+
+@pytest.mark.parametrize(
+    "description",
+    [
+        "The Java long that is returned.",
+        "The long story, as a string.",
+        "Java String, written as a string",
+        "Java code as a string",
+        "This is Java ArrayList type parameter in string representation.",
+    ],
+)
+def test_what_is_no_literal_is_any_string(description):
+    assert layouts(description) == []
+
+
 @pytest.mark.parametrize("kind", ["string", ["string", "null"]])
 @pytest.mark.parametrize(
     ("words", "text", "value"),
@@ -207,6 +239,7 @@ def test_a_day_that_was_said_is_written_in_the_layout(vocabulary, kind, words, t
     [
         ({"description": "City and state, e.g. 'Boston, MA'"}, "Denver", "Denver, [A-Z]{2}"),
         ({"description": "City, State"}, "Denver", "Denver, [^,]"),
+        ({"description": "a Java long in string representation"}, "58", "58L"),
         ({"description": "in the format YYYY-MM-DD"}, "2024", "2024-[01][0-9]-[0-3][0-9]"),
         ({}, "Denver", "Denver"),
     ],
