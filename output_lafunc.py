@@ -24,7 +24,6 @@ PASSING = frozenset(
 )
 
 TRUTH = frozenset({"true", "false"})
-NUMBER = re.compile(r"(?<![\w.])\d+(?:\.\d+)?(?!\w)")
 
 
 @dataclass
@@ -113,8 +112,7 @@ class Evidence:
         stands: that value stands in the messages, word for word or (numbers) in words, and more often than other
             arguments hold it.
         closed: it is one of a few that the schema lists.
-        named: whether the messages name one of these, or a boolean, or hold a number or a day that may be it; see
-            [`mentioned`].
+        named: whether the messages name one of these, or a boolean; see [`mentioned`].
     """
 
     absent: float
@@ -294,7 +292,7 @@ def evidence(
     ]
     stands = _stands(_inside(arguments, path), searched, others)
     closed = slot.kind in ("boolean", "enum")
-    return Evidence(absent, confidence, stands, closed, mentioned(slot, searched, others))
+    return Evidence(absent, confidence, stands, closed, mentioned(slot, searched))
 
 
 def calibrated(probability: float, slope: float, offset: float) -> float:
@@ -341,19 +339,11 @@ def find_sources(calls: Sequence[ToolCall], texts: Sequence[str]) -> None:
                     break
 
 
-def mentioned(slot: Slot, texts: Sequence[str], others: Sequence[str] = ()) -> bool | None:
+def mentioned(slot: Slot, texts: Sequence[str]) -> bool | None:
     """Whether texts name one of the values that a schema lists; of a boolean, and where "True" and "False" are listed,
-    whether they hold all words of its own name (`include_reviews`), or none; of a number, and of a day or time with a
-    layout, whether they hold one that is in no other value. None where they hold some, or nothing could name it.
-
-    Args:
-        texts: what was said, in the slot's layouts, too.
-        others: values of other arguments.
+    whether they hold all words of its own name (`include_reviews`), or none. None where they hold some, or nothing
+    could name it.
     """
-    if slot.kind in ("integer", "number"):
-        return _left(NUMBER, texts, others)
-    if any(layout.strftime for layout in slot.layouts):
-        return _left(re.compile("|".join(layout.pattern for layout in slot.layouts)), texts, others)
     if slot.kind == "boolean" or TRUTH <= {_plain(_text(member)) for member in slot.members}:
         name = next((part for part in reversed(slot.path) if isinstance(part, str)), "")
         words = [
@@ -366,12 +356,6 @@ def mentioned(slot: Slot, texts: Sequence[str], others: Sequence[str] = ()) -> b
         held = [re.search(rf"\b{word[: max(4, len(word) - 2)]}", said) is not None for word in words]
         return held[0] if len({*held}) == 1 else None
     return bool(named(slot.members, texts)) if any(map(_name, slot.members)) else None
-
-
-def _left(pattern: re.Pattern[str], texts: Sequence[str], others: Sequence[str]) -> bool:
-    """Whether texts hold something of this form that stands in no other value."""
-    found = {match[0] for text in texts for match in pattern.finditer(text)}
-    return any(not any(one in other for other in others) for one in found)
 
 
 def named(members: Sequence[Any], texts: Sequence[str]) -> list[Any]:

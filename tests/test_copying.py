@@ -242,23 +242,3 @@ def test_what_names_a_value_that_may_be_given(vocabulary, schema, text, found):
     parameters = {"type": "object", "properties": {name: schema}, "required": [name]}
     (member,) = compile_tool({"name": "f", "parameters": parameters}, vocabulary).arguments(0).members
     assert mentioned(member.node, [text, "thanks"]) is found
-
-
-@pytest.mark.parametrize(
-    ("schema", "texts", "others", "found"),
-    [
-        ({"type": "integer"}, ["for 3 nights"], [], True),
-        ({"type": "integer"}, ["for 3 nights"], ["3"], False),
-        ({"type": "integer"}, ["room A3"], [], False),
-        ({"type": "number"}, ["2 at 4.5"], ["2"], True),
-        ({"type": "number"}, ["on 2024-05-31 at 4"], ["2024-05-31", "4"], False),
-        ({"type": "string", "format": "date"}, ["on May 31", "2024-05-31"], ["Oslo"], True),
-        ({"type": "string", "format": "date"}, ["on May 31", "2024-05-31"], ["2024-05-31"], False),
-        ({"type": "string", "format": "date"}, ["some day"], [], False),
-        ({"type": "string"}, ["on May 31, 2024"], [], None),
-    ],
-)
-def test_what_may_be_a_number_or_a_day_and_is_in_no_other_value(vocabulary, schema, texts, others, found):
-    parameters = {"type": "object", "properties": {"x": schema}, "required": ["x"]}
-    (member,) = compile_tool({"name": "f", "parameters": parameters}, vocabulary).arguments(0).members
-    assert mentioned(member.node, texts, others) is found
