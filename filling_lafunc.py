@@ -347,7 +347,8 @@ class Cursor:
             return False
         written = self.vocabulary.decode_bytes(self.values[self.slot.path]).strip(b' "')
         if end >= best and self.slot.layouts and written:
-            # The base would end here, but a place has a state, too. What it would write else ("in ...") is of no use.
+            # The base would end here, but its layout goes on: a place has a state, too. Go there, not on with the
+            # sentence ("in ...").
             groups = self.slot.language.nearest(self._states)
             scores = [_best(logits, group, device) for group in groups]
             best = max(scores)

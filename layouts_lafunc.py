@@ -205,6 +205,8 @@ def layouts(description: str) -> list[Layout]:
 
 
 def _literals(description: str) -> list[Layout]:
+    """The literal that a string is said to hold, if any; types without one of their own, such as Java's String, and
+    lists and maps, have none."""
     said = _TYPE.search(description) if _AS_TEXT.search(description) else None
     parts = _LITERALS[said[1].lower()].get(said[2].lower()) if said else None
     return [Layout(said[0], parts)] if said and parts else []
