@@ -269,6 +269,11 @@ class Cursor:
         assert self.slot is not None
         return any(self.slot.language.accepting(state) for state in self._states)
 
+    def _begun(self) -> bool:
+        """Whether anything of a string is written after its opening quote."""
+        assert self.slot is not None
+        return bool(self.vocabulary.decode_bytes(self.values[self.slot.path]).strip(b' "'))
+
     def _branches(self) -> tuple[list[int], Continuation | None]:
         """In fixed text: the tokens that may follow, and the continuation that ends here, if any."""
         tokens = list(dict.fromkeys(ids[self._depth] for ids, _, _ in self._ways if len(ids) > self._depth))
@@ -345,8 +350,7 @@ class Cursor:
         if end >= best and self._may_end():
             self._leave()
             return False
-        written = self.vocabulary.decode_bytes(self.values[self.slot.path]).strip(b' "')
-        if end >= best and self.slot.layouts and written:
+        if end >= best and self.slot.layouts and self._begun():
             # The base would end here, but its layout goes on: a place has a state, too. Go there, not on with the
             # sentence ("in ...").
             groups = self.slot.language.nearest(self._states)

@@ -97,31 +97,12 @@ class Automaton:
         raise ValueError("the language is empty")
 
     def nearest(self, states: frozenset) -> list[TokenClass]:
-        """The classes of tokens with which the shortest token strings from `states` to an accepting state begin; none
-        where one of `states` is accepting.
+        """The classes of tokens with which the shortest token strings begin that lead from `states`, none of which is
+        accepting, to an accepting state.
         """
-        seen = set(states)
-        if any(map(self.accepting, states)):
-            return []
-        firsts: dict[State, dict[TokenClass, None]] = {}  # of the states that so many tokens lead to
-        for state in states:
-            for group, to in self.edges(state):
-                firsts.setdefault(to, {})[group] = None
-        while firsts:
-            found: dict[TokenClass, None] = {}
-            for state, groups in firsts.items():
-                if self.accepting(state):
-                    found |= groups
-            if found:
-                return list(found)
-            seen |= firsts.keys()
-            further: dict[State, dict[TokenClass, None]] = {}
-            for state, groups in firsts.items():
-                for _, to in self.edges(state):
-                    if to not in seen:
-                        further.setdefault(to, {}).update(groups)
-            firsts = further
-        return []
+        ways = [(len(self.shortest(frozenset([to]))), group) for state in states for group, to in self.edges(state)]
+        least = min(length for length, _ in ways)
+        return list(dict.fromkeys(group for length, group in ways if length == least))
 
     def spell(self, text: bytes, vocabulary: Vocabulary) -> list[int] | None:
         """A string of the language that writes this text, in as few tokens as there are; None if there is none."""
