@@ -61,9 +61,8 @@ _PATTERNS = {
     "boolean": r"(?:true|false)",
     "capital boolean": r"(?:True|False)",
 }
-_LITERALS: dict[
-    str, dict[str, tuple[str, ...]]
-] = {  # how a string holds a value of a language's type, by the names of both in small letters
+# How a string holds a value of a language's type, by the names of both in small letters.
+_LITERALS: dict[str, dict[str, tuple[str, ...]]] = {
     "java": {
         **dict.fromkeys(("byte", "short", "int", "integer"), ("whole",)),
         "long": ("whole", "L"),
@@ -79,7 +78,7 @@ _LITERALS: dict[
     "python": {"int": ("whole",), "float": ("decimal",), "bool": ("capital boolean",)},
 }
 _TYPE = re.compile(rf"\b({'|'.join(_LITERALS)}) (\w+)\b", re.I)
-_AS_TEXT = re.compile(r"\b(?:in string representation|(?:as|a) string|as text|source text)\b", re.I)
+_AS_TEXT = re.compile(r"\b(?:in string representation|as a string|a string that holds|as text|source text)\b", re.I)
 _CODES = {
     "year": "%Y",
     "short year": "%y",

@@ -202,6 +202,7 @@ def test_a_literal_of_a_language_is_the_language_of_its_slot(vocabulary, descrip
     [
         "The Java long that is returned.",
         "The long story, as a string.",
+        "A Java long or a string.",
         "Java String, written as a string",
         "Java code as a string",
         "This is Java ArrayList type parameter in string representation.",
