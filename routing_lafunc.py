@@ -219,8 +219,7 @@ class Router(Probe):
         `toolace_hermes` and `toolace_written` are of one. Rows of one source resemble each other, so rows that were
         kept out of the fit say too little of other people's (docs/lab-notes.md).
 
-        Args:
-            The rows are [`fit`]'s.
+        Args: those of [`fit`].
 
         Returns:
             Of the rows that offer tools how many have `calls` and have `none`, and how many of these are told to be
