@@ -807,7 +807,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (TrainingError, CheckpointError, PublishError) as error:
         print(f"error: {error}")
         return 2
-    trainer.accelerator.end_training()  # threads of a process group that is left open can abort a process at its exit
+    # A process that leaves early, or whose process group is open, can be aborted by the threads of the group.
+    trainer.accelerator.wait_for_everyone()
+    trainer.accelerator.end_training()
     return 0
 
 
