@@ -178,6 +178,12 @@ class Layout:
                 written.append("".join(self._filled(_values(day, year, clock))))
         return list(dict.fromkeys(written))
 
+    def said(self, texts: Sequence[str]) -> int:
+        """How many days, or times, texts name that this layout can write. A day that may be a month counts once."""
+        if set(self.fields) & _CALENDAR:
+            return len({frozenset((day.month, day.day)) for day in days(texts)})
+        return len(times(texts)) if set(self.fields) & _CLOCK else 0
+
     def _filled(self, values: dict[str, str]) -> list[str]:
         return [values[part] if n % 2 == 0 else part for n, part in enumerate(self.parts)]
 

@@ -112,7 +112,7 @@ class Evidence:
         stands: that value stands in the messages, word for word or (numbers) in words, and more often than other
             arguments hold it.
         closed: it is one of a few that the schema lists.
-        named: whether the messages name one of these, or a boolean; see [`mentioned`].
+        named: whether the messages name one of these, a boolean or a day; see [`mentioned`].
     """
 
     absent: float
@@ -292,7 +292,7 @@ def evidence(
     ]
     stands = _stands(_inside(arguments, path), searched, others)
     closed = slot.kind in ("boolean", "enum")
-    return Evidence(absent, confidence, stands, closed, mentioned(slot, searched))
+    return Evidence(absent, confidence, stands, closed, mentioned(slot, searched, others))
 
 
 def calibrated(probability: float, slope: float, offset: float) -> float:
@@ -339,11 +339,14 @@ def find_sources(calls: Sequence[ToolCall], texts: Sequence[str]) -> None:
                     break
 
 
-def mentioned(slot: Slot, texts: Sequence[str]) -> bool | None:
+def mentioned(slot: Slot, texts: Sequence[str], others: Sequence[str] = ()) -> bool | None:
     """Whether texts name one of the values that a schema lists; of a boolean, and where "True" and "False" are listed,
-    whether they hold all words of its own name (`include_reviews`), or none. None where they hold some, or nothing
-    could name it.
+    whether they hold all words of its own name (`include_reviews`), or none; and of a day or time in some layout,
+    whether they name more of them than `others`, the other arguments, hold. None where they hold some, or nothing
+    could name it; and where no day is named, which may be tomorrow.
     """
+    if any(layout.said(texts) > sum(map(layout.write(texts).count, others)) for layout in slot.layouts):
+        return True
     if slot.kind == "boolean" or TRUTH <= {_plain(_text(member)) for member in slot.members}:
         name = next((part for part in reversed(slot.path) if isinstance(part, str)), "")
         words = [

@@ -235,6 +235,12 @@ def test_listed_values_that_a_text_names(members, text, found):
         ({"enum": ["True", "False", "dontcare"], "title": "good_for_kids"}, "good ones for my kids", True),
         ({"enum": ["True", "False", "dontcare"], "title": "good_for_kids"}, "for my kids", None),
         ({"enum": ["True", "False", "dontcare"], "title": "good_for_kids"}, "it is true", False),
+        ({"type": "string", "description": "as YYYY-MM-DD"}, "on March 8th", True),
+        ({"type": "string", "description": "as YYYY-MM-DD"}, "on 2023.3.8", True),
+        ({"type": "string", "description": "as YYYY-MM-DD"}, "tomorrow at noon", None),
+        ({"type": "string", "description": "as HH:MM"}, "tomorrow at noon", True),
+        ({"type": "string", "description": "the day"}, "on March 8th", None),
+        ({"type": "string", "description": "as 'City, State'"}, "on March 8th", None),
     ],
 )
 def test_what_names_a_value_that_may_be_given(vocabulary, schema, text, found):
@@ -242,3 +248,23 @@ def test_what_names_a_value_that_may_be_given(vocabulary, schema, text, found):
     parameters = {"type": "object", "properties": {name: schema}, "required": [name]}
     (member,) = compile_tool({"name": "f", "parameters": parameters}, vocabulary).arguments(0).members
     assert mentioned(member.node, [text, "thanks"]) is found
+
+
+def test_a_day_that_another_argument_holds_names_nothing(vocabulary):
+    """Nor does it count twice where day and month may be either."""
+    node = (
+        compile_tool(tool_of({"type": "string", "description": "as YYYY-MM-DD"}), vocabulary)
+        .arguments(0)
+        .members[0]
+        .node
+    )
+    leave, back = "2023-03-08", "2023-03-10"
+    assert mentioned(node, ["from March 8th", leave], ["Rome"]) is True
+    assert mentioned(node, ["from March 8th", leave], ["Rome", leave]) is None
+    assert mentioned(node, ["from March 8th to March 10th"], [leave]) is True
+    assert mentioned(node, ["from March 8th to March 10th"], [leave, back]) is None
+    assert mentioned(node, ["on 3/8/2023"], [leave]) is None
+
+
+def tool_of(schema):
+    return {"name": "f", "parameters": {"type": "object", "properties": {"x": schema}, "required": ["x"]}}
