@@ -14,7 +14,7 @@ True
 import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import pairwise
+from itertools import accumulate, pairwise
 
 from .layouts_lafunc import Layout
 from .output_lafunc import joined, named
@@ -52,7 +52,7 @@ class Transcript:
         starts: list[int] = []
         ends: set[int] = set()
         written = bytearray()
-        self._listed: dict[tuple, list[bytes]] = {}
+        self._listed: dict[tuple, list[str]] = {}
         for text in self.said:
             commas = {at for found in _GROUPED.finditer(text) for at in range(found.start(), found.end())}
             for n, character in enumerate(text):
@@ -84,15 +84,23 @@ class Transcript:
         return self._dated[layouts]
 
     def listed(self, members: tuple, written: bytes) -> tuple[frozenset[int], bool]:
-        """The same as [`ahead`], for values that a schema lists: those that were named, without closing quotes."""
+        """The same as [`ahead`], for values that a schema lists: those that were named, without closing quotes.
+
+        They go on by the tokenizer's own tokens: "F" begins "Family", too, but who writes it means "Fantasy".
+        """
         if members not in self._listed:
-            texts = (
-                json.dumps(one, ensure_ascii=False).removesuffix('"').encode() for one in named(members, self.said)
-            )
-            self._listed[members] = [lead + text for text in texts for lead in (b"", b" ")]
-        whole = [text for text in self._listed[members] if text.startswith(written)]
-        ids = frozenset(id for text in whole for id, _ in self.vocabulary.tokens_at(text, len(written)))
-        return ids, written in whole
+            names = [json.dumps(one, ensure_ascii=False).removesuffix('"') for one in named(members, self.said)]
+            self._listed[members] = [lead + name for name in names for lead in ("", " ")]
+        whole = [text for text in self._listed[members] if text.encode().startswith(written)]
+        ids = frozenset(id for text in whole for id in self._onward(text, len(written)))
+        return ids, any(text.encode() == written for text in whole)
+
+    def _onward(self, text: str, at: int) -> list[int]:
+        """By what a text goes on at one of its bytes: the tokenizer's own token or, within one, any that does."""
+        ids = self.vocabulary.encode(text)
+        starts = (0, *accumulate(len(self.vocabulary.decode_bytes([id])) for id in ids))
+        own = dict(zip(starts, ids, strict=False)).get(at)
+        return [own] if own is not None else [id for id, _ in self.vocabulary.tokens_at(text.encode(), at)]
 
     def ahead(self, written: bytes) -> tuple[frozenset[int], bool]:
         """The tokens by which a value that begins so goes on as something that was said, and whether it may end."""

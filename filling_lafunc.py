@@ -27,7 +27,7 @@ from .copying_lafunc import Transcript, scalar
 from .node_lafunc import Continuation, Path, Slot, closers, continuations, json_path
 from .output_lafunc import Stats
 from .scaffolding_lafunc import Scaffold
-from .vocabulary_lafunc import TokenClass, Vocabulary, remembered
+from .vocabulary_lafunc import TokenClass, Vocabulary, siblings
 
 AT_ONCE = 8  # places whose logits are computed together
 LOOKED_UP, LOOKAHEAD = 3, 8  # tokens of a value that are looked up, and that are taken from where it was found
@@ -406,29 +406,6 @@ class Cursor:
 
 def _best(logits: Tensor, group: TokenClass, device: torch.device) -> float:
     return float(logits[class_index(group, device, kin=True)].max()) if group.kin else -torch.inf
-
-
-@remembered
-def siblings(vocabulary: Vocabulary, tokens: tuple[int, ...]) -> tuple[TokenClass, ...]:
-    """Competing fixed tokens, each with the vocabulary's tokens that speak for it alone.
-
-    The base may prefer a token that the scaffold splits or joins otherwise: it counts for the alternative that it
-    begins with (the longest such), or else for the only one that begins with it.
-    """
-    texts = {token: vocabulary.bytes[token] or b"" for token in tokens}
-    kin: dict[int, set[int]] = {token: set() for token in tokens}
-    for token in sorted(tokens, key=lambda t: len(texts[t])):
-        longer = set(vocabulary.starting_with(texts[token]))
-        for other in tokens:
-            kin[other] -= longer
-        kin[token] |= longer
-    owned = set().union(*kin.values())
-    for token in tokens:
-        for end in range(1, len(texts[token])):
-            part = texts[token][:end]
-            if sum(text.startswith(part) for text in texts.values()) == 1:
-                kin[token] |= {id for id in vocabulary.exactly(part) if id not in owned}
-    return tuple(TokenClass((token,), sorted(kin[token])) for token in tokens)
 
 
 # --------------------------------------------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ from functools import cache, cached_property, wraps
 from typing import Any
 from weakref import WeakValueDictionary
 
-from .vocabulary_lafunc import TokenClass, Vocabulary, remembered
+from .vocabulary_lafunc import TokenClass, Vocabulary, remembered, siblings
 
 State = Hashable
 BEGIN = ("before a deferred language",)
@@ -199,7 +199,9 @@ def one_of(vocabulary: Vocabulary, texts: tuple[str, ...]) -> Automaton:
         return nodes, ends
 
     def edges(at: int) -> Edges:
-        return tuple((vocabulary.token_class(id), number) for id, (number, _) in tree()[0][at].items())
+        ways = tree()[0][at]
+        groups = siblings(vocabulary, tuple(ways))
+        return tuple((group, number) for group, (number, _) in zip(groups, ways.values(), strict=True))
 
     return Automaton(0, edges, lambda at: at in tree()[1])
 

@@ -9,6 +9,7 @@
 
 import json
 from bisect import bisect_left, bisect_right
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property, wraps
 from typing import Any, Concatenate, ParamSpec, TypeVar
@@ -343,3 +344,26 @@ def remembered(function: Callable[Concatenate[Vocabulary, P], R]) -> Callable[Co
         return value
 
     return wrapped
+
+
+@remembered
+def siblings(vocabulary: Vocabulary, tokens: tuple[int, ...]) -> tuple[TokenClass, ...]:
+    """Competing fixed tokens, each with the vocabulary's tokens that speak for it alone.
+
+    The base may prefer a token that the scaffold splits or joins otherwise: it counts for the alternative that it
+    begins with (the longest such), or else for the only one that begins with it.
+    """
+    texts = {token: vocabulary.bytes[token] or b"" for token in tokens}
+    kin: dict[int, set[int]] = {}
+    found: dict[bytes, int] = {}  # the alternatives so far, shorter ones first
+    for token, text in sorted(texts.items(), key=lambda item: len(item[1])):
+        kin[token] = set(vocabulary.starting_with(text))
+        for shorter in {found[text[:end]] for end in range(len(text) + 1) if text[:end] in found}:
+            kin[shorter] -= kin[token]
+        found[text] = token
+    owned = set().union(*kin.values())
+    begun = Counter(text[:end] for text in texts.values() for end in range(1, len(text) + 1))
+    for token, text in texts.items():
+        for part in (text[:end] for end in range(1, len(text)) if begun[text[:end]] == 1):
+            kin[token] |= {id for id in vocabulary.exactly(part) if id not in owned}
+    return tuple(TokenClass((token,), sorted(kin[token])) for token in tokens)

@@ -14,7 +14,7 @@ from lafunc.filling_lafunc import Cursor
 from lafunc.node_lafunc import continuations
 from lafunc.output_lafunc import mentioned, named
 from lafunc.scaffolding_lafunc import Scaffold
-from lafunc.vocabulary_lafunc import Vocabulary
+from lafunc.vocabulary_lafunc import Vocabulary, siblings
 
 
 @pytest.fixture(scope="module", params=FAMILIES)
@@ -201,6 +201,34 @@ def test_a_listed_value_that_was_named_counts(vocabulary, schema, value, text, o
     assert chosen(vocabulary, schema, other, [text], 0.0) == other
     assert chosen(vocabulary, schema, other, [text], 4.0) == value
     assert chosen(vocabulary, schema, other, ["nothing of it"], 4.0) == other
+
+
+def test_a_listed_value_is_not_taken_for_one_that_begins_like_it(vocabulary):
+    """A base that likes "Family" does not speak for "Fantasy", which the tokenizer begins with "F"."""
+    words = [text.decode() for text in vocabulary.bytes if text and text.isalpha() and len(text) > 2][:60]
+    assert len(words) > 20  # and long enough to be named
+    for word in words:
+        shorter = f"{word[0]}~7"
+        for members in ([shorter, word], [word, shorter]):
+            assert chosen(vocabulary, {"enum": members}, word, [], 0.0) == word
+            assert chosen(vocabulary, {"enum": members}, shorter, [], 0.0) == shorter
+            assert chosen(vocabulary, {"enum": members}, shorter, [f"a {word} it is"], 4.0) == word
+
+
+@settings(**examples(40), deadline=None)
+@given(st.data())
+def test_each_token_speaks_for_one_of_its_siblings(vocabulary, data):
+    tokens = [id for id, text in enumerate(vocabulary.bytes) if text]
+    some = data.draw(
+        st.lists(st.sampled_from(tokens), min_size=1, max_size=12, unique_by=lambda id: vocabulary.bytes[id])
+    )
+    kin = [set(group.kin) for group in siblings(vocabulary, tuple(some))]
+    assert sum(map(len, kin)) == len(set().union(*kin))
+    assert all(id in own for id, own in zip(some, kin, strict=True))
+    for id, text in enumerate(vocabulary.bytes):
+        begun = [other for other in some if text and text.startswith(vocabulary.bytes[other])]
+        if begun:
+            assert id in kin[some.index(max(begun, key=lambda other: len(vocabulary.bytes[other])))]
 
 
 @pytest.mark.parametrize(
