@@ -5,7 +5,7 @@
 >>> said = Transcript(texts, vocabulary, rewritten(texts))
 >>> ids, whole = said.ahead(b"Leb")
 >>> sorted(vocabulary.decode([id]) for id in ids), whole
-(['r', 'ro', 'ron'], False)
+(['ron'], False)
 >>> said.ahead(b"8500000")[1]
 True
 ```
@@ -84,10 +84,7 @@ class Transcript:
         return self._dated[layouts]
 
     def listed(self, members: tuple, written: bytes) -> tuple[frozenset[int], bool]:
-        """The same as [`ahead`], for values that a schema lists: those that were named, without closing quotes.
-
-        They go on by the tokenizer's own tokens: "F" begins "Family", too, but who writes it means "Fantasy".
-        """
+        """The same as [`ahead`], for values that a schema lists: those that were named, without closing quotes."""
         if members not in self._listed:
             names = [json.dumps(one, ensure_ascii=False).removesuffix('"') for one in named(members, self.said)]
             self._listed[members] = [lead + name for name in names for lead in ("", " ")]
@@ -95,21 +92,34 @@ class Transcript:
         ids = frozenset(id for text in whole for id in self._onward(text, len(written)))
         return ids, any(text.encode() == written for text in whole)
 
-    def _onward(self, text: str, at: int) -> list[int]:
-        """By what a text goes on at one of its bytes: the tokenizer's own token or, within one, any that does."""
-        ids = self.vocabulary.encode(text)
-        starts = (0, *accumulate(len(self.vocabulary.decode_bytes([id])) for id in ids))
-        own = dict(zip(starts, ids, strict=False)).get(at)
-        return [own] if own is not None else [id for id, _ in self.vocabulary.tokens_at(text.encode(), at)]
-
     def ahead(self, written: bytes) -> tuple[frozenset[int], bool]:
         """The tokens by which a value that begins so goes on as something that was said, and whether it may end."""
         if written not in self._ahead:
             places = self._find(written)
-            within = (at for at in places if not self.text.startswith(_SEAM, at))
-            ids = frozenset(id for at in within for id, _ in self.vocabulary.tokens_at(self.text, at))
+            whole = {self.text[at - len(written) : self._word_end(at)].decode(errors="ignore") for at in places}
+            ids = frozenset(id for text in whole for id in self._onward(text, len(written)))
             self._ahead[written] = ids, bool(written) and any(at in self._ends for at in places)
         return self._ahead[written]
+
+    def _word_end(self, at: int) -> int:
+        """Where the token that begins at a place ends at the latest."""
+        last = min(at + self.vocabulary.longest, len(self.text))
+        ends = (self.text.find(stop, at + (stop == b" "), last) for stop in (b" ", _SEAM))
+        return min([end for end in ends if end >= 0], default=last)
+
+    def _onward(self, text: str, at: int) -> list[int]:
+        """By what a text goes on at one of its bytes: the tokenizer's own token or, within one, any that does.
+
+        Other beginnings of what the tokenizer writes whole are beginnings of something else: `G` of "Gilmo" where it
+        has `Gu` for "Guillermo".
+        """
+        try:
+            ids = self.vocabulary.encode(text)
+        except ValueError:  # it cannot write all of it
+            ids = ()
+        starts = (0, *accumulate(len(self.vocabulary.decode_bytes([id])) for id in ids))
+        own = dict(zip(starts, ids, strict=False)).get(at)
+        return [own] if own is not None else [id for id, _ in self.vocabulary.tokens_at(text.encode(), at)]
 
     def _find(self, written: bytes) -> list[int]:
         if written not in self._places:

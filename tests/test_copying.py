@@ -203,6 +203,27 @@ def test_a_listed_value_that_was_named_counts(vocabulary, schema, value, text, o
     assert chosen(vocabulary, schema, other, ["nothing of it"], 4.0) == other
 
 
+def test_what_was_said_goes_on_by_the_tokenizer_s_own_tokens(vocabulary, monkeypatch):
+    """Within one of them, and where it cannot write what was said, by any that go on so."""
+    text = "weather in the city"
+    said = Transcript([f"by {text}, please"], vocabulary)
+    ids = vocabulary.encode(text)
+    assert all(said.ahead(vocabulary.decode_bytes(ids[:n]))[0] == {ids[n]} for n in range(1, len(ids)))
+    assert ids[0] in said.ahead(b"")[0]
+    n, whole = next((n, vocabulary.bytes[id]) for n, id in enumerate(ids) if len(vocabulary.bytes[id]) > 1)
+    before = vocabulary.decode_bytes(ids[:n])
+    rest = {
+        id for id, part in enumerate(vocabulary.bytes) if part and text.encode()[len(before) + 1 :].startswith(part)
+    }
+    assert said.ahead(before + whole[:1])[0] == rest
+
+    def cannot(self, text):
+        raise ValueError
+
+    monkeypatch.setattr(Vocabulary, "encode", cannot)
+    assert Transcript([text], vocabulary).ahead(before)[0] >= {ids[n]}
+
+
 def test_a_listed_value_is_not_taken_for_one_that_begins_like_it(vocabulary):
     """A base that likes "Family" does not speak for "Fantasy", which the tokenizer begins with "F"."""
     words = [text.decode() for text in vocabulary.bytes if text and text.isalpha() and len(text) > 2][:60]
