@@ -7,12 +7,11 @@ The name that is followed by arguments is the last one. The base is asked only w
 after each name. The plan is a side branch: the scaffold is read on the prompt, not on the plan.
 
 Which tools are called, and how often, is easier to say of each by itself. A router that has learned it (see
-[`Router`]) reads the base's state after each name, side by side; the base is then asked for the order only. Where one
-is due and another nearly as likely, whether the conversation gives what they require has a say, see [`settle`].
-
-And how often a tool is called is easier to say when the arguments of the calls before can be read: a base whose
-adapters have learned it is asked, once the calls are written, after which of them another one is due. Calls stand, and
-another one is named, as far as router and base say so on the whole.
+[`Router`]) reads the base's state after each name, side by side; the base is then asked for the order only. Where one is due
+and another nearly as likely, whether the conversation gives what they require has a say, see [`settle`]. And how
+often a tool is called is easier to say when the arguments of the calls before can be read: a base whose adapters have
+learned it is asked, once the calls are written, after which of them another one is due. Calls stand, and another one
+is named, as far as router and base say so on the whole.
 """
 
 import json
