@@ -48,8 +48,6 @@ from .planning_lafunc import (
     further,
     name_texts,
     plan,
-    rivals,
-    settle,
     standing_calls,
     states_after,
 )
@@ -445,12 +443,6 @@ class LaFuncModel(PreTrainedModel):
         rows = [rows[at] for at in chosen]
         for row in rows:
             _tell_mode(row)
-        if "arguments" in self.config.trained and any(tools := [rivals(row) for row in rows]):
-            with stats.stage("router"):
-                self._ask_arguments(rows, tools, reader, processor)
-                for row, near in zip(rows, tools, strict=True):
-                    if near and all(tool.name in row.given for tool in near):
-                        settle(row, near)
         if rows:
             with stats.stage("plan"):
                 for row in rows:
@@ -475,7 +467,6 @@ class LaFuncModel(PreTrainedModel):
             written = [
                 Calls(
                     Scaffold(row.plan, vocabulary, row.room),
-                    given=row.given,
                     searched=[*row.texts, *row.rewritten],
                     said=Transcript(row.texts, vocabulary, row.rewritten)
                     if self.config.copy_weight and filler != "diffusion"
@@ -494,8 +485,7 @@ class LaFuncModel(PreTrainedModel):
             mark = reader.mark()
             if "arguments" in self.config.trained:
                 with stats.stage("router"):
-                    planned = [written[b].scaffold.tools for b in now]
-                    self._ask_arguments([rows[b] for b in now], planned, reader, processor)
+                    self._ask_arguments([rows[b] for b in now], [written[b] for b in now], reader, processor)
             with stats.stage("fill"):
                 tells = [tell for b in now if (tell := rows[b].tell) is not None] or None  # all are told of, or none
                 calls = [written[b] for b in now]
@@ -592,29 +582,28 @@ class LaFuncModel(PreTrainedModel):
         return odds
 
     def _ask_arguments(
-        self, rows: Sequence[Request], tools: Sequence[Sequence[Tool]], reader: Reader, processor: LaFuncProcessor
+        self, rows: Sequence[Request], written: Sequence[Calls], reader: Reader, processor: LaFuncProcessor
     ) -> None:
-        """Note how likely the arguments of each row's tools are given, of those not asked about before."""
-        asked: list[dict[tuple[str, str], list[int]]] = []  # (tool, argument) -> what is read
-        for row, some in zip(rows, tools, strict=True):
-            new = {tool.name: tool for tool in some if tool.name not in row.given}
+        """Note how likely the arguments of planned tools are given, of those not asked about before."""
+        asked: list[list[tuple[str, str]]] = []  # (tool, argument)
+        texts: list[list[list[int]]] = []
+        for row, calls in zip(rows, written, strict=True):
+            new = {tool.name: tool for tool in calls.scaffold.tools if tool.name not in calls.given}
+            calls.given |= {name: {} for name in new}
             found = {
                 (tool.name, name): text
                 for tool in new.values()
                 for name, text in argument_texts(tool, processor.vocabulary).items()
             }
-            fits = sum(map(len, found.values())) <= SIDE_BY_SIDE and all(
-                len(text) <= row.room for text in found.values()
-            )
-            if fits:  # else the head has its word
-                row.given |= {name: {} for name in new}
-            asked.append(found if fits else {})
-        if any(asked):
-            texts = [list(found.values()) for found in asked]
+            if sum(map(len, found.values())) > SIDE_BY_SIDE or any(len(text) > row.room for text in found.values()):
+                found = {}  # the head has its word
+            asked.append(list(found))
+            texts.append(list(found.values()))
+        if any(texts):
             states = states_after(reader, texts, self.router.source(self.base))
-            for row, found, each in zip(rows, asked, states, strict=True):
-                for (tool, name), p in zip(found, self.router.given(each).tolist() if found else [], strict=True):
-                    row.given[tool][name] = p
+            for names, calls, each in zip(asked, written, states, strict=True):
+                for (tool, name), p in zip(names, self.router.given(each).tolist() if names else [], strict=True):
+                    calls.given[tool][name] = p
 
     def _route(self, rows: list[Request], states: Tensor, called: list[Tensor | None]) -> None:
         """The router's probabilities, and the mode of the rows that left it open. states: [B, H]"""

@@ -7,15 +7,13 @@ The name that is followed by arguments is the last one. The base is asked only w
 after each name. The plan is a side branch: the scaffold is read on the prompt, not on the plan.
 
 Which tools are called, and how often, is easier to say of each by itself. A router that has learned it (see
-[`Router`]) reads the base's state after each name, side by side; the base is then asked for the order only. Where one is due
-and another nearly as likely, whether the conversation gives what they require has a say, see [`settle`]. And how
+[`Router`]) reads the base's state after each name, side by side; the base is then asked for the order only. And how
 often a tool is called is easier to say when the arguments of the calls before can be read: a base whose adapters have
 learned it is asked, once the calls are written, after which of them another one is due. Calls stand, and another one
 is named, as far as router and base say so on the whole.
 """
 
 import json
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -28,7 +26,6 @@ from .adapters_lafunc import adapted
 from .calling_lafunc import Calls
 from .filling_lafunc import Cursor, Reader, slides, write
 from .node_lafunc import Continuation, Tool
-from .output_lafunc import logit
 from .processing_lafunc import RequestError
 from .request_lafunc import Request
 from .routing_lafunc import listening
@@ -37,10 +34,6 @@ from .vocabulary_lafunc import Vocabulary
 
 LAST = '", "arguments":'
 MORE = '"}, {"name": "'
-RIVAL = (
-    2.0  # log-odds of being called by which a tool may fall short of the likeliest, and yet be the one that is meant
-)
-GIVEN_WEIGHT = 0.3  # of the log-odds' sum with the log-probabilities that required arguments are given
 SIDE_BY_SIDE = 2048  # tokens of names of a row that are read in one pass
 NOTHING = Continuation("")  # what is left to write when the plan is complete
 
@@ -164,39 +157,6 @@ def ways_on(tools: Sequence[Tool], first: bool, more: bool) -> dict[Continuation
         if more:
             ways[Continuation(text + MORE)] = tool
     return ways
-
-
-def rivals(row: Request) -> list[Tool]:
-    """The tools of which one call is due if the router finds others nearly as likely as the one that it finds called;
-    none if it does not.
-    """
-    if row.plan or row.often is None or len(row.called) != 1:
-        return []
-    least = logit(row.often[row.called[0].name][0]) - RIVAL
-    near = [tool for tool in row.tools if logit(row.often[tool.name][0]) >= least]
-    return near if len(near) > 1 else []
-
-
-def settle(row: Request, tools: Sequence[Tool]) -> None:
-    """Let a row call, of its [`rivals`], the one that is likely called and likely has what it requires: who gives no
-    dates looks for a flight and books none. It takes the place, and the odds, of the one that was to be called.
-    """
-    often, (before,) = cast(dict[str, list[float]], row.often), row.called
-
-    def odds(tool: Tool) -> float:
-        given = row.given[tool.name]
-        required = [name for name in tool.parameters.get("required", []) if name in given and not _default(tool, name)]
-        known = sum(math.log(max(given[name], 1e-6)) for name in required)
-        return logit(often[tool.name][0]) + GIVEN_WEIGHT * known
-
-    best = max(tools, key=odds)
-    often[before.name], often[best.name] = often[best.name], often[before.name]
-    row.called = [best]
-
-
-def _default(tool: Tool, name: str) -> bool:
-    schema = tool.parameters.get("properties", {}).get(name)
-    return isinstance(schema, Mapping) and "default" in schema
 
 
 def plan(reader: Reader, vocabulary: Vocabulary, rows: Sequence[Request], max_calls: Sequence[int]) -> None:

@@ -30,7 +30,6 @@ class Request:
         tools: what may be called.
         called: of the tools those that the router finds called, each as often; none where it was not asked.
         often: of each tool by name how likely it is called at least once, twice, ..., where the router was asked.
-        given: by tool and argument, how likely the conversation gives it a value, as far as the router was asked.
         plan: the calls to make, as far as they are settled.
         settled: it is not asked, once they are written, whether these are all.
         output: what has been found out so far.
@@ -49,7 +48,6 @@ class Request:
     texts: list[str] = field(default_factory=list)
     called: list[Tool] = field(default_factory=list)
     often: dict[str, list[float]] | None = None
-    given: dict[str, dict[str, float]] = field(default_factory=dict)
     settled: bool = False
     tell: Callable[[dict[str, Any]], None] | None = None
 

@@ -13,7 +13,7 @@ from lafunc.calling_lafunc import Calls
 from lafunc.diffusion_lafunc import SCHEDULES
 from lafunc.filling_lafunc import Reader, slides
 from lafunc.output_lafunc import Stats
-from lafunc.planning_lafunc import argument_texts, name_texts, states_after
+from lafunc.planning_lafunc import name_texts, states_after
 from lafunc.request_lafunc import FILLERS, MODES
 from lafunc.routing_lafunc import CALL, OFTEN, Probe, Router, listening
 
@@ -270,56 +270,6 @@ def test_each_tool_that_is_called_is_planned(monkeypatch):
     assert one.plan == [second]
     monkeypatch.setattr(pair.model.config, "max_calls", 1)
     assert call_with_odds(pair, {first: 0.8, second: 0.9}, monkeypatch, mode="tool").plan == [second]
-
-
-def siblings(**parameters) -> list[dict]:
-    """`book` wants a city and a date, `look` a city; further keywords of the date's schema."""
-    city, date = {"type": "boolean"}, {"type": "boolean", **parameters}
-    return [
-        {"name": "book", "description": "Book a room.", "parameters": object_of({"city": city, "date": date})},
-        {"name": "look", "description": "Look for rooms.", "parameters": object_of({"city": city})},
-    ]
-
-
-def object_of(properties: dict) -> dict:
-    return {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
-
-
-def call_siblings(pair, tools, odds, given, monkeypatch, **options):
-    """The plan of a router that says so, and about how many arguments it was asked each time."""
-    set_odds(pair, [[p, 0.0] for p in odds], 0.4, monkeypatch)
-    monkeypatch.setattr(pair.model.config, "trained", [*pair.model.config.trained, "arguments"])
-    counts: list[int] = []
-    monkeypatch.setattr(
-        pair.model.router, "given", lambda states: counts.append(len(states)) or torch.tensor(given[: len(states)])
-    )
-    output = pair.call(HELLO, tools, mode="tool", **options)
-    if "tool_choice" not in options:
-        assert list(output.tool_probabilities.values()) == pytest.approx(odds)  # the router's own word
-    return output.plan, counts
-
-
-def test_of_tools_that_are_as_likely_called_it_is_the_one_that_has_what_it_requires(monkeypatch):
-    """Asked once for both, and nothing else hears that the other was likelier."""
-    pair, unsure = make_pair("llama"), [0.9, 0.001, 0.9]  # of book's city and date, and look's city
-    plan, asked = call_siblings(pair, siblings(), [0.6, 0.4], unsure, monkeypatch)
-    assert (plan, asked) == (["look"], [3])
-    assert call_siblings(pair, siblings(), [0.6, 0.4], [0.9, 0.9, 0.9], monkeypatch)[0] == ["book"]
-    assert call_siblings(pair, siblings(default=True), [0.6, 0.4], unsure, monkeypatch)[0] == ["book"]
-    assert call_siblings(pair, siblings(), [0.9, 0.1], unsure, monkeypatch) == (["book"], [2])  # that is no rival
-    assert call_siblings(pair, siblings(), [0.6, 0.6], unsure, monkeypatch)[0] == ["book", "look"]  # both are called
-    assert call_siblings(pair, siblings(), [0.6, 0.4], unsure, monkeypatch, tool_choice="book")[0] == ["book"]
-    one, _ = call_siblings(pair, siblings(), [0.6, 0.6], unsure, monkeypatch, parallel_tool_calls=False)
-    assert one == ["look"]
-
-
-def test_rivals_with_too_much_to_ask_about_are_not_asked(monkeypatch):
-    pair = make_pair("llama")
-    tools = pair.processor.compile_tools(siblings())
-    texts = [sum(map(len, argument_texts(tool, pair.processor.vocabulary).values())) for tool in tools]
-    monkeypatch.setattr(modeling_lafunc, "SIDE_BY_SIDE", sum(texts) - 1)
-    plan, asked = call_siblings(pair, siblings(), [0.6, 0.4], [0.9, 0.001, 0.9], monkeypatch)
-    assert (plan, asked) == (["book"], [2])  # alone there is room for it
 
 
 def test_the_tools_have_a_say_in_the_mode(monkeypatch):
