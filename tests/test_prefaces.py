@@ -69,14 +69,16 @@ def test_prompts_are_read_as_the_config_says(adapting):
     assert torch.equal(bare, base.get_decoder()(torch.tensor([prompt])).last_hidden_state)
 
 
-def test_it_changes_what_is_called_and_leaves_chat_alone(adapting, monkeypatch):
+def test_it_changes_how_calls_are_made_and_leaves_chat_alone(adapting, monkeypatch):
+    """How sure the fillers are, if not what they write."""
     chat = adapting.call(HELLO, TOOLS, mode="chat", max_new_tokens=8)
     found = {}
     for on in (True, False):
         monkeypatch.setattr(adapting.model.config, "adapts_prompt", on)
-        found[on] = [facts(adapting.call(question, TOOLS)) for question in questions("hello", "lamp", "Oslo")]
+        outputs = [adapting.call(question, TOOLS) for question in questions("hello", "lamp", "Oslo")]
+        found[on] = [[call.confidence for call in output.tool_calls] for output in outputs]
         assert adapting.call(HELLO, TOOLS, mode="chat", max_new_tokens=8).text == chat.text
-    assert found[True] != found[False]
+    assert any(found[True]) and found[True] != found[False]
 
 
 @pytest.mark.parametrize("filler", ["autoregressive", "diffusion", "verified"])
