@@ -178,11 +178,11 @@ class Layout:
                 written.append("".join(self._filled(_values(day, year, clock))))
         return list(dict.fromkeys(written))
 
-    def said(self, texts: Sequence[str]) -> int:
-        """How many days, or times, texts name that this layout can write. A day that may be a month counts once."""
+    def said(self, texts: Sequence[str]) -> set:
+        """Which days, or times, texts name that this layout can write; of days neither year nor order of its parts."""
         if set(self.fields) & _CALENDAR:
-            return len({frozenset((day.month, day.day)) for day in days(texts)})
-        return len(times(texts)) if set(self.fields) & _CLOCK else 0
+            return {frozenset((day.month, day.day)) for day in days(texts)}
+        return set(times(texts)) if set(self.fields) & _CLOCK else set()
 
     def _filled(self, values: dict[str, str]) -> list[str]:
         return [values[part] if n % 2 == 0 else part for n, part in enumerate(self.parts)]

@@ -342,10 +342,10 @@ def find_sources(calls: Sequence[ToolCall], texts: Sequence[str]) -> None:
 def mentioned(slot: Slot, texts: Sequence[str], others: Sequence[str] = ()) -> bool | None:
     """Whether texts name one of the values that a schema lists; of a boolean, and where "True" and "False" are listed,
     whether they hold all words of its own name (`include_reviews`), or none; and of a day or time in some layout,
-    whether they name more of them than `others`, the other arguments, hold. None where they hold some, or nothing
-    could name it; and where no day is named, which may be tomorrow.
+    whether they name one that `others`, the other arguments, do not hold. None where they hold some, or nothing could
+    name it; and where no day is named, which may be tomorrow.
     """
-    if any(layout.said(texts) > sum(map(layout.write(texts).count, others)) for layout in slot.layouts):
+    if any(layout.said(texts) - layout.said(others) for layout in slot.layouts):
         return True
     if slot.kind == "boolean" or TRUTH <= {_plain(_text(member)) for member in slot.members}:
         name = next((part for part in reversed(slot.path) if isinstance(part, str)), "")
