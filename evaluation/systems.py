@@ -153,18 +153,18 @@ def answers(
     """
     start, stats = time.perf_counter(), Stats()
     try:
-        mode = "auto" if "router" in model.config.trained and not gold_plan else "tool"
-        choice = row.names if gold_plan else "auto"
         tools = row.tools or None
-        mode = mode if tools else "chat"  # some rows of live_irrelevance offer nothing
+        decides = "router" in model.config.trained and not gold_plan
+        mode = "auto" if decides else "tool" if tools else "chat"  # some rows of live_irrelevance offer nothing
+        choice = row.names if gold_plan else "auto"
         # Which filler is asked for is no matter here: untrained heads are refused by the model, and measured here.
         request = read_request(row.messages, tools, processor, model.config, mode, choice, FILLERS[0])
         planned: list[Request] = []
         saved = 0.0
         reader: Reader | None = None
-        if tools:
+        if request.mode != "chat":
             asked = time.perf_counter()
-            beginning, before, again = beginnings.of(request, row) if beginnings else (None, 0.0, False)
+            beginning, before, again = beginnings.of(request, row) if beginnings and tools else (None, 0.0, False)
             start += time.perf_counter() - asked - before
             saved = before if again else 0.0
             planned, reader = model._plan_calls([request], processor, True, stats, beginning)

@@ -14,7 +14,7 @@ from lafunc.evaluation import bfcl, results
 from lafunc.evaluation.accuracy import count, measure
 from lafunc.evaluation.bfcl import EvaluationError, Row, load, score
 from lafunc.evaluation.breakdown import FAULTS, examine
-from lafunc.evaluation.systems import RAW, answers, hopeless, parse, systems
+from lafunc.evaluation.systems import RAW, Beginnings, answers, hopeless, parse, systems
 
 # ------------------------------------------------------------------------------------------------------------- systems
 
@@ -128,6 +128,17 @@ def test_a_row_without_tools_is_answered_without_a_call(pair):
     row = Row("x", "live_irrelevance", [{"role": "user", "content": "hello"}], [], [], [])
     ((_, answer),) = answers(pair.model, pair.processor, row, systems(["autoregressive"], [1], ["confidence"]))
     assert answer.calls == [] and answer.error is None and score(row, answer.calls).valid
+
+
+@pytest.mark.parametrize(("sure", "mode"), [([0.2, 0.1, 0.7], "chat"), ([0.1, 0.2, 0.7], "think")])
+def test_a_row_without_tools_asks_the_router_whether_to_think(monkeypatch, sure, mode):
+    pair = make_pair("llama", trained=["router"])
+    monkeypatch.setattr(pair.model.router, "modes", lambda states, called: torch.tensor([sure]))
+    row = Row("x", "think", [{"role": "user", "content": "hello"}], [], [], [])
+    chosen = systems(["autoregressive", RAW], [1], ["confidence"])
+    shared = Beginnings(pair.model, pair.processor)
+    found = [answer for _, answer in answers(pair.model, pair.processor, row, chosen, beginnings=shared)]
+    assert [(answer.mode, answer.calls, answer.error) for answer in found] == [(mode, [], None)] * 2
 
 
 # ------------------------------------------------------------------------------------------------------------- the run
