@@ -209,16 +209,19 @@ def test_a_readme_keeps_what_is_around_its_place():
 def test_a_readme_tells_of_the_shipped_checkpoint_and_of_the_bare_base_only():
     documents = read_all(RESULTS)
     written = with_summary(f"{BEGIN}\n{END}\n", documents)
-    assert "**BFCL, the shipped checkpoint** (bfcl-verified)" in written and "**BFCL, the bare base**" in written
+    assert "**BFCL, the shipped checkpoint** (bfcl-verified" in written and "**BFCL, the bare base**" in written
+    checkpoints = {name: documents[name]["settings"]["checkpoint"] for name in documents if name.startswith("bfcl-")}
+    shipped = checkpoints["bfcl-verified"]
+    earlier = {name for name, one in checkpoints.items() if one["trained"] and one["sha256"] != shipped["sha256"]}
+    assert "bfcl-third-50" in earlier and not any(name in written for name in earlier)
+    # Whichever checkpoint the live rows were measured with, were it the shipped one:
+    documents["bfcl-live"]["settings"]["checkpoint"] = shipped
+    written = with_summary(f"{BEGIN}\n{END}\n", documents)
     (found,) = documents["bfcl-live"]["data"]["systems"].values()
     none = found["categories"]["live_irrelevance"]
     share = number(100 * none["right"] / none["rows"])
     live = next(line for line in written.splitlines() if line.endswith("|") and f" of {found['rows']} " in line)
     assert f"| – | {number(found['averages']['live_ast'])} | – | {share} |" in live
-    checkpoints = {name: documents[name]["settings"]["checkpoint"] for name in documents if name.startswith("bfcl-")}
-    shipped = checkpoints["bfcl-verified"]["sha256"]
-    earlier = {name for name, one in checkpoints.items() if one["trained"] and one["sha256"] != shipped}
-    assert "bfcl-third-50" in earlier and not any(name in written for name in earlier)
 
 
 def test_the_committed_pages_are_what_the_report_makes_of_the_committed_results():
