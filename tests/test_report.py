@@ -209,7 +209,7 @@ def test_a_readme_keeps_what_is_around_its_place():
 def test_a_readme_tells_of_the_shipped_checkpoint_and_of_the_bare_base_only():
     documents = read_all(RESULTS)
     written = with_summary(f"{BEGIN}\n{END}\n", documents)
-    assert "**BFCL, the shipped checkpoint** (bfcl-verified" in written and "**BFCL, the bare base**" in written
+    assert "**BFCL, the shipped checkpoint** (bfcl-verified)" in written and "**BFCL, the bare base**" in written
     checkpoints = {name: documents[name]["settings"]["checkpoint"] for name in documents if name.startswith("bfcl-")}
     shipped = checkpoints["bfcl-verified"]
     earlier = {name for name, one in checkpoints.items() if one["trained"] and one["sha256"] != shipped["sha256"]}
