@@ -42,6 +42,8 @@ class LaFuncConfig(PreTrainedConfig):
             stand there.
         copy_weight: what a token gains, in nats, by which a string or number begins, goes on or ends as something that
             was said, or a listed value as one that was named, where the base writes.
+        more_weights: what counts for another call, once those before it are written: the base's log-odds that one is
+            due, the router's that its tool is called once more, and a constant.
         needs_weights: of what is known of a required value, see [`Evidence`], in the log-odds that it is missing: of
             logit(absent), logit(confidence), stands, closed, named, and a constant.
         needs_threshold: a required value is reported missing when that probability reaches this.
@@ -75,6 +77,7 @@ class LaFuncConfig(PreTrainedConfig):
     presence_weight: float = 0.0
     optional_weights: list[float] = field(default_factory=lambda: [1.0] + [0.0] * (WEIGHTS - 1))
     copy_weight: float = 0.0
+    more_weights: list[float] = field(default_factory=lambda: [1.0, 1.0, 0.0])
     needs_weights: list[float] = field(default_factory=lambda: [1.0] + [0.0] * (WEIGHTS - 1))
     needs_threshold: float = 0.5
     confidence_slope: float = 1.0

@@ -364,12 +364,22 @@ class Cursor:
 
     def _copying(self, logits: Tensor) -> tuple[Tensor, bool]:
         """The logits, more for what goes on as something that was said; whether a copy may end here. [V] -> [V]"""
+        ids, whole = self._said() if self.copy_weight else ((), False)
+        if ids:
+            index = torch.tensor(list(ids), device=logits.device)
+            logits = logits.index_add(0, index, logits.new_full((len(ids),), self.copy_weight))
+        return logits, whole
+
+    def _said(self) -> tuple[frozenset[int], bool]:
+        """The tokens by which the value goes on as something that was said, or closes as such; and whether it may end
+        so.
+        """
         assert self.slot is not None
-        if self.said is None or not self.copy_weight or self.slot.kind == "boolean":
-            return logits, False
+        if self.said is None or self.slot.kind == "boolean":
+            return frozenset(), False
         written = self.vocabulary.decode_bytes(self.values[self.slot.path])
         if not (written or self.slot.members):
-            return logits, False
+            return frozenset(), False
         if self.slot.kind == "enum":
             ids, whole = self.said.listed(self.slot.members, written)
             closing = self.slot.close.encode()
@@ -379,10 +389,7 @@ class Cursor:
             ids, whole = said.ahead(begun)
         if whole:
             ids = ids.union(*(self.vocabulary.starting_with(closing[n : n + 1]) for n in range(len(closing))))
-        if ids:
-            index = torch.tensor(list(ids), device=logits.device)
-            logits = logits.index_add(0, index, logits.new_full((len(ids),), self.copy_weight))
-        return logits, whole
+        return ids, whole
 
     @property
     def confidence(self) -> dict[Path, float]:

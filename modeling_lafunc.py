@@ -436,7 +436,7 @@ class LaFuncModel(PreTrainedModel):
         with stats.stage("router"):
             if "router" in self.config.trained:
                 ends = heard[self.router.source(self.base)][:, -1]  # [B, H]
-                self._route(rows, ends, self._called(rows, ends, reader, processor, parallel))
+                self._route(rows, ends, self.called(rows, ends, reader, processor, parallel))
         chosen = [at for at, row in enumerate(rows) if row.mode == "tool"]
         if chosen and len(chosen) < len(rows):
             reader.select(chosen)
@@ -532,16 +532,17 @@ class LaFuncModel(PreTrainedModel):
         now = _narrowed(now, going, reader)
         if not now:
             return []
+        weights = self.config.more_weights
         tools: dict[int, list[Tool]] = {}  # of which one more call is due
         for b, due in zip(now, follows(reader, [written[b] for b in now]), strict=True):
             row, calls, planned = rows[b], written[b], len(written[b].scaffold.tools)
-            stand = standing_calls(calls, due, row.often)
+            stand = standing_calls(calls, due, row.often, weights)
             if stand < planned:
                 calls.keep(range(stand))
                 calls.tell(row.tell)
             # After a value that ran away another call would run away, too.
             if stand < self.config.max_calls and not calls.ended:
-                tools[b] = further(calls, due[stand - 1], row.often, row.tools)
+                tools[b] = further(calls, due[stand - 1], row.often, row.tools, weights)
         now = _narrowed(now, [bool(tools.get(b)) for b in now], reader)
         if not now:
             return []
@@ -550,7 +551,7 @@ class LaFuncModel(PreTrainedModel):
             written[b].tell(rows[b].tell)
         return now
 
-    def _called(
+    def called(
         self, rows: list[Request], ends: Tensor, reader: Reader, processor: LaFuncProcessor, parallel: bool
     ) -> list[Tensor | None]:
         """How likely each tool of each row is called how often, [T, OFTEN]; None where that does not matter.

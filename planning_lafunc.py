@@ -10,7 +10,7 @@ Which tools are called, and how often, is easier to say of each by itself. A rou
 [`Router`]) reads the base's state after each name, side by side; the base is then asked for the order only. And how
 often a tool is called is easier to say when the arguments of the calls before can be read: a base whose adapters have
 learned it is asked, once the calls are written, after which of them another one is due. Calls stand, and another one
-is named, as far as router and base say so on the whole.
+is named, as far as router and base say so on the whole; what the word of each is worth is found by calibration.
 """
 
 import json
@@ -26,6 +26,7 @@ from .adapters_lafunc import adapted
 from .calling_lafunc import Calls
 from .filling_lafunc import Cursor, Reader, slides, write
 from .node_lafunc import Continuation, Tool
+from .output_lafunc import logit
 from .processing_lafunc import RequestError
 from .request_lafunc import Request
 from .routing_lafunc import listening
@@ -244,33 +245,54 @@ def likely(often: Mapping[str, Sequence[float]], tool: Tool, before: Sequence[To
     return odds[min(count, len(odds) - 1)]
 
 
-def standing_calls(calls: Calls, due: Sequence[float], often: Mapping[str, Sequence[float]] | None) -> int:
-    """How many of a row's planned calls stand: the router's word on a tool and the base's on whether another call is
-    due, now that the arguments of those before can be read, count alike.
+def more_log_odds(
+    due: float,
+    often: Mapping[str, Sequence[float]] | None,
+    tool: Tool,
+    before: Sequence[Tool],
+    weights: Sequence[float],
+) -> float:
+    """That a call of a tool is due after those before.
 
     Args:
-        due: see [`follows`].
-        often: see [`likely`]; None: only the base is heard.
+        due: how likely another call is due, as the base says, see [`follows`].
+        often: what the router says, see [`likely`]; None: only the base is heard.
+        weights: `more_weights` of a config.
     """
-    count = calls.scaffold.written + 1  # what was added was decided with all before it in sight
-    for tool in calls.scaffold.tools[count:]:
-        p = due[count - 1]
-        if p + (p if often is None else likely(often, tool, calls.scaffold.tools[:count])) < 1:
-            break
+    base, router, constant = weights
+    return base * logit(due) + router * logit(due if often is None else likely(often, tool, before)) + constant
+
+
+def standing_calls(
+    calls: Calls, due: Sequence[float], often: Mapping[str, Sequence[float]] | None, weights: Sequence[float]
+) -> int:
+    """How many of a row's planned calls stand: each is due after those before it, now that these can be read.
+
+    Args:
+        due: after each call, see [`follows`].
+        often, weights: see [`more_log_odds`].
+    """
+    tools, count = calls.scaffold.tools, calls.scaffold.written + 1  # what was added was decided with all before it
+    while count < len(tools) and more_log_odds(due[count - 1], often, tools[count], tools[:count], weights) >= 0:
         count += 1
     return count
 
 
 def further(
-    calls: Calls, due: float, often: Mapping[str, Sequence[float]] | None, tools: Sequence[Tool]
+    calls: Calls,
+    due: float,
+    often: Mapping[str, Sequence[float]] | None,
+    tools: Sequence[Tool],
+    weights: Sequence[float],
 ) -> list[Tool]:
-    """The tools of which one more call is due after all that are written; see [`standing_calls`].
+    """The tools of which one more call is due after all that are written.
 
     Args:
         due: after the last call, see [`follows`].
+        often, weights: see [`more_log_odds`].
         tools: that may be called.
     """
-    return [t for t in tools if due + (due if often is None else likely(often, t, calls.scaffold.tools)) >= 1]
+    return [t for t in tools if more_log_odds(due, often, t, calls.scaffold.tools, weights) >= 0]
 
 
 def another(reader: Reader, rows: Sequence[Calls], offered: Sequence[Sequence[Tool]], filler: str) -> list[bool]:

@@ -1,7 +1,9 @@
 """`lafunc eval calibration`: what the head's word on presence and on absence is worth, and what a confidence is.
 
-On held-out rows, the right tools given. The weight of copies is the one with which the base writes most rows right,
-each value after the right ones before it. Of each optional value a logistic regression says how likely nobody gave it,
+On held-out rows, the right tools given. What one pass over the right calls tells comes first, and for it more rows can
+be given: the weight of copies is the one with which the base finds what is due likeliest, each token after the right
+ones before it; and after each call a logistic regression says by the words of base and router how likely another one
+is due. Of each optional value a logistic regression says how likely nobody gave it,
 by what is known of it (see [`Evidence`]) before it is written, and the weight of that beside the base's word (verified
 filler only) is the one with the fewest arguments missing or too many. With both, another regression says of each
 required value how likely it is missing; each half of the rows is judged by the weights that fit the other one, and
@@ -22,16 +24,21 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 from tqdm import tqdm
 
+from ..calling_lafunc import Calls
 from ..copying_lafunc import Transcript
-from ..filling_lafunc import Cursor
-from ..node_lafunc import continuations, json_path
+from ..filling_lafunc import Cursor, class_index
+from ..node_lafunc import Continuation, closers, continuations, json_path
 from ..output_lafunc import Evidence, Stats, calibrated, logit, sigmoid
+from ..planning_lafunc import follows, likely
 from ..processing_lafunc import RequestError
 from ..request_lafunc import read_request
-from ..scaffolding_lafunc import Capacity, Scaffold
+from ..routing_lafunc import listening
+from ..scaffolding_lafunc import Scaffold, Values
 from ..validation_lafunc import SchemaError
+from ..vocabulary_lafunc import Vocabulary
 from . import results
 from .accuracy import add_systems, asked_systems, measure
 from .bfcl import EvaluationError
@@ -40,9 +47,11 @@ from .heldout import HeldOut, arguments_of, calls_due, load
 from .markdown import number, table
 from .systems import Answer
 
-COPY_WEIGHTS = (0.0, 1.0, 2.0, 3.0)
-COPYING = "copying"  # in the journal, where others have a system
-KNOWN_FOR_SURE = 1e6  # log-odds
+COPY_WEIGHTS = tuple(0.5 * n for n in range(15))
+READING = "reading"  # in the journal, where others have a system
+NOTHING = -1e9  # log-probability of no token at all
+END = -1  # of a value, where others have a token's id
+EVENLY = [1.0, 1.0, 0.0]  # `more_weights` that were not found
 WEIGHTS = (0.0, 2.0, 4.0, 8.0)  # of presence
 SHARE = 0.02  # of required values that are missing where the threshold is used
 SPREAD = 0.5  # log-odds by which the same value might as well be elsewhere, where a threshold is chosen
@@ -57,6 +66,9 @@ RIDGE = 0.01  # on weights: a few rows must not decide everything
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_checkpoint(parser)
     parser.add_argument("--rows", type=Path, required=True, metavar="FILE", help="held-out rows, some with `needs`")
+    parser.add_argument(
+        "--more", type=Path, metavar="FILE", help="further ones, for the weights of copies and of another call only"
+    )
     add_systems(parser)
     parser.add_argument("--limit", type=int, metavar="N", help="rows drawn with the seed; default: all")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="for --limit; default: 0")
@@ -67,6 +79,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Measure and write the result file; prints what is in it."""
     rows = load(options.rows, options.limit, options.seed, gold_plan=True)
+    further = load(options.more, gold_plan=True) if options.more else []
     model, processor, about = load_checkpoint(options.checkpoint)
     if "diffusion" not in model.config.trained:
         raise EvaluationError(f"{options.checkpoint} has an untrained diffusion head, whose probabilities are chance")
@@ -83,15 +96,17 @@ def run(options: argparse.Namespace) -> int:
     settings = {
         "checkpoint": about,
         "systems": [one.name for one in asked.values()],
-        "rows": {"name": options.rows.name, "sha256": hashlib.sha256(options.rows.read_bytes()).hexdigest()[:16]},
+        "rows": _file(options.rows),
+        "more": _file(options.more) if options.more else None,
         "limit": options.limit,
         "seed": options.seed,
         "copy_weights": COPY_WEIGHTS,
     }
     journal = results.Journal(options.out, settings)
-    written = copying(model, processor, rows, journal) if system.filler != "diffusion" else None
-    if written:
-        model.config.copy_weight = written["weight"]
+    read(model, processor, {"rows": rows, "more": further}, journal)
+    readings = [record for record in journal.rows if record["system"] == READING]
+    written = copying(readings)
+    model.config.copy_weight = written["weight"]
     records: dict[float, list[dict[str, Any]]] = {}
     for weight, one in asked.items():
         model.config.presence_weight = weight
@@ -103,6 +118,7 @@ def run(options: argparse.Namespace) -> int:
     best = records[found["weight"]]
     data = {
         "copying": written,
+        "more": more(readings),
         "optional": optional(records[min(records)]),
         "presence": found,
         "needs": needs(best),
@@ -119,8 +135,7 @@ def run(options: argparse.Namespace) -> int:
 def _write(path: Path, data: Mapping[str, Any]) -> None:
     """What was found, into a checkpoint's config; the map of confidences only if it made them better."""
     config = json.loads(path.read_text(encoding="utf-8"))
-    if data["copying"]:
-        config["copy_weight"] = data["copying"]["weight"]
+    config["copy_weight"], config["more_weights"] = data["copying"]["weight"], data["more"]["weights"]
     config["optional_weights"] = data["optional"]["weights"]
     config["presence_weight"] = data["presence"]["weight"]
     config["needs_weights"], config["needs_threshold"] = data["needs"]["weights"], data["needs"]["threshold"]
@@ -131,49 +146,147 @@ def _write(path: Path, data: Mapping[str, Any]) -> None:
     path.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
 
-def copying(model: Any, processor: Any, rows: Sequence[HeldOut], journal: results.Journal) -> dict[str, Any]:
-    """By weight of copies, in how many rows all values are right; and the weight with the most, the least of them."""
-    known = {record["id"] for record in journal.rows if record["system"] == COPYING}
-    for row in tqdm([row for row in rows if row.id not in known and not row.needs], desc="copying", unit="row"):
-        journal.add({"system": COPYING, "id": row.id, **_copied(model, processor, row)})
-    found = [record["copied"] for record in journal.rows if record["system"] == COPYING]
-    found = [right for right in found if right]
-    curve = [
-        {"weight": weight, "right": sum(right[str(weight)] for right in found), "rows": len(found)}
-        for weight in COPY_WEIGHTS
-    ]
-    return {"weight": max(curve, key=lambda point: point["right"])["weight"], "curve": curve}
+def _file(path: Path) -> dict[str, str]:
+    return {"name": path.name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()[:16]}
+
+
+def read(model: Any, processor: Any, files: Mapping[str, Sequence[HeldOut]], journal: results.Journal) -> None:
+    """Note of each row without missing values what base and router say over the right calls."""
+    known = {record["id"] for record in journal.rows if record["system"] == READING}
+    rows = {f"{file} {row.id}": row for file, rows in files.items() for row in rows if not row.needs}
+    for id, row in tqdm([one for one in rows.items() if one[0] not in known], desc="reading", unit="row"):
+        try:
+            found = {**_reading(model, processor, row), "error": None}
+        except (RequestError, SchemaError, ValueError) as error:
+            found = {"choices": [], "calls": [], "error": str(error)}
+        journal.add({"system": READING, "id": id, "right": not found["error"], **found})
 
 
 @torch.no_grad()
-def _copied(model: Any, processor: Any, row: HeldOut) -> dict[str, Any]:
-    """Whether the base writes all values of a row right, by weight of copies, if it is told which are there."""
-    try:
-        request = read_request(row.messages, row.tools, processor, model.config, "tool", row.names, "autoregressive")
-        scaffold = Scaffold(request.plan, processor.vocabulary, request.room)
-        values = scaffold.read(
-            [{k: v for k, (v,) in call[n].items()} for call, n in zip(row.expected, row.names, strict=True)]
-        )
-    except (RequestError, SchemaError, ValueError) as error:
-        return {"right": False, "copied": {}, "error": str(error)}
-    due = scaffold.tokens(values)
-    reader = model.reader([request.prompt], Stats())
+def _reading(model: Any, processor: Any, row: HeldOut) -> dict[str, Any]:
+    """What base and copies say at each token of a row's values, see [`Told`]; and after each of its calls how likely
+    another one is due by the base, by the router, and whether it is.
+    """
+    request = read_request(row.messages, row.tools, processor, model.config, "tool", "auto", "autoregressive")
+    vocabulary, offered = processor.vocabulary, {tool.name: tool for tool in request.tools}
+    tools = [offered[name] for name in row.names]
+    calls = Calls(Scaffold(tools, vocabulary, request.room))
+    calls.values = calls.scaffold.read(
+        [{k: v for k, (v,) in call[n].items()} for call, n in zip(row.expected, row.names, strict=True)]
+    )
+    with listening() as heard:
+        reader = model.reader([request.prompt], Stats())
     reader.open([request.preface])
-    logits = reader.logits(reader.read([due])[0])  # [S, V]
-    room = scaffold.room_for(values, Capacity())
-    optional = [span.slot.path for span in scaffold.block(room).spans if span.slot.optional]
-    present = {path: KNOWN_FOR_SURE if path in values else -KNOWN_FOR_SURE for path in optional}
-    said = Transcript(request.texts, processor.vocabulary, request.rewritten)
-    right = {}
+    after = []
+    if "calls" in model.config.trained:
+        model.called([request], heard[model.router.source(model.base)][:, -1], reader, processor, parallel=True)
+        for count, due in enumerate(follows(reader, [calls])[0], 1):
+            likeliest = (
+                max(likely(request.often, tool, tools[:count]) for tool in request.tools) if request.often else due
+            )
+            after.append([due, likeliest, count < len(tools)])
+    told = calls.scaffold.tokens(calls.values)
+    logits = reader.logits(reader.read([told])[0])  # [S, V]
+    said = Transcript(request.texts, vocabulary, request.rewritten)
+    cursor = Told(vocabulary, list(continuations(calls.scaffold.chain)), calls.values, told, said)
+    while cursor.done is None and len(cursor.tokens) < len(told):
+        cursor.choose(logits[len(cursor.tokens) - 1])
+    return {"choices": cursor.choices, "calls": after}
+
+
+class Told(Cursor):
+    """Writes what it is told to, and notes at each choice within a value where something that was said goes on: the
+    log-probability of all that copies say nothing of, that of all they speak for, that of what is due, and whether
+    they speak for it.
+
+    Args:
+        right: the values.
+        told: all that is to be written.
+    """
+
+    def __init__(
+        self, vocabulary: Vocabulary, ways: list[Continuation], right: Values, told: Sequence[int], said: Transcript
+    ):
+        self.right, self.told = right, told
+        self.choices: list[tuple[float, float, float, bool]] = []
+        super().__init__(vocabulary, ways, max_slot_tokens=len(told) + 1, said=said)
+
+    def _decide(self, logits: Tensor) -> bool:
+        if self.slot is None:
+            following, (tokens, ended) = self.told[len(self.tokens)], self._branches()
+            if following not in tokens and ended is not None:
+                self._enter(ended)
+                return False
+            self._write(following)
+            return True
+        right, written = self.right[self.slot.path], self.values[self.slot.path]
+        due = right[len(written)] if len(written) < len(right) else END
+        copies, whole = self._said()
+        logs = logits.double().log_softmax(-1)  # [V]
+        ids = torch.cat([class_index(group, logits.device) for group in self._edges()]).unique()
+        odds, gaining = logs[ids], torch.isin(ids, torch.tensor(sorted(copies)))  # [A], of what may follow
+        if self._may_end():
+            closing = class_index(closers(self.vocabulary, self.slot.close), logits.device, kin=True)
+            ids = torch.cat([ids, torch.tensor([END])])
+            odds = torch.cat([odds, logs[closing].max()[None]])
+            gaining = torch.cat([gaining, torch.tensor([whole])])
+        place = (ids == due).nonzero().flatten().tolist()
+        if place and gaining.any():
+            others, said = (float(odds[kind].logsumexp(0).clamp(min=NOTHING)) for kind in (~gaining, gaining))
+            self.choices.append((others, said, float(odds[place[0]]), bool(gaining[place[0]])))
+        if due == END:
+            self._leave()
+        else:
+            self._write(due)
+        return due != END
+
+
+def copying(readings: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """By weight of copies, the mean cross-entropy of what is due, in nats, where copies speak for anything; and the
+    weight with the least."""
+    choices = [choice for reading in readings for choice in reading["choices"]]
+    found = torch.tensor(choices, dtype=torch.float64).reshape(-1, 4)
+    sums, due, gains = found[:, :2], found[:, 2], found[:, 3]  # [N, 2], [N], [N]
+    curve = []
     for weight in COPY_WEIGHTS:
-        ways = list(continuations(scaffold.chain))
-        cursor = Cursor(
-            processor.vocabulary, ways, max_slot_tokens=len(due), present=present, said=said, copy_weight=weight
-        )
-        while cursor.done is None and cursor.tokens == due[: (at := len(cursor.tokens))] and at < len(due):
-            cursor.choose(logits[at - 1])
-        right[str(weight)] = cursor.done is not None and cursor.tokens == due
-    return {"right": any(right.values()), "copied": right, "error": None}
+        gained = sums + torch.tensor([0.0, weight], dtype=torch.float64)
+        losses = gained.logsumexp(-1) - due - weight * gains
+        curve.append({"weight": weight, "loss": float(losses.mean()) if choices else 0.0})
+    best = min(curve, key=lambda point: point["loss"])
+    return {"weight": best["weight"], "choices": len(choices), "rows": len(readings), "curve": curve}
+
+
+def more(readings: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Weights of base and router on whether another call is due; how often they are wrong, each half judged by the
+    weights of the other, and how often either alone and both evenly."""
+    parts = [[call for reading in half for call in reading["calls"]] for half in halves(readings)]
+    crossed = [more_weights(part) for part in parts]
+    calls = [*parts[0], *parts[1]]
+
+    def wrong(calls: Sequence[Any], weights: Sequence[float]) -> int:
+        return sum((_log_odds(base, router, weights) >= 0) != due for base, router, due in calls)
+
+    return {
+        "calls": len(calls),
+        "due": sum(due for *_, due in calls),
+        "weights": more_weights(calls),
+        "wrong": sum(wrong(part, weights) for part, weights in zip(parts, crossed[::-1], strict=True)),
+        "base": wrong(calls, [1.0, 0.0, 0.0]),
+        "router": wrong(calls, [0.0, 1.0, 0.0]),
+        "evenly": wrong(calls, EVENLY),
+    }
+
+
+def more_weights(calls: Sequence[Sequence[Any]]) -> list[float]:
+    """`more_weights` of a config; both words evenly if there is nothing to learn."""
+    labels = [due for *_, due in calls]
+    if len(set(labels)) < 2:
+        return EVENLY
+    return logistic([[logit(base), logit(router), 1.0] for base, router, _ in calls], labels, ridge=RIDGE)
+
+
+def _log_odds(base: float, router: float, weights: Sequence[float]) -> float:
+    return weights[0] * logit(base) + weights[1] * logit(router) + weights[2]
 
 
 def examine(row: HeldOut, answer: Answer) -> dict[str, Any]:
@@ -368,23 +481,27 @@ def calibration_tables(data: Mapping[str, Any]) -> list[str]:
         return number(None if value is None else 100 * value)
 
     lines = []
-    if written := data.get("copying"):  # older files have none
-        lines += [
-            "Rows whose values are all right when each is written after the right ones, by the weight of copies:",
-            "",
-        ]
-        lines += table(
-            ["weight", "right", "of"],
-            [
-                [
-                    f"{p['weight']}{' (taken)' if p['weight'] == written['weight'] else ''}",
-                    str(p["right"]),
-                    str(p["rows"]),
-                ]
-                for p in written["curve"]
-            ],
-        )
-        lines.append("")
+    written, calls = data["copying"], data["more"]
+    lines += [
+        f"Cross-entropy, in nats, of what is due at the {written['choices']} tokens of {written['rows']} rows where "
+        "something that was said goes on, each after the right ones, by the weight of copies:",
+        "",
+    ]
+    lines += table(
+        ["weight", "cross-entropy"],
+        [
+            [f"{p['weight']}{' (taken)' if p['weight'] == written['weight'] else ''}", number(p["loss"], 3)]
+            for p in written["curve"]
+        ],
+    )
+    lines += [
+        "",
+        f"After {calls['due']} of {calls['calls']} right calls another one is due. Base and router are wrong about "
+        f"{calls['wrong']}, evenly weighed about {calls['evenly']}, the base alone about {calls['base']}, the router "
+        f"alone about {calls['router']}. Weights of base, router, 1: "
+        f"{', '.join(number(weight, 2) for weight in calls['weights'])}.",
+        "",
+    ]
     if options := data.get("optional"):
         lines += [
             f"{options['due']} of {options['values']} optional values are not given. By all that is known of them "

@@ -4,15 +4,32 @@ import json
 import math
 
 import pytest
+import torch
 from conftest import WEATHER, make_pair
 from hypothesis import given
 from hypothesis import strategies as st
 
 from lafunc.__main__ import main
+from lafunc.compiling_lafunc import compile_tool
+from lafunc.copying_lafunc import Transcript
 from lafunc.data.rows import make_row
 from lafunc.evaluation import calibration, results
-from lafunc.evaluation.calibration import WORD_ALONE, confidence, fit, needs, optional, presence, reliability
+from lafunc.evaluation.calibration import (
+    EVENLY,
+    WORD_ALONE,
+    Told,
+    confidence,
+    copying,
+    fit,
+    more,
+    needs,
+    optional,
+    presence,
+    reliability,
+)
+from lafunc.node_lafunc import continuations
 from lafunc.output_lafunc import Evidence, calibrated
+from lafunc.scaffolding_lafunc import Scaffold
 
 
 def record(n: int, required=(), given=(), optional=()) -> dict:
@@ -124,7 +141,8 @@ def test_the_command_writes_a_result_and_the_config(tmp_path, capsys, monkeypatc
     (tmp_path / "rows.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     out = tmp_path / "results" / "calibration.json"
     command = ["eval", "calibration", "--checkpoint", str(tmp_path / "c"), "--rows", str(tmp_path / "rows.jsonl")]
-    assert main([*command, "--filler", "verified", "--write", "--out", str(out)]) == 0
+    more = ["--more", str(tmp_path / "rows.jsonl")]
+    assert main([*command, *more, "--filler", "verified", "--write", "--out", str(out)]) == 0
     data = results.read(out, "calibration")["data"]
     assert (data["needs"]["values"], data["needs"]["due"]) == (3, 1)
     config = json.loads((tmp_path / "c" / "config.json").read_text())
@@ -135,10 +153,10 @@ def test_the_command_writes_a_result_and_the_config(tmp_path, capsys, monkeypatc
     assert config["presence_weight"] == data["presence"]["weight"]
     assert [point["weight"] for point in data["presence"]["curve"]] == list(calibration.WEIGHTS)
     assert config["copy_weight"] == data["copying"]["weight"] >= 2
-    assert [(point["weight"], point["rows"]) for point in data["copying"]["curve"]] == [
-        (weight, 2)
-        for weight in (2.0, 3.0)  # of what is missing nothing can be copied
-    ]
+    assert [point["weight"] for point in data["copying"]["curve"]] == [2.0, 3.0]
+    assert data["copying"]["rows"] == 4  # of two files, without the rows in which something is missing
+    assert data["more"]["calls"] == 4 and data["more"]["due"] == 0
+    assert config["more_weights"] == data["more"]["weights"] == calibration.EVENLY  # no row has another call
     sure = data["confidence"]
     assert config["confidence_slope"] == (sure["slope"] if sure["after"]["ece"] < sure["before"]["ece"] else 1.0)
     assert "1 of 3 required values are missing" in capsys.readouterr().out
@@ -147,6 +165,50 @@ def test_the_command_writes_a_result_and_the_config(tmp_path, capsys, monkeypatc
     assert (tmp_path / "figures" / "calibration.png").stat().st_size > 5000
     assert main([*command, "--filler", "verified", "diffusion"]) == 2
     assert "one filler is calibrated at a time" in capsys.readouterr().err
+
+
+def test_the_weight_of_copies_makes_what_is_due_likeliest():
+    """Copies are right in nine of ten places; the base gives them half, so their odds want to be nine times that."""
+    half = math.log(0.5)
+    readings = [{"choices": [(half, half, half, n > 0) for n in range(10)]}]
+    found = copying(readings)
+    assert found["weight"] == 2.0 and found["choices"] == 10  # of the halves the nearest to log(9)
+    losses = {point["weight"]: point["loss"] for point in found["curve"]}
+    assert (
+        losses[0.0] == pytest.approx(-half) and losses[2.0] < losses[1.5] < losses[0.0] and losses[2.0] < losses[2.5]
+    )
+    assert copying([])["weight"] == 0.0
+
+
+def test_another_call_is_due_by_the_word_that_can_be_trusted():
+    """The base is always right and mostly unsure, the router sure and wrong half the time."""
+    calls = [
+        (0.6 if due else 0.4, 0.99 if n % 2 else 0.01, due) for n, due in enumerate(2 * [True, True, False, False])
+    ]
+    found = more([{"id": str(n), "calls": calls} for n in range(10)])
+    assert (found["calls"], found["due"], found["wrong"]) == (80, 40, 0)
+    assert found["base"] == 0 and found["router"] == found["evenly"] == 40
+    base, router, _ = found["weights"]
+    assert base > 1 > abs(router)
+    assert more([])["weights"] == more([{"id": "0", "calls": calls[:2]}])["weights"] == EVENLY
+
+
+@torch.no_grad()
+def test_what_is_read_is_what_the_cursor_chooses_among():
+    """The due text, with logits that want nothing but it, is likeliest; copies speak for what was said."""
+    pair = make_pair("llama")
+    vocabulary = pair.processor.vocabulary
+    scaffold = Scaffold([compile_tool(WEATHER["function"], vocabulary)], vocabulary)
+    values = scaffold.read([{"location": "Oslo"}])
+    told = scaffold.tokens(values)
+    cursor = Told(
+        vocabulary, list(continuations(scaffold.chain)), values, told, Transcript(["Rain in Oslo?"], vocabulary)
+    )
+    while cursor.done is None and (at := len(cursor.tokens)) < len(told):
+        assert cursor.tokens == told[:at]
+        cursor.choose(torch.nn.functional.one_hot(torch.tensor(told[at]), len(vocabulary)) * 100.0)
+    assert cursor.tokens == told
+    assert cursor.choices and all(due == pytest.approx(0) and gains for _, _, due, gains in cursor.choices)
 
 
 def test_the_weight_of_presence_is_the_one_with_the_fewest_faults():

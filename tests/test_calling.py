@@ -209,19 +209,24 @@ def test_another_call_follows_where_the_base_would_not_end():
     assert reader.reads == 0
 
 
-def test_router_and_base_count_alike_for_what_stands():
+EVEN = [1.0, 1.0, 0.0]
+
+
+def test_what_stands_is_due_as_router_and_base_say_on_the_whole():
     vocabulary = Vocabulary(make_tokenizer("llama"))
     lamp, ping = (compile_tool(tool, vocabulary) for tool in (LAMP, PING))
     three = Calls(Scaffold([lamp, ping, lamp], vocabulary))
-    assert standing_calls(three, [0.9, 0.4, 0.0], None) == 2
+    assert standing_calls(three, [0.9, 0.4, 0.0], None, EVEN) == 2
     odds = {"set_lamp": [0.9, 0.8], "ping": [0.3, 0.1]}
-    assert standing_calls(three, [0.9, 0.3, 0.0], odds) == 3
-    assert standing_calls(three, [0.9, 0.1, 0.0], odds) == 2
-    assert standing_calls(three, [0.6, 0.9, 0.0], odds) == 1
-    assert standing_calls(three, [0.9, 0.3, 0.0], {**odds, "set_lamp": [0.8]}) == 3  # the last one counts for more
+    assert standing_calls(three, [0.9, 0.3, 0.0], odds, EVEN) == 3
+    assert standing_calls(three, [0.9, 0.1, 0.0], odds, EVEN) == 2
+    assert standing_calls(three, [0.6, 0.9, 0.0], odds, EVEN) == 1
+    assert (
+        standing_calls(three, [0.9, 0.3, 0.0], {**odds, "set_lamp": [0.8]}, EVEN) == 3
+    )  # the last one counts for more
     before = Scaffold([ping], vocabulary)
     longer = before.followed_by(lamp, before.read([{}]))
-    assert standing_calls(Calls(longer), [0.0, 0.0], odds) == 2
+    assert standing_calls(Calls(longer), [0.0, 0.0], odds, EVEN) == 2
 
 
 def test_one_more_call_is_due_of_the_tools_that_router_and_base_agree_on():
@@ -229,11 +234,11 @@ def test_one_more_call_is_due_of_the_tools_that_router_and_base_agree_on():
     lamp, ping = (compile_tool(tool, vocabulary) for tool in (LAMP, PING))
     two = Calls(Scaffold([lamp, ping], vocabulary))
     odds = {"set_lamp": [0.9, 0.4, 0.3], "ping": [0.9, 0.1, 0.0]}
-    assert further(two, 0.5, odds, [lamp, ping]) == []
-    assert further(two, 0.7, odds, [lamp, ping]) == [lamp]
-    assert further(two, 0.95, odds, [lamp, ping]) == [lamp, ping]
-    assert further(two, 0.4, None, [lamp, ping]) == []
-    assert further(two, 0.6, None, [lamp, ping]) == [lamp, ping]
+    assert further(two, 0.5, odds, [lamp, ping], EVEN) == []
+    assert further(two, 0.7, odds, [lamp, ping], EVEN) == [lamp]
+    assert further(two, 0.95, odds, [lamp, ping], EVEN) == [lamp, ping]
+    assert further(two, 0.4, None, [lamp, ping], EVEN) == []
+    assert further(two, 0.6, None, [lamp, ping], EVEN) == [lamp, ping]
 
 
 def test_calls_that_repeat_another_word_for_word_are_told_apart_and_dropped():
