@@ -123,7 +123,7 @@ def test_the_command_writes_a_result_and_the_config(tmp_path, capsys, monkeypatc
 
     monkeypatch.setattr(calibration, "optional", lambda records: {**optional(records), "weights": fitted})
     monkeypatch.setattr(calibration, "measure", noted)
-    pair = make_pair("llama")
+    pair = make_pair("llama", trained=["router", "tools", "diffusion", "calls"])
     pair.model.save_pretrained(tmp_path / "c", include_base=True)
     pair.processor.save_pretrained(tmp_path / "c")
     tool = WEATHER["function"]
