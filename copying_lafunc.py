@@ -35,6 +35,7 @@ UNDER_HUNDRED = {
     )
 } | {word: 10 * n for n, word in enumerate("twenty thirty forty fifty sixty seventy eighty ninety".split(), 2)}
 _LARGE = {"hundred": 100, "thousand": 1000, "million": 10**6, "billion": 10**9}
+_IN_NAME = re.compile(r"[\w'.&-]+ (?!I\b)\w")  # New Y
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*"')
 
 
@@ -59,7 +60,8 @@ class Transcript:
                 before, after = text[max(0, n - 2) : n], text[n : n + 2]
                 listed = "," in (character, before[-1:]) and n not in commas  # 3,4 are two numbers
                 if listed or not joined(before, after):
-                    ends.add(len(written))
+                    if not _within_name(text, n):
+                        ends.add(len(written))
                     if not character.isspace():
                         starts.append(len(written))
                 elif before[-1:].isdigit() and not character.isdigit() and character not in ".,":
@@ -129,6 +131,15 @@ class Transcript:
                 at + len(rest) for at in self._places[written[:known]] if self.text.startswith(rest, at)
             ]
         return self._places[written]
+
+
+def _within_name(text: str, at: int) -> bool:
+    """Whether a space stands between two words with capitals. Of values that are written so in the request, 98 in a
+    hundred go on there.
+    """
+    start, following = text.rfind(" ", 0, at) + 1, text[at + 1 : at + 2]
+    capitals = text[at] == " " and text[start].isupper() and following.isupper()
+    return capitals and _IN_NAME.match(text, start) is not None
 
 
 def scalar(written: bytes) -> tuple[bytes, bytes]:

@@ -84,6 +84,23 @@ def test_any_text_can_be_repeated_from_any_word(vocabulary, words, data):
     assert any(written[end:].startswith(vocabulary.decode_bytes([id])) for id in ids)
 
 
+@pytest.mark.parametrize(
+    "text, within, whole",
+    [
+        ("Is New York City nice", ["New", "New York"], ["New York City", "York City"]),
+        ("Ask Ünal Ülker, Mr. Oh or O'Neil-West Ltd.", ["Ünal", "Mr.", "O'Neil-West"], ["Ünal Ülker", "Mr", "O'Neil"]),
+        ("From Rome: Oslo. In Paris I ate", [], ["Rome", "Oslo", "Paris"]),
+        ("New  York", [], ["New"]),
+    ],
+)
+def test_a_copy_does_not_end_within_a_name(vocabulary, text, within, whole):
+    said = Transcript([text], vocabulary)
+    assert {name: said.ahead(name.encode())[1] for name in [*within, *whole]} == {
+        **dict.fromkeys(within, False),
+        **dict.fromkeys(whole, True),
+    }
+
+
 def write(vocabulary, liked, texts, weight):
     """What a cursor writes whose logits like some tokens a little, with so much weight on copies."""
     scaffold = Scaffold([compile_tool(WEATHER, vocabulary)], vocabulary)
