@@ -556,7 +556,8 @@ class _Compiler(SchemaReader):
         tidy = tidied if any(one is not None and one.tidy for one in (*first, rest)) else None
         least = 3 + sum(2 + one.least for at in range(low) if (one := item(at)) is not None)
         budget = STRING_TOKENS if not first else min(VALUE_TOKENS, 3 + sum(1 + one.budget for one in first))
-        return _Value("array", language, "", budget, least, texts, tidy)
+        members = rest.members if rest is not None and not first else ()
+        return _Value("array", language, "", budget, least, texts, tidy, members=members)
 
     def unique(
         self, schema: dict, place: str, first: list[_Value], rest: _Value | None, low: int, high: int | None

@@ -378,7 +378,7 @@ class Cursor:
         if self.said is None or self.slot.kind == "boolean":
             return frozenset(), False
         written = self.vocabulary.decode_bytes(self.values[self.slot.path])
-        if not (written or self.slot.members):
+        if not (written or self.slot.kind == "enum"):
             return frozenset(), False
         if self.slot.kind == "enum":
             ids, whole = self.said.listed(self.slot.members, written)

@@ -23,6 +23,14 @@ PASSING = frozenset(
     "the use uses want wants with".split()
 )
 
+_LISTED = re.compile(
+    r"\b(?:e\.?g\b\.?|such as|for example|for instance|like|including|options?|values?|one of|either|"
+    r"(?:can|could|may) be|enum)\b[^\w'\"`]*(?:(?:are|include|is) )?([^.;()\]]*)"
+    r"|\(([^()]*(?:[,/]| or )[^()]*)\)"
+    r"|(?<!\w)['\"`]([^'\"`]+)['\"`](?!\w)",
+    re.I,
+)
+_COMMA = re.compile(r"[,/;]|\bor\b|\band\b")
 TRUTH = frozenset({"true", "false"})
 
 
@@ -342,8 +350,9 @@ def find_sources(calls: Sequence[ToolCall], texts: Sequence[str]) -> None:
 def mentioned(slot: Slot, texts: Sequence[str], others: Sequence[str] = ()) -> bool | None:
     """Whether texts name one of the values that a schema lists; of a boolean, and where "True" and "False" are listed,
     whether they hold all words of its own name (`include_reviews`), or none; and of a day or time in some layout,
-    whether they name one that `others`, the other arguments, do not hold. None where they hold some, or nothing could
-    name it; and where no day is named, which may be tomorrow.
+    whether they name one that `others`, the other arguments, do not hold; likewise of what else is written in free
+    text and the schema's words show by examples. None where they hold some, or nothing could name it; and where no day
+    is named, which may be tomorrow, or no example.
     """
     if any(layout.said(texts) - layout.said(others) for layout in slot.layouts):
         return True
@@ -358,7 +367,21 @@ def mentioned(slot: Slot, texts: Sequence[str], others: Sequence[str] = ()) -> b
         # Without endings: "reviewed" has to do with "reviews".
         held = [re.search(rf"\b{word[: max(4, len(word) - 2)]}", said) is not None for word in words]
         return held[0] if len({*held}) == 1 else None
-    return bool(named(slot.members, texts)) if any(map(_name, slot.members)) else None
+    if any(map(_name, slot.members)):
+        return bool(named(slot.members, texts))
+    shown = named(listed(slot.description), texts) if slot.kind in ("string", "array", "mixed") else []
+    taken = " ".join(map(_plain, others))
+    return True if any(_plain(one) not in taken for one in shown) else None
+
+
+def listed(description: str) -> list[str]:
+    """What a description lists, in a few words each.
+
+    "Dietary needs (e.g. vegan, gluten-free)" -> vegan, gluten-free. "Must be 'asc' or 'desc'" -> asc, desc
+    """
+    lists = [text for found in _LISTED.finditer(description) for text in found.groups() if text]
+    parts = (part.strip(" '\"`.:") for text in lists for part in _COMMA.split(text))
+    return [re.sub("^(?:the|an?) ", "", part, flags=re.I) for part in parts if part.count(" ") < 3]
 
 
 def named(members: Sequence[Any], texts: Sequence[str]) -> list[Any]:

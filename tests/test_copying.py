@@ -12,7 +12,7 @@ from lafunc.compiling_lafunc import compile_tool
 from lafunc.copying_lafunc import Transcript, rewritten, scalar
 from lafunc.filling_lafunc import Cursor
 from lafunc.node_lafunc import continuations
-from lafunc.output_lafunc import mentioned, named
+from lafunc.output_lafunc import listed, mentioned, named
 from lafunc.scaffolding_lafunc import Scaffold
 from lafunc.vocabulary_lafunc import Vocabulary, siblings
 
@@ -307,6 +307,15 @@ def test_listed_values_that_a_text_names(members, text, found):
         ({"type": "string", "description": "as HH:MM"}, "tomorrow at noon", True),
         ({"type": "string", "description": "the day"}, "on March 8th", None),
         ({"type": "string", "description": "as 'City, State'"}, "on March 8th", None),
+        ({"type": "array", "items": {"enum": ["Patio", "Wi-Fi"]}}, "with a patio", True),
+        ({"type": "array", "items": {"enum": ["Patio", "Wi-Fi"]}}, "with a pool", False),
+        ({"type": "array", "items": {"enum": ["Patio", "Wi-Fi"]}, "uniqueItems": True}, "with a patio", True),
+        ({"type": "array", "prefixItems": [{"type": "integer"}], "items": {"enum": ["Patio"]}}, "with a patio", None),
+        ({"type": "array", "items": {"type": "string"}, "description": "such as vegan or halal"}, "Vegan food", True),
+        ({"type": "string", "description": "the diet (vegan, gluten-free)"}, "something gluten free", True),
+        ({"type": ["string", "null"], "description": "the diet (vegan, gluten-free)"}, "something vegan", True),
+        ({"type": "string", "description": "the diet, e.g. vegan"}, "meat", None),
+        ({"type": "integer", "description": "a number such as 100"}, "100 of them", None),
     ],
 )
 def test_what_names_a_value_that_may_be_given(vocabulary, schema, text, found):
@@ -330,6 +339,31 @@ def test_a_day_that_another_argument_holds_names_nothing(vocabulary):
     ):
         searched = [*texts, *rewritten(texts, member.node.layouts)]  # in any year, where none was said
         assert mentioned(member.node, searched, others) is found
+
+
+def test_an_example_that_another_argument_holds_names_nothing(vocabulary):
+    schema = {"type": "string", "description": "The cuisine, e.g. Thai or Greek."}
+    (member,) = compile_tool(tool_of(schema), vocabulary).arguments(0).members
+    assert mentioned(member.node, ["A Thai restaurant"], ["Oslo"]) is True
+    assert mentioned(member.node, ["A Thai restaurant"], ["thai restaurant"]) is None
+    assert mentioned(member.node, ["Thai or Greek"], ["Thai"]) is True
+
+
+@pytest.mark.parametrize(
+    ("description", "found"),
+    [
+        ("Dietary needs, e.g. vegan, gluten-free. Default is an empty list.", ["vegan", "gluten-free"]),
+        ("Possible options: business/general", ["business", "general"]),
+        ("Must be 'asc' or `desc`", ["asc", "desc"]),
+        ("The unit (kelvin or celsius)", ["kelvin", "celsius"]),
+        ("The city, for instance the Hague", ["Hague"]),
+        ("Sports like ball games where more than three play", []),
+        ("Whether it's John's", []),
+        ("", []),
+    ],
+)
+def test_what_a_description_lists(description, found):
+    assert listed(description) == found
 
 
 def tool_of(schema):
