@@ -291,7 +291,9 @@ def stages(document: Document) -> list[Document]:
 def _calibration(document: Document) -> Iterable[str]:
     settings = document["settings"]
     about = settings["checkpoint"]
-    yield f"Checkpoint {about['name']} ({about['sha256']}), {settings['systems'][0]}, rows {settings['rows']['name']}."
+    more = f", for the first two also {settings['more']['name']}" if settings["more"] else ""
+    rows = f"rows {settings['rows']['name']}{more}"
+    yield f"Checkpoint {about['name']} ({about['sha256']}), {settings['systems'][0]}, {rows}."
     yield ""
     yield from calibration_tables(document["data"])
     yield ""
