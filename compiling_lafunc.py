@@ -27,6 +27,7 @@ from .schema_lafunc import COMBINING, NoValue, Part, SchemaReader, same, text_of
 from .validation_lafunc import SchemaError
 from .vocabulary_lafunc import Vocabulary
 
+NO_PARAMETERS = {"type", "properties", "required", "title", "description", "$schema", "$id"}  # that ask for none
 ANY_DEPTH = 1  # free arrays and maps nested in a value of any type
 # Positions that a slot has at first, where the schema does not say; a filling that needs more gets more.
 STRING_TOKENS = 20
@@ -100,6 +101,8 @@ def compile_tool(tool: Mapping[str, Any], vocabulary: Vocabulary, strict: bool =
     """
     name, parameters = tool["name"], tool.get("parameters")
     parameters = {"type": "object", "properties": {}} if parameters in (None, {}) else parameters
+    if isinstance(parameters, dict) and parameters.get("properties") == {} and parameters.keys() <= NO_PARAMETERS:
+        parameters = {**parameters, "additionalProperties": False}  # who lists none takes none
     if not isinstance(parameters, dict):
         raise SchemaError(name, "$", f"parameters must be a JSON Schema object, got {type(parameters).__name__}")
     try:

@@ -7,6 +7,7 @@ from huggingface_hub.dataclasses import strict
 from transformers import AutoConfig, PreTrainedConfig
 
 WEIGHTS = 6  # of what is known of a value, see `Evidence.features`
+EVENLY = [1.0, 1.0, 0.0]  # `more_weights` where none were found
 
 
 @strict
@@ -77,7 +78,7 @@ class LaFuncConfig(PreTrainedConfig):
     presence_weight: float = 0.0
     optional_weights: list[float] = field(default_factory=lambda: [1.0] + [0.0] * (WEIGHTS - 1))
     copy_weight: float = 0.0
-    more_weights: list[float] = field(default_factory=lambda: [1.0, 1.0, 0.0])
+    more_weights: list[float] = field(default_factory=EVENLY.copy)
     needs_weights: list[float] = field(default_factory=lambda: [1.0] + [0.0] * (WEIGHTS - 1))
     needs_threshold: float = 0.5
     confidence_slope: float = 1.0
@@ -92,12 +93,13 @@ class LaFuncConfig(PreTrainedConfig):
                 f"head_hidden_size {self.head_hidden_size} must be a multiple of twice head_attention_heads "
                 f"{self.head_attention_heads}"
             )
-        for name in ("optional_weights", "needs_weights"):
-            if len(getattr(self, name)) != WEIGHTS:
+        alone = [1.0] + [0.0] * (WEIGHTS - 1)
+        for name, plain in {"optional_weights": alone, "needs_weights": alone, "more_weights": EVENLY}.items():
+            if len(getattr(self, name)) != len(plain):
                 raise ValueError(
-                    f"{name} must be {WEIGHTS} numbers, got {len(getattr(self, name))}: the checkpoint was calibrated "
-                    f"by another version; set it to {[1.0] + [0.0] * (WEIGHTS - 1)} in config.json, then find better "
-                    "ones by `lafunc eval calibration --write`"
+                    f"{name} must be {len(plain)} numbers, got {len(getattr(self, name))}: the checkpoint was "
+                    f"calibrated by another version; set it to {plain} in config.json, then find better ones by "
+                    "`lafunc eval calibration --write`"
                 )
         super().__post_init__(**kwargs)
 

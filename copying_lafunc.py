@@ -134,9 +134,7 @@ class Transcript:
 
 
 def _within_name(text: str, at: int) -> bool:
-    """Whether a space stands between two words with capitals. Of values that are written so in the request, 98 in a
-    hundred go on there.
-    """
+    """Whether a space stands between two words with capitals, where nearly all values go on that got so far."""
     start, following = text.rfind(" ", 0, at) + 1, text[at + 1 : at + 2]
     capitals = text[at] == " " and text[start].isupper() and following.isupper()
     return capitals and _IN_NAME.match(text, start) is not None

@@ -259,8 +259,12 @@ def more_log_odds(
         often: what the router says, see [`likely`]; None: only the base is heard.
         weights: `more_weights` of a config.
     """
-    base, router, constant = weights
-    return base * logit(due) + router * logit(due if often is None else likely(often, tool, before)) + constant
+    return weighed(due, due if often is None else likely(often, tool, before), weights)
+
+
+def weighed(base: float, router: float, weights: Sequence[float]) -> float:
+    """The log-odds that follow from what base and router think likely; `weights`: `more_weights` of a config."""
+    return weights[0] * logit(base) + weights[1] * logit(router) + weights[2]
 
 
 def standing_calls(

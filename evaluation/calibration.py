@@ -3,13 +3,13 @@
 On held-out rows, the right tools given. What one pass over the right calls tells comes first, and for it more rows can
 be given: the weight of copies is the one with which the base finds what is due likeliest, each token after the right
 ones before it; and after each call a logistic regression says by the words of base and router how likely another one
-is due. Of each optional value a logistic regression says how likely nobody gave it,
-by what is known of it (see [`Evidence`]) before it is written, and the weight of that beside the base's word (verified
-filler only) is the one with the fewest arguments missing or too many. With both, another regression says of each
-required value how likely it is missing; each half of the rows is judged by the weights that fit the other one, and
-the threshold is the one with the best F0.5. Real requests leave out far fewer values than these rows do, so those that
-are given count for more: as if the share of [`SHARE`] were missing. One such value decides then, so the threshold is
-chosen by smoothed counts: each value counts as asked for by σ((logit(p) - logit(threshold)) / [`SPREAD`]).
+is due. Of each optional value another one says how likely nobody gave it, by what is known of it (see [`Evidence`])
+before it is written, and the weight of that beside the base's word (verified filler only) is the one with the fewest
+arguments missing or too many. With both, a third one says of each required value how likely it is missing; each half
+of the rows is judged by the weights that fit the other one, and the threshold is the one with the best F0.5. Real
+requests leave out far fewer values than these rows do, so those that are given count for more: as if the share of
+[`SHARE`] were missing. One such value decides then, so the threshold is chosen by smoothed counts: each value counts
+as asked for by σ((logit(p) - logit(threshold)) / [`SPREAD`]).
 The confidences are mapped by a logistic function (Platt 1999) that is fitted on one half of the rows and judged on the
 other by the expected calibration error (Naeini et al. 2015).
 """
@@ -28,11 +28,12 @@ from torch import Tensor
 from tqdm import tqdm
 
 from ..calling_lafunc import Calls
+from ..configuration_lafunc import EVENLY
 from ..copying_lafunc import Transcript
 from ..filling_lafunc import Cursor, class_index
 from ..node_lafunc import Continuation, closers, continuations, json_path
 from ..output_lafunc import Evidence, Stats, calibrated, logit, sigmoid
-from ..planning_lafunc import follows, likely
+from ..planning_lafunc import follows, likely, weighed
 from ..processing_lafunc import RequestError
 from ..request_lafunc import read_request
 from ..routing_lafunc import listening
@@ -51,7 +52,6 @@ COPY_WEIGHTS = tuple(0.5 * n for n in range(15))
 READING = "reading"  # in the journal, where others have a system
 NOTHING = -1e9  # log-probability of no token at all
 END = -1  # of a value, where others have a token's id
-EVENLY = [1.0, 1.0, 0.0]  # `more_weights` that were not found
 WEIGHTS = (0.0, 2.0, 4.0, 8.0)  # of presence
 SHARE = 0.02  # of required values that are missing where the threshold is used
 SPREAD = 0.5  # log-odds by which the same value might as well be elsewhere, where a threshold is chosen
@@ -264,7 +264,7 @@ def more(readings: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     calls = [*parts[0], *parts[1]]
 
     def wrong(calls: Sequence[Any], weights: Sequence[float]) -> int:
-        return sum((_log_odds(base, router, weights) >= 0) != due for base, router, due in calls)
+        return sum((weighed(base, router, weights) >= 0) != due for base, router, due in calls)
 
     return {
         "calls": len(calls),
@@ -283,10 +283,6 @@ def more_weights(calls: Sequence[Sequence[Any]]) -> list[float]:
     if len(set(labels)) < 2:
         return EVENLY
     return logistic([[logit(base), logit(router), 1.0] for base, router, _ in calls], labels, ridge=RIDGE)
-
-
-def _log_odds(base: float, router: float, weights: Sequence[float]) -> float:
-    return weights[0] * logit(base) + weights[1] * logit(router) + weights[2]
 
 
 def examine(row: HeldOut, answer: Answer) -> dict[str, Any]:

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 
 from lafunc.__main__ import main
 from lafunc.compiling_lafunc import compile_tool
+from lafunc.configuration_lafunc import EVENLY
 from lafunc.copying_lafunc import Transcript
 from lafunc.data.rows import make_row
 from lafunc.evaluation import calibration, results
 from lafunc.evaluation.calibration import (
-    EVENLY,
     WORD_ALONE,
     Told,
     confidence,
@@ -156,7 +156,7 @@ def test_the_command_writes_a_result_and_the_config(tmp_path, capsys, monkeypatc
     assert [point["weight"] for point in data["copying"]["curve"]] == [2.0, 3.0]
     assert data["copying"]["rows"] == 4  # of two files, without the rows in which something is missing
     assert data["more"]["calls"] == 4 and data["more"]["due"] == 0
-    assert config["more_weights"] == data["more"]["weights"] == calibration.EVENLY  # no row has another call
+    assert config["more_weights"] == data["more"]["weights"] == EVENLY  # no row has another call
     sure = data["confidence"]
     assert config["confidence_slope"] == (sure["slope"] if sure["after"]["ece"] < sure["before"]["ece"] else 1.0)
     assert "1 of 3 required values are missing" in capsys.readouterr().out

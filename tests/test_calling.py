@@ -8,6 +8,7 @@ from conftest import FAMILIES, HELLO, LAMP, TOOLS, Pair, facts, make_pair, make_
 from lafunc import modeling_lafunc
 from lafunc.calling_lafunc import Calls
 from lafunc.compiling_lafunc import compile_tool
+from lafunc.configuration_lafunc import EVENLY
 from lafunc.planning_lafunc import follows, further, standing_calls
 from lafunc.request_lafunc import FILLERS
 from lafunc.scaffolding_lafunc import Scaffold
@@ -85,6 +86,13 @@ def test_calls_follow_as_long_as_they_are_due(asked, monkeypatch, filler, repeat
         assert call.confidence.keys() <= {f"$.{name}" for name in LAMP["parameters"]["properties"]}
     told = [entry["names"] for entry in output.trace if entry["stage"] == "plan"]
     assert told == [["set_lamp"] * n for n in (1, 2, 3)]
+
+
+@pytest.mark.parametrize(("constant", "calls"), [(-100.0, 1), (100.0, 3)])
+def test_the_weights_of_the_config_decide_on_another_call(asked, monkeypatch, repeats_itself, constant, calls):
+    monkeypatch.setattr(modeling_lafunc, "plan", one_call)
+    monkeypatch.setattr(asked.model.config, "more_weights", [1.0, 1.0, constant])
+    assert asked.call(HELLO, [LAMP]).plan == ["set_lamp"] * calls
 
 
 @pytest.fixture
@@ -209,24 +217,20 @@ def test_another_call_follows_where_the_base_would_not_end():
     assert reader.reads == 0
 
 
-EVEN = [1.0, 1.0, 0.0]
-
-
 def test_what_stands_is_due_as_router_and_base_say_on_the_whole():
     vocabulary = Vocabulary(make_tokenizer("llama"))
     lamp, ping = (compile_tool(tool, vocabulary) for tool in (LAMP, PING))
     three = Calls(Scaffold([lamp, ping, lamp], vocabulary))
-    assert standing_calls(three, [0.9, 0.4, 0.0], None, EVEN) == 2
+    assert standing_calls(three, [0.9, 0.4, 0.0], None, EVENLY) == 2
     odds = {"set_lamp": [0.9, 0.8], "ping": [0.3, 0.1]}
-    assert standing_calls(three, [0.9, 0.3, 0.0], odds, EVEN) == 3
-    assert standing_calls(three, [0.9, 0.1, 0.0], odds, EVEN) == 2
-    assert standing_calls(three, [0.6, 0.9, 0.0], odds, EVEN) == 1
-    assert (
-        standing_calls(three, [0.9, 0.3, 0.0], {**odds, "set_lamp": [0.8]}, EVEN) == 3
-    )  # the last one counts for more
+    assert standing_calls(three, [0.9, 0.3, 0.0], odds, EVENLY) == 3
+    assert standing_calls(three, [0.9, 0.1, 0.0], odds, EVENLY) == 2
+    assert standing_calls(three, [0.6, 0.9, 0.0], odds, EVENLY) == 1
+    once = {**odds, "set_lamp": [0.8]}
+    assert standing_calls(three, [0.9, 0.3, 0.0], once, EVENLY) == 3  # the last one counts for more
     before = Scaffold([ping], vocabulary)
     longer = before.followed_by(lamp, before.read([{}]))
-    assert standing_calls(Calls(longer), [0.0, 0.0], odds, EVEN) == 2
+    assert standing_calls(Calls(longer), [0.0, 0.0], odds, EVENLY) == 2
 
 
 def test_one_more_call_is_due_of_the_tools_that_router_and_base_agree_on():
@@ -234,11 +238,11 @@ def test_one_more_call_is_due_of_the_tools_that_router_and_base_agree_on():
     lamp, ping = (compile_tool(tool, vocabulary) for tool in (LAMP, PING))
     two = Calls(Scaffold([lamp, ping], vocabulary))
     odds = {"set_lamp": [0.9, 0.4, 0.3], "ping": [0.9, 0.1, 0.0]}
-    assert further(two, 0.5, odds, [lamp, ping], EVEN) == []
-    assert further(two, 0.7, odds, [lamp, ping], EVEN) == [lamp]
-    assert further(two, 0.95, odds, [lamp, ping], EVEN) == [lamp, ping]
-    assert further(two, 0.4, None, [lamp, ping], EVEN) == []
-    assert further(two, 0.6, None, [lamp, ping], EVEN) == [lamp, ping]
+    assert further(two, 0.5, odds, [lamp, ping], EVENLY) == []
+    assert further(two, 0.7, odds, [lamp, ping], EVENLY) == [lamp]
+    assert further(two, 0.95, odds, [lamp, ping], EVENLY) == [lamp, ping]
+    assert further(two, 0.4, None, [lamp, ping], EVENLY) == []
+    assert further(two, 0.6, None, [lamp, ping], EVENLY) == [lamp, ping]
 
 
 def test_calls_that_repeat_another_word_for_word_are_told_apart_and_dropped():

@@ -279,10 +279,12 @@ def test_head_sizes_that_do_not_divide():
         LaFuncConfig(head_hidden_size=30)
 
 
-@pytest.mark.parametrize("name", ["optional_weights", "needs_weights"])
-def test_weights_of_another_version(name):
-    """Of what was known of a value then."""
-    with pytest.raises(ValueError, match=f"{name} must be 6 numbers, got 5: .*`lafunc eval calibration --write`"):
+@pytest.mark.parametrize(("name", "count"), [("optional_weights", 6), ("needs_weights", 6), ("more_weights", 3)])
+def test_weights_of_another_version(name, count):
+    """Of what was known then."""
+    with pytest.raises(
+        ValueError, match=f"{name} must be {count} numbers, got 5: .*`lafunc eval calibration --write`"
+    ):
         LaFuncConfig(**{name: [1.0, 0.0, 0.0, 0.0, 0.0]})
 
 

@@ -497,6 +497,14 @@ def test_malformed_parameters_are_refused(case, vocabulary):
 def test_a_tool_without_parameters_is_called_with_none(parameters, vocabulary):
     scaffold = Scaffold([compile_tool({"name": "f", "parameters": parameters}, vocabulary)], vocabulary)
     assert expressible(scaffold, {})
+    assert expressible(scaffold, {"x": 1}) is (parameters == {"type": "object"})  # which says nothing of members
+
+
+def test_a_tool_without_parameters_may_ask_for_any(vocabulary):
+    parameters = {"type": "object", "properties": {}, "additionalProperties": True}
+    assert expressible(
+        Scaffold([compile_tool({"name": "f", "parameters": parameters}, vocabulary)], vocabulary), {"x": 1}
+    )
 
 
 @pytest.mark.parametrize(
