@@ -14,6 +14,7 @@ from .copying_lafunc import Transcript
 from .denoising_lafunc import Canvas, Denoiser
 from .diffusion_lafunc import DiffusionHead
 from .filling_lafunc import Cursor, Reader, Tell, verify, write
+from .mentions_lafunc import left_out
 from .node_lafunc import Path, Slot, continuations
 from .output_lafunc import Evidence, evidence, logit
 from .processing_lafunc import RequestError
@@ -33,6 +34,7 @@ class Calls:
         guesses: what the head would write in each slot, and how sure it is, if it was asked.
         evidence: what is known of optional values by these.
         clipped: values that were ended for want of room.
+        asked: the request that they answer, if a user's message is the last one.
         searched: what the conversation says, where values are looked for.
         said: what was said, that values may repeat.
     """
@@ -45,6 +47,7 @@ class Calls:
     guesses: dict[Path, tuple[list[int], float]] = field(default_factory=dict)
     evidence: dict[Path, Evidence] = field(default_factory=dict)
     clipped: list[Path] = field(default_factory=list)
+    asked: str = ""
     searched: Sequence[str] = ()
     said: Transcript | None = None
 
@@ -126,6 +129,13 @@ class Calls:
     def ended(self) -> list[Path]:
         """Values that would have gone on: those that were clipped, and arrays at our limit of elements."""
         return self.clipped + self.scaffold.capped(self.values)
+
+    def leave_out(self, count: int) -> bool:
+        """Whether the first calls, so many, hold a part of a series in the request and not the rest."""
+        if not self.asked:
+            return False
+        slots = [span.slot for span in self.scaffold.block().spans if span.slot.path[0] < count]
+        return left_out(self.asked, self.scaffold.arguments(self.values)[:count], slots)
 
     def distinct(self) -> list[int]:
         """The calls that do not repeat an earlier one word for word."""

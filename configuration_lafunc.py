@@ -7,7 +7,7 @@ from huggingface_hub.dataclasses import strict
 from transformers import AutoConfig, PreTrainedConfig
 
 WEIGHTS = 6  # of what is known of a value, see `Evidence.features`
-EVENLY = [1.0, 1.0, 0.0]  # `more_weights` where none were found
+EVENLY = [1.0, 1.0, 0.0, 0.0]  # `more_weights` where none were found
 
 
 @strict
@@ -44,7 +44,8 @@ class LaFuncConfig(PreTrainedConfig):
         copy_weight: what a token gains, in nats, by which a string or number begins, goes on or ends as something that
             was said, or a listed value as one that was named, where the base writes.
         more_weights: what counts for another call, once those before it are written: the base's log-odds that one is
-            due, the router's that its tool is called once more, and a constant.
+            due, the router's that its tool is called once more, whether the calls hold a part of a series in the
+            request and not the rest, and a constant.
         needs_weights: of what is known of a required value, see [`Evidence`], in the log-odds that it is missing: of
             logit(absent), logit(confidence), stands, closed, named, and a constant.
         needs_threshold: a required value is reported missing when that probability reaches this.

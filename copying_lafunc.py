@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate, pairwise
 
 from .layouts_lafunc import Layout
-from .output_lafunc import joined, named
+from .mentions_lafunc import joined, named
 from .vocabulary_lafunc import Vocabulary
 
 _SEAM = b"\xff"  # between texts; no value holds it

@@ -44,8 +44,8 @@ from .planning_lafunc import (
     SIDE_BY_SIDE,
     another,
     argument_texts,
+    due_tools,
     follows,
-    further,
     name_texts,
     plan,
     standing_calls,
@@ -467,6 +467,7 @@ class LaFuncModel(PreTrainedModel):
             written = [
                 Calls(
                     Scaffold(row.plan, vocabulary, row.room),
+                    asked=row.asked,
                     searched=[*row.texts, *row.rewritten],
                     said=Transcript(row.texts, vocabulary, row.rewritten)
                     if self.config.copy_weight and filler != "diffusion"
@@ -542,7 +543,7 @@ class LaFuncModel(PreTrainedModel):
                 calls.tell(row.tell)
             # After a value that ran away another call would run away, too.
             if stand < self.config.max_calls and not calls.ended:
-                tools[b] = further(calls, due[stand - 1], row.often, row.tools, weights)
+                tools[b] = due_tools(calls, stand, due[stand - 1], row.often, row.tools, weights)
         now = _narrowed(now, [bool(tools.get(b)) for b in now], reader)
         if not now:
             return []

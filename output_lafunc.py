@@ -1,37 +1,19 @@
 """What an answer consists of, and how values become one."""
 
 import copy
-import json
 import math
-import re
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any, ClassVar
 
 from .configuration_lafunc import LaFuncConfig
+from .mentions_lafunc import as_said, leaves, mentioned, places, stands
 from .node_lafunc import Path, Slot, Tool, json_path
 from .pattern_lafunc import PatternError
 from .scaffolding_lafunc import Scaffold, Values
 from .validation_lafunc import SchemaError, validator
-
-# Words of a boolean's name that say nothing of what it switches.
-PASSING = frozenset(
-    "add all allow and are enable flag for get has have include includes need needs only return set should show that "
-    "the use uses want wants with".split()
-)
-
-_LISTED = re.compile(
-    r"\b(?:e\.?g\b\.?|such as|for example|for instance|like|including|options?|values?|one of|either|"
-    r"(?:can|could|may) be|enum)\b[^\w'\"`]*(?:(?:are|include|is) )?([^.;()\]]*)"
-    r"|\(([^()]*(?:[,/]| or )[^()]*)\)"
-    r"|(?<!\w)['\"`]([^'\"`]+)['\"`](?!\w)",
-    re.I,
-)
-_COMMA = re.compile(r"[,/;]|\bor\b|\band\b")
-TRUTH = frozenset({"true", "false"})
 
 
 @dataclass
@@ -294,13 +276,13 @@ def evidence(
     """
     path = slot.path[1:]
     others = [
-        _text(leaf)
-        for at, leaf in _leaves(arguments)
+        as_said(leaf)
+        for at, leaf in leaves(arguments)
         if at[: len(path)] != path and not any(at[: len(one) - 1] == one[1:] for one in doubtful)
     ]
-    stands = _stands(_inside(arguments, path), searched, others)
+    standing = stands(_inside(arguments, path), searched, others)
     closed = slot.kind in ("boolean", "enum")
-    return Evidence(absent, confidence, stands, closed, mentioned(slot, searched, others))
+    return Evidence(absent, confidence, standing, closed, mentioned(slot, searched, others))
 
 
 def calibrated(probability: float, slope: float, offset: float) -> float:
@@ -334,98 +316,17 @@ def find_sources(calls: Sequence[ToolCall], texts: Sequence[str]) -> None:
     """
     taken: set[Source] = set()
     for call in calls:
-        for path, value in _leaves(call.arguments):
-            text = _text(value)
+        for path, value in leaves(call.arguments):
+            text = as_said(value)
             if isinstance(value, bool) or value is None or not text.strip():
                 continue
             for message in reversed(range(len(texts))):
-                places = [Source(message, start, start + len(text)) for start in _places(text, texts[message])]
-                if places:
-                    source = next((place for place in places if place not in taken), places[0])
+                found = [Source(message, start, start + len(text)) for start in places(text, texts[message])]
+                if found:
+                    source = next((place for place in found if place not in taken), found[0])
                     taken.add(source)
                     call.sources[json_path(path)] = source
                     break
-
-
-def mentioned(slot: Slot, texts: Sequence[str], others: Sequence[str] = ()) -> bool | None:
-    """Whether texts name one of the values that a schema lists; of a boolean, and where "True" and "False" are listed,
-    whether they hold all words of its own name (`include_reviews`), or none; and of a day or time in some layout,
-    whether they name one that `others`, the other arguments, do not hold; likewise of what else is written in free
-    text and the schema's words show by examples. None where they hold some, or nothing could name it; and where no day
-    is named, which may be tomorrow, or no example.
-    """
-    if any(layout.said(texts) - layout.said(others) for layout in slot.layouts):
-        return True
-    if slot.kind == "boolean" or TRUTH <= {_plain(_text(member)) for member in slot.members}:
-        name = next((part for part in reversed(slot.path) if isinstance(part, str)), "")
-        words = [
-            word
-            for word in re.findall("[a-z]{3,}", _plain(re.sub("(?<=[a-z])(?=[A-Z])", " ", name)))
-            if word not in PASSING
-        ]
-        said = " ".join(map(_plain, texts)) if words else ""
-        # Without endings: "reviewed" has to do with "reviews".
-        held = [re.search(rf"\b{word[: max(4, len(word) - 2)]}", said) is not None for word in words]
-        return held[0] if len({*held}) == 1 else None
-    if any(map(_name, slot.members)):
-        return bool(named(slot.members, texts))
-    shown = named(listed(slot.description), texts) if slot.kind in ("string", "array", "mixed") else []
-    taken = " ".join(map(_plain, others))
-    return True if any(_plain(one) not in taken for one in shown) else None
-
-
-def listed(description: str) -> list[str]:
-    """What a description lists, in a few words each.
-
-    "Dietary needs (e.g. vegan, gluten-free)" -> vegan, gluten-free. "Must be 'asc' or 'desc'" -> asc, desc
-    """
-    lists = [text for found in _LISTED.finditer(description) for text in found.groups() if text]
-    parts = (part.strip(" '\"`.:") for text in lists for part in _COMMA.split(text))
-    return [re.sub("^(?:the|an?) ", "", part, flags=re.I) for part in parts if part.count(" ") < 3]
-
-
-def named(members: Sequence[Any], texts: Sequence[str]) -> list[Any]:
-    """Of the values that a schema lists, those that texts name, in whatever case; not a part of another's name.
-
-    Short words and those that are said in passing ("any") name nothing.
-    """
-    said = [_plain(text) for text in texts] if members else []
-    found = {}
-    for member in members:
-        name = _name(member)
-        if name and any(name in text and _count(name, text) for text in said):
-            found[name] = member
-    return [one for name, one in found.items() if not any(name != other and _count(name, other) for other in found)]
-
-
-def _name(member: Any) -> str:
-    """By which a text may name it, in plain letters; an empty one if a text that holds it need not mean it."""
-    name = _plain(_text(member))
-    worth = any(map(str.isdigit, name)) or len(name) > 2 and name not in ("any", "all")
-    return name if worth and not isinstance(member, bool) else ""
-
-
-def _plain(text: str) -> str:
-    return re.sub(r"[_-]+", " ", text.lower())
-
-
-def _stands(value: Any, texts: Sequence[str], others: Sequence[str]) -> bool:
-    """Whether every leaf of a value stands in the texts, word for word, more often than in other values."""
-    leaves = [_text(leaf) for _, leaf in _leaves(value)]
-    return bool(leaves) and all(
-        leaf.strip() and sum(map(partial(_count, leaf), texts)) > sum(_count(leaf, other) > 0 for other in others)
-        for leaf in leaves
-    )
-
-
-def _count(value: str, text: str) -> int:
-    """How often a value stands in a text."""
-    return sum(1 for _ in _places(value, text))
-
-
-def _text(leaf: Any) -> str:
-    """A leaf as a conversation has it."""
-    return leaf if isinstance(leaf, str) else json.dumps(leaf)
 
 
 def _inside(arguments: Any, path: Path) -> Any:
@@ -438,32 +339,3 @@ def _inside(arguments: Any, path: Path) -> Any:
         except (LookupError, TypeError):
             return None
     return arguments
-
-
-def _leaves(value: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
-    """The values inside objects and arrays that are neither, with their paths."""
-    if isinstance(value, Mapping):
-        for name, member in value.items():
-            yield from _leaves(member, (*path, name))
-    elif isinstance(value, list):
-        for at, element in enumerate(value):
-            yield from _leaves(element, (*path, at))
-    else:
-        yield path, value
-
-
-def _places(value: str, text: str) -> Iterator[int]:
-    """Where a value begins in a text, not as a part of a longer word or number."""
-    for found in re.finditer(f"(?={re.escape(value)})", text):
-        start, end = found.start(), found.start() + len(value)
-        before, after = text[max(0, start - 2) : start], text[end : end + 2]  # all that `joined` looks at
-        if not (joined(before, value) or joined(value, after)):
-            yield found.start()
-
-
-def joined(left: str, right: str) -> bool:
-    """Whether a word or number goes on from one text to the next. Scripts without case are taken to have no spaces."""
-    if re.search(r"\d[.,]?\Z", left) and re.match(r"[.,]?\d", right):
-        return True
-    a, b = left[-1:], right[:1]
-    return all(c.isdigit() or c.lower() != c.upper() for c in (a, b)) if a and b else False

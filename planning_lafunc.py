@@ -10,7 +10,8 @@ Which tools are called, and how often, is easier to say of each by itself. A rou
 [`Router`]) reads the base's state after each name, side by side; the base is then asked for the order only. And how
 often a tool is called is easier to say when the arguments of the calls before can be read: a base whose adapters have
 learned it is asked, once the calls are written, after which of them another one is due. Calls stand, and another one
-is named, as far as router and base say so on the whole; what the word of each is worth is found by calibration.
+is named, as far as router and base say so on the whole, and whether the calls hold a part of a series in the request
+and not the rest ([`left_out`]); what each is worth is found by calibration.
 """
 
 import json
@@ -245,26 +246,37 @@ def likely(often: Mapping[str, Sequence[float]], tool: Tool, before: Sequence[To
     return odds[min(count, len(odds) - 1)]
 
 
-def more_log_odds(
-    due: float,
-    often: Mapping[str, Sequence[float]] | None,
-    tool: Tool,
-    before: Sequence[Tool],
-    weights: Sequence[float],
-) -> float:
-    """That a call of a tool is due after those before.
+def more_log_odds(base: float, router: float, left_out: bool, weights: Sequence[float]) -> float:
+    """That another call is due, given those that are written.
 
     Args:
-        due: how likely another call is due, as the base says, see [`follows`].
-        often: what the router says, see [`likely`]; None: only the base is heard.
+        base: how likely it is as the base says, see [`follows`].
+        router: how likely its tool is called once more, as the router says, see [`likely`].
+        left_out: whether the calls hold a part of a series and not the rest.
         weights: `more_weights` of a config.
     """
-    return weighed(due, due if often is None else likely(often, tool, before), weights)
+    return weights[0] * logit(base) + weights[1] * logit(router) + weights[2] * left_out + weights[3]
 
 
-def weighed(base: float, router: float, weights: Sequence[float]) -> float:
-    """The log-odds that follow from what base and router think likely; `weights`: `more_weights` of a config."""
-    return weights[0] * logit(base) + weights[1] * logit(router) + weights[2]
+def due_tools(
+    calls: Calls,
+    count: int,
+    base: float,
+    often: Mapping[str, Sequence[float]] | None,
+    tools: Sequence[Tool],
+    weights: Sequence[float],
+) -> list[Tool]:
+    """The tools of which another call is due after the first calls of a row.
+
+    Args:
+        count: of these calls.
+        base, weights: see [`more_log_odds`].
+        often: see [`likely`]; None: the router was not asked, and the base's word is taken for its.
+        tools: that may be called.
+    """
+    before, left_out = calls.scaffold.tools[:count], calls.leave_out(count)
+    words = [(tool, base if often is None else likely(often, tool, before)) for tool in tools]
+    return [tool for tool, router in words if more_log_odds(base, router, left_out, weights) >= 0]
 
 
 def standing_calls(
@@ -273,30 +285,13 @@ def standing_calls(
     """How many of a row's planned calls stand: each is due after those before it, now that these can be read.
 
     Args:
-        due: after each call, see [`follows`].
-        often, weights: see [`more_log_odds`].
+        due: after each call, as the base says.
+        often, weights: see [`due_tools`].
     """
     tools, count = calls.scaffold.tools, calls.scaffold.written + 1  # what was added was decided with all before it
-    while count < len(tools) and more_log_odds(due[count - 1], often, tools[count], tools[:count], weights) >= 0:
+    while count < len(tools) and due_tools(calls, count, due[count - 1], often, tools[count : count + 1], weights):
         count += 1
     return count
-
-
-def further(
-    calls: Calls,
-    due: float,
-    often: Mapping[str, Sequence[float]] | None,
-    tools: Sequence[Tool],
-    weights: Sequence[float],
-) -> list[Tool]:
-    """The tools of which one more call is due after all that are written.
-
-    Args:
-        due: after the last call, see [`follows`].
-        often, weights: see [`more_log_odds`].
-        tools: that may be called.
-    """
-    return [t for t in tools if more_log_odds(due, often, t, calls.scaffold.tools, weights) >= 0]
 
 
 def another(reader: Reader, rows: Sequence[Calls], offered: Sequence[Sequence[Tool]], filler: str) -> list[bool]:

@@ -34,6 +34,7 @@ class Request:
         settled: it is not asked, once they are written, whether these are all.
         output: what has been found out so far.
         texts: of each message.
+        asked: that of the last one, if it is the user's.
         tell: receives one dict per stage and step as it comes about, if anybody wants to know.
     """
 
@@ -46,6 +47,7 @@ class Request:
     plan: list[Tool]
     output: ToolCallOutput
     texts: list[str] = field(default_factory=list)
+    asked: str = ""
     called: list[Tool] = field(default_factory=list)
     often: dict[str, list[float]] | None = None
     settled: bool = False
@@ -161,6 +163,7 @@ def read_request(
         plan=plan,
         output=ToolCallOutput(mode),
         texts=texts,
+        asked=texts[-1] if messages[-1]["role"] == "user" else "",
     )
 
 

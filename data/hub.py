@@ -15,6 +15,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from ..mentions_lafunc import left_out
 from .dialects import arguments_of, made_up, tool_of
 from .rows import RowError
 
@@ -91,8 +92,11 @@ def ground(draft: Draft) -> Draft:
     """Without arguments whose numbers nobody has said; each goes together with its parameter.
 
     Raises:
-        RowError: it is required, or another call says it.
+        RowError: it is required, or another call says it; or the calls are for a part of what the request lists.
     """
+    asked = draft.messages[-1]
+    if asked["role"] == "user" and left_out(asked["content"], [arguments for _, arguments in draft.calls]):
+        raise RowError("the calls are for a part of a series", asked["content"])
     text = "\n".join(json.dumps(message, ensure_ascii=False) for message in draft.messages)
     gone = {(name, key) for name, arguments in draft.calls for key, value in arguments.items() if made_up(value, text)}
     if not gone:

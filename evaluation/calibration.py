@@ -33,7 +33,7 @@ from ..copying_lafunc import Transcript
 from ..filling_lafunc import Cursor, class_index
 from ..node_lafunc import Continuation, closers, continuations, json_path
 from ..output_lafunc import Evidence, Stats, calibrated, logit, sigmoid
-from ..planning_lafunc import follows, likely, weighed
+from ..planning_lafunc import follows, likely, more_log_odds
 from ..processing_lafunc import RequestError
 from ..request_lafunc import read_request
 from ..routing_lafunc import listening
@@ -67,7 +67,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_checkpoint(parser)
     parser.add_argument("--rows", type=Path, required=True, metavar="FILE", help="held-out rows, some with `needs`")
     parser.add_argument(
-        "--more", type=Path, metavar="FILE", help="further ones, for the weights of copies and of another call only"
+        "--more",
+        type=Path,
+        nargs="+",
+        default=[],
+        metavar="FILE",
+        help="further ones, for `copy_weight` and `more_weights` only",
     )
     add_systems(parser)
     parser.add_argument("--limit", type=int, metavar="N", help="rows drawn with the seed; default: all")
@@ -79,7 +84,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Measure and write the result file; prints what is in it."""
     rows = load(options.rows, options.limit, options.seed, gold_plan=True)
-    further = load(options.more, gold_plan=True) if options.more else []
+    further = {f"more {path.name}": load(path, gold_plan=True) for path in options.more}
     model, processor, about = load_checkpoint(options.checkpoint)
     if "diffusion" not in model.config.trained:
         raise EvaluationError(f"{options.checkpoint} has an untrained diffusion head, whose probabilities are chance")
@@ -97,13 +102,13 @@ def run(options: argparse.Namespace) -> int:
         "checkpoint": about,
         "systems": [one.name for one in asked.values()],
         "rows": _file(options.rows),
-        "more": _file(options.more) if options.more else None,
+        "more": [_file(path) for path in options.more],
         "limit": options.limit,
         "seed": options.seed,
         "copy_weights": COPY_WEIGHTS,
     }
     journal = results.Journal(options.out, settings)
-    read(model, processor, {"rows": rows, "more": further}, journal)
+    read(model, processor, {"rows": rows, **further}, journal)
     readings = [record for record in journal.rows if record["system"] == READING]
     written = copying(readings)
     model.config.copy_weight = written["weight"]
@@ -165,12 +170,12 @@ def read(model: Any, processor: Any, files: Mapping[str, Sequence[HeldOut]], jou
 @torch.no_grad()
 def _reading(model: Any, processor: Any, row: HeldOut) -> dict[str, Any]:
     """What base and copies say at each token of a row's values, see [`Told`]; and after each of its calls how likely
-    another one is due by the base, by the router, and whether it is.
+    another one is due by the base, by the router, whether something of a series is left out, and whether it is.
     """
     request = read_request(row.messages, row.tools, processor, model.config, "tool", "auto", "autoregressive")
     vocabulary, offered = processor.vocabulary, {tool.name: tool for tool in request.tools}
     tools = [offered[name] for name in row.names]
-    calls = Calls(Scaffold(tools, vocabulary, request.room))
+    calls = Calls(Scaffold(tools, vocabulary, request.room), asked=request.asked)
     calls.values = calls.scaffold.read(
         [{k: v for k, (v,) in call[n].items()} for call, n in zip(row.expected, row.names, strict=True)]
     )
@@ -184,7 +189,7 @@ def _reading(model: Any, processor: Any, row: HeldOut) -> dict[str, Any]:
             likeliest = (
                 max(likely(request.often, tool, tools[:count]) for tool in request.tools) if request.often else due
             )
-            after.append([due, likeliest, count < len(tools)])
+            after.append([due, likeliest, calls.leave_out(count), count < len(tools)])
     told = calls.scaffold.tokens(calls.values)
     logits = reader.logits(reader.read([told])[0])  # [S, V]
     said = Transcript(request.texts, vocabulary, request.rewritten)
@@ -257,32 +262,36 @@ def copying(readings: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def more(readings: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Weights of base and router on whether another call is due; how often they are wrong, each half judged by the
-    weights of the other, and how often either alone and both evenly."""
+    """Weights of base, router and what is left out on whether another call is due; how often they are wrong, each half
+    judged by the weights of the other, and how often either alone and both evenly; and after how many calls something
+    is left out, and how often another one is due then."""
     parts = [[call for reading in half for call in reading["calls"]] for half in halves(readings)]
     crossed = [more_weights(part) for part in parts]
     calls = [*parts[0], *parts[1]]
 
     def wrong(calls: Sequence[Any], weights: Sequence[float]) -> int:
-        return sum((weighed(base, router, weights) >= 0) != due for base, router, due in calls)
+        return sum((more_log_odds(base, router, left, weights) >= 0) != due for base, router, left, due in calls)
 
     return {
         "calls": len(calls),
         "due": sum(due for *_, due in calls),
         "weights": more_weights(calls),
         "wrong": sum(wrong(part, weights) for part, weights in zip(parts, crossed[::-1], strict=True)),
-        "base": wrong(calls, [1.0, 0.0, 0.0]),
-        "router": wrong(calls, [0.0, 1.0, 0.0]),
+        "base": wrong(calls, [1.0, 0.0, 0.0, 0.0]),
+        "router": wrong(calls, [0.0, 1.0, 0.0, 0.0]),
         "evenly": wrong(calls, EVENLY),
+        "left_out": sum(left for *_, left, _ in calls),
+        "left_out_due": sum(left and due for *_, left, due in calls),
     }
 
 
 def more_weights(calls: Sequence[Sequence[Any]]) -> list[float]:
-    """`more_weights` of a config; both words evenly if there is nothing to learn."""
+    """`more_weights` of a config; base and router evenly if there is nothing to learn."""
     labels = [due for *_, due in calls]
     if len(set(labels)) < 2:
         return EVENLY
-    return logistic([[logit(base), logit(router), 1.0] for base, router, _ in calls], labels, ridge=RIDGE)
+    known = [[logit(base), logit(router), float(left), 1.0] for base, router, left, _ in calls]
+    return logistic(known, labels, ridge=RIDGE)
 
 
 def examine(row: HeldOut, answer: Answer) -> dict[str, Any]:
@@ -492,9 +501,10 @@ def calibration_tables(data: Mapping[str, Any]) -> list[str]:
     )
     lines += [
         "",
-        f"After {calls['due']} of {calls['calls']} right calls another one is due. Base and router are wrong about "
-        f"{calls['wrong']}, evenly weighed about {calls['evenly']}, the base alone about {calls['base']}, the router "
-        f"alone about {calls['router']}. Weights of base, router, 1: "
+        f"After {calls['due']} of {calls['calls']} right calls another one is due; so it is after "
+        f"{calls['left_out_due']} of {calls['left_out']} that leave out something of a series. By all that is known "
+        f"{calls['wrong']} are taken for the other, by base and router evenly {calls['evenly']}, by the base alone "
+        f"{calls['base']}, by the router alone {calls['router']}. Weights of base, router, what is left out, 1: "
         f"{', '.join(number(weight, 2) for weight in calls['weights'])}.",
         "",
     ]

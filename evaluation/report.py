@@ -291,7 +291,8 @@ def stages(document: Document) -> list[Document]:
 def _calibration(document: Document) -> Iterable[str]:
     settings = document["settings"]
     about = settings["checkpoint"]
-    more = f", for the first two also {settings['more']['name']}" if settings["more"] else ""
+    names = " and ".join(one["name"] for one in settings["more"])
+    more = f", for the first two also {names}" if names else ""
     rows = f"rows {settings['rows']['name']}{more}"
     yield f"Checkpoint {about['name']} ({about['sha256']}), {settings['systems'][0]}, {rows}."
     yield ""

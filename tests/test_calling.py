@@ -9,7 +9,7 @@ from lafunc import modeling_lafunc
 from lafunc.calling_lafunc import Calls
 from lafunc.compiling_lafunc import compile_tool
 from lafunc.configuration_lafunc import EVENLY
-from lafunc.planning_lafunc import follows, further, standing_calls
+from lafunc.planning_lafunc import due_tools, follows, standing_calls
 from lafunc.request_lafunc import FILLERS
 from lafunc.scaffolding_lafunc import Scaffold
 from lafunc.vocabulary_lafunc import Vocabulary
@@ -91,7 +91,7 @@ def test_calls_follow_as_long_as_they_are_due(asked, monkeypatch, filler, repeat
 @pytest.mark.parametrize(("constant", "calls"), [(-100.0, 1), (100.0, 3)])
 def test_the_weights_of_the_config_decide_on_another_call(asked, monkeypatch, repeats_itself, constant, calls):
     monkeypatch.setattr(modeling_lafunc, "plan", one_call)
-    monkeypatch.setattr(asked.model.config, "more_weights", [1.0, 1.0, constant])
+    monkeypatch.setattr(asked.model.config, "more_weights", [1.0, 1.0, 0.0, constant])
     assert asked.call(HELLO, [LAMP]).plan == ["set_lamp"] * calls
 
 
@@ -238,11 +238,11 @@ def test_one_more_call_is_due_of_the_tools_that_router_and_base_agree_on():
     lamp, ping = (compile_tool(tool, vocabulary) for tool in (LAMP, PING))
     two = Calls(Scaffold([lamp, ping], vocabulary))
     odds = {"set_lamp": [0.9, 0.4, 0.3], "ping": [0.9, 0.1, 0.0]}
-    assert further(two, 0.5, odds, [lamp, ping], EVENLY) == []
-    assert further(two, 0.7, odds, [lamp, ping], EVENLY) == [lamp]
-    assert further(two, 0.95, odds, [lamp, ping], EVENLY) == [lamp, ping]
-    assert further(two, 0.4, None, [lamp, ping], EVENLY) == []
-    assert further(two, 0.6, None, [lamp, ping], EVENLY) == [lamp, ping]
+    assert due_tools(two, 2, 0.5, odds, [lamp, ping], EVENLY) == []
+    assert due_tools(two, 2, 0.7, odds, [lamp, ping], EVENLY) == [lamp]
+    assert due_tools(two, 2, 0.95, odds, [lamp, ping], EVENLY) == [lamp, ping]
+    assert due_tools(two, 2, 0.4, None, [lamp, ping], EVENLY) == []
+    assert due_tools(two, 2, 0.6, None, [lamp, ping], EVENLY) == [lamp, ping]
 
 
 def test_calls_that_repeat_another_word_for_word_are_told_apart_and_dropped():

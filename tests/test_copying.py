@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from lafunc.compiling_lafunc import compile_tool
 from lafunc.copying_lafunc import Transcript, rewritten, scalar
 from lafunc.filling_lafunc import Cursor
+from lafunc.mentions_lafunc import listed, mentioned, named
 from lafunc.node_lafunc import continuations
-from lafunc.output_lafunc import listed, mentioned, named
 from lafunc.scaffolding_lafunc import Scaffold
 from lafunc.vocabulary_lafunc import Vocabulary, siblings
 

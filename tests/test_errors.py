@@ -279,7 +279,7 @@ def test_head_sizes_that_do_not_divide():
         LaFuncConfig(head_hidden_size=30)
 
 
-@pytest.mark.parametrize(("name", "count"), [("optional_weights", 6), ("needs_weights", 6), ("more_weights", 3)])
+@pytest.mark.parametrize(("name", "count"), [("optional_weights", 6), ("needs_weights", 6), ("more_weights", 4)])
 def test_weights_of_another_version(name, count):
     """Of what was known then."""
     with pytest.raises(

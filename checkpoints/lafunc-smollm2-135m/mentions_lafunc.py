@@ -1,0 +1,1 @@
+../../mentions_lafunc.py
