@@ -245,6 +245,17 @@ def test_one_more_call_is_due_of_the_tools_that_router_and_base_agree_on():
     assert due_tools(two, 2, 0.6, None, [lamp, ping], EVENLY) == [lamp, ping]
 
 
+def test_another_call_is_due_for_what_the_calls_leave_out():
+    vocabulary = Vocabulary(make_tokenizer("llama"))
+    lamp = compile_tool(LAMP, vocabulary)
+    scaffold = Scaffold([lamp], vocabulary)
+    values = scaffold.read([{"on": True, "colour": "red"}])
+    for asked, due in (("One lamp red and one blue", [lamp]), ("The lamp red", []), ("", [])):
+        one = Calls(scaffold, values=values, asked=asked)
+        assert due_tools(one, 1, 0.1, None, [lamp], [1.0, 0.0, 3.0, 0.0]) == due
+        assert due_tools(one, 1, 0.1, None, [lamp], EVENLY) == []
+
+
 def test_calls_that_repeat_another_word_for_word_are_told_apart_and_dropped():
     vocabulary = Vocabulary(make_tokenizer("llama"))
     lamp, ping = (compile_tool(tool, vocabulary) for tool in (LAMP, PING))

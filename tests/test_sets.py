@@ -128,6 +128,16 @@ def test_numbers_that_nobody_said_are_left_out_of_what_models_wrote():
         hub.ground(draft._replace(calls=both))
 
 
+def test_rows_that_call_for_a_part_of_what_is_listed_are_left_out():
+    tool = tool_of("track", "", {"parcel": {"type": "str"}})
+    draft = Draft(hub.user("Where are AB12 and CD34?"), [tool], [("track", {"parcel": "AB12"})])
+    with pytest.raises(RowError, match="the calls are for a part of a series: Where are"):
+        hub.ground(draft)
+    both = [*draft.calls, ("track", {"parcel": "CD34"})]
+    assert list(hub.ground(draft._replace(calls=both)).calls) == both
+    assert hub.ground(draft._replace(calls=())) == draft._replace(calls=())
+
+
 @pytest.mark.parametrize(
     "text, match",
     [
