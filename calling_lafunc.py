@@ -8,13 +8,14 @@ plan ──► scaffold ──► fill ──► review ──► all there
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 
 from .configuration_lafunc import LaFuncConfig
 from .copying_lafunc import Transcript
 from .denoising_lafunc import Canvas, Denoiser
 from .diffusion_lafunc import DiffusionHead
 from .filling_lafunc import Cursor, Reader, Tell, verify, write
-from .mentions_lafunc import left_out
+from .mentions_lafunc import left_out, rest
 from .node_lafunc import Path, Slot, continuations
 from .output_lafunc import Evidence, evidence, logit
 from .processing_lafunc import RequestError
@@ -132,10 +133,16 @@ class Calls:
 
     def leave_out(self, count: int) -> bool:
         """Whether the first calls, so many, hold a part of a series in the request and not the rest."""
-        if not self.asked:
-            return False
+        return bool(self.asked) and left_out(self.asked, *self._written(count))
+
+    def rest(self) -> str:
+        """What of the request another call may be for, see [`rest`]."""
+        return rest(self.asked, *self._written(len(self.scaffold.tools)))
+
+    def _written(self, count: int) -> tuple[list[dict[str, Any]], list[Slot]]:
+        """Arguments and slots of the first calls."""
         slots = [span.slot for span in self.scaffold.block().spans if span.slot.path[0] < count]
-        return left_out(self.asked, self.scaffold.arguments(self.values)[:count], slots)
+        return self.scaffold.arguments(self.values)[:count], slots
 
     def distinct(self) -> list[int]:
         """The calls that do not repeat an earlier one word for word."""

@@ -30,7 +30,7 @@ TRUTH = frozenset({"true", "false"})
 # Series are of numbers, or of what is quoted, has digits in it, or a name by its capitals.
 _ITEM = re.compile(
     r"(?P<quoted>\"[^\"\n]{1,80}\"|“[^”\n]{1,80}”|(?<!\w)'[^'\n]{1,80}'(?!\w))"
-    r"|(?P<number>(?<![\w.])[$€£]?\d[\d.,:/-]*(?<![.,:/-])(?:st|nd|rd|th)?(?!\w*\d))"
+    r"|(?P<number>(?<![\w.])[$€£]?(?:\d{1,3}(?:,\d{3})+|\d[\d.:/-]*(?<![.:/-]))(?:st|nd|rd|th)?(?!\w*\d))"
     r"|(?P<code>(?<!\w)(?:\w+-)*\w*\d[\w.-]*(?<![.-])|(?<!\w)\w+\.\w{2,4}(?!\w))"
     r"|(?P<name>(?<!\w)[A-Z][\w'’-]*(?: (?:of |the |de |la |du )?[A-Z][\w'’-]*)*)"
 )
@@ -122,19 +122,41 @@ def left_out(text: str, arguments: Sequence[Any], slots: Sequence[Slot] = ()) ->
         arguments: of the calls that answer it, so far.
         slots: of these calls.
     """
-    text = text[-_LONGEST:]
+    return _unfinished(text, arguments, slots) is not None
+
+
+def rest(text: str, arguments: Sequence[Any], slots: Sequence[Slot] = ()) -> str:
+    """What is left of a text where something is [`left_out`], with spaces for the parts of series that calls hold.
+
+    "Sunset in Oslo, Bergen and Tromsø?", `[{"city": "Oslo"}]` -> "Sunset in     , Bergen and Tromsø?"
+    """
+    for start, end in _unfinished(text, arguments, slots) or []:
+        text = text[:start] + " " * (end - start) + text[end:]
+    return text
+
+
+def _unfinished(text: str, arguments: Sequence[Any], slots: Sequence[Slot]) -> list[tuple[int, int]] | None:
+    """Where the parts stand that calls hold of series of which they do not hold all; None if there is no such series,
+    nor a listed value that the text names and they do not hold.
+    """
+    before = max(0, len(text) - _LONGEST)
+    text = text[before:]
     held = [as_said(leaf) for _, leaf in leaves(list(arguments)) if not isinstance(leaf, bool) and leaf is not None]
-    if any({*map(as_said, named(slot.members, [text]))} - {*held} for slot in slots):
-        return True
-    return any(any(parts) and not all(parts) for parts in series(text, held))
+    some = [one for one in series(text, held) if len({is_held for *_, is_held in one}) == 2]
+    found = [(start, end) for one in some for start, end, is_held in one if is_held]
+    listed = {slot.members: {*map(as_said, named(slot.members, [text]))} for slot in slots}
+    partly = [names for names in listed.values() if names - {*held}]
+    found += [place for names in partly for name in names & {*held} for place in _spans(name, text)]
+    return [(before + start, before + end) for start, end in found] if some or partly else None
 
 
-def series(text: str, held: Sequence[str]) -> Iterator[list[bool]]:
-    """Of each series in a text, whether its parts are `held`: in these words, or in a part of them.
+def series(text: str, held: Sequence[str]) -> Iterator[list[tuple[int, int, bool]]]:
+    """The series in a text: of each part where it begins and ends, and whether it is `held`, in these words or in a
+    part of them.
 
     A series is of like things, with commas or words like "and" between them, at least one of these.
 
-    "5, 10 and 25 kg from A to B", ["10", "B"] -> [False, True, False]
+    "5, 10 and 25 kg from A to B", ["10", "B"] -> [(0, 1, False), (3, 5, True), (10, 12, False)]
     """
     parts = sorted(_parts(text, held))
     for alike in ([part for part in parts if part[2]], [part for part in parts if not part[2]]):
@@ -143,20 +165,20 @@ def series(text: str, held: Sequence[str]) -> Iterator[list[bool]]:
             between = _BETWEEN.fullmatch(text, before[1], part[0])
             if between is None:
                 if joined_by.strip(" ,;/\n"):
-                    yield [is_held for *_, is_held in run]
+                    yield [(start, end, is_held) for start, end, _, is_held in run]
                 run, joined_by = [], ""
             else:
                 joined_by += between["joint"]
             run.append(part)
         if joined_by.strip(" ,;/\n"):
-            yield [is_held for *_, is_held in run]
+            yield [(start, end, is_held) for start, end, _, is_held in run]
 
 
 def _parts(text: str, held: Sequence[str]) -> Iterator[tuple[int, int, bool, bool]]:
     """Of what may be a part of a series: where it begins and ends, whether it is a number, and whether it is held."""
     words = [one.strip() for one in held if any(map(str.isalpha, one))]
     numbers = {float(one) for value in held for one in _DIGITS.findall(value.replace(",", ""))}
-    spans = [found.span() for word in words for found in re.finditer(rf"(?<!\w){re.escape(word)}(?!\w)", text, re.I)]
+    spans = [span for word in words for span in _spans(word, text)]
     yield from ((start, end, False, True) for start, end in spans)
     for item in _ITEM.finditer(text):
         start, end = item.span()
@@ -170,6 +192,11 @@ def _parts(text: str, held: Sequence[str]) -> Iterator[tuple[int, int, bool, boo
         else:
             said = plain(text[start:end]).strip("\"'“”")
             yield start, end, False, any(said in plain(word) or plain(word) in said for word in words)
+
+
+def _spans(word: str, text: str) -> list[tuple[int, int]]:
+    """Where a word or some stand in a text, in whatever case."""
+    return [found.span() for found in re.finditer(rf"(?<!\w){re.escape(word)}(?!\w)", text, re.I)]
 
 
 def stands(value: Any, texts: Sequence[str], others: Sequence[str]) -> bool:

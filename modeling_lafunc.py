@@ -34,7 +34,6 @@ from .adapters_lafunc import FILE, FOLDER, adapter_weights, attach_adapters, bar
 from .base_lafunc import CheckpointError, check_shareable, load_base
 from .calling_lafunc import Calls, fill
 from .configuration_lafunc import LaFuncConfig
-from .copying_lafunc import Transcript
 from .diffusion_lafunc import DiffusionHead
 from .filling_lafunc import Reader, Tell, slides
 from .node_lafunc import Tool, json_path
@@ -469,7 +468,7 @@ class LaFuncModel(PreTrainedModel):
                     Scaffold(row.plan, vocabulary, row.room),
                     asked=row.asked,
                     searched=[*row.texts, *row.rewritten],
-                    said=Transcript(row.texts, vocabulary, row.rewritten)
+                    said=row.transcript(vocabulary, row.asked)
                     if self.config.copy_weight and filler != "diffusion"
                     else None,
                 )
@@ -547,8 +546,11 @@ class LaFuncModel(PreTrainedModel):
         now = _narrowed(now, [bool(tools.get(b)) for b in now], reader)
         if not now:
             return []
+        left = {b: written[b].rest() for b in now}
         now = _narrowed(now, another(reader, [written[b] for b in now], [tools[b] for b in now], filler), reader)
         for b in now:
+            if written[b].said is not None:  # what was called for is not said again
+                written[b].said = rows[b].transcript(written[b].scaffold.vocabulary, left[b])
             written[b].tell(rows[b].tell)
         return now
 

@@ -7,11 +7,12 @@ from functools import cached_property
 from typing import Any
 
 from .configuration_lafunc import LaFuncConfig
-from .copying_lafunc import rewritten
+from .copying_lafunc import Transcript, rewritten
 from .diffusion_lafunc import SCHEDULES
 from .node_lafunc import Tool
 from .output_lafunc import ToolCallOutput
 from .processing_lafunc import LaFuncProcessor, RequestError, content_text
+from .vocabulary_lafunc import Vocabulary
 
 MODES = ("chat", "think", "tool")
 FILLERS = ("autoregressive", "diffusion", "verified")
@@ -56,7 +57,17 @@ class Request:
     @cached_property
     def rewritten(self) -> list[str]:
         """What the texts say as arguments of the tools have it."""
-        return rewritten(self.texts, dict.fromkeys(layout for tool in self.tools for layout in tool.layouts))
+        return self._rewrite(self.texts)
+
+    def transcript(self, vocabulary: Vocabulary, asked: str) -> Transcript:
+        """What was said, with this in the place of what was asked."""
+        if asked == self.asked:
+            return Transcript(self.texts, vocabulary, self.rewritten)
+        texts = [*self.texts[:-1], asked]
+        return Transcript(texts, vocabulary, self._rewrite(texts))
+
+    def _rewrite(self, texts: Sequence[str]) -> list[str]:
+        return rewritten(texts, dict.fromkeys(layout for tool in self.tools for layout in tool.layouts))
 
 
 def check_options(mode: str, filler: str, schedule: str, num_steps: Any) -> None:

@@ -183,7 +183,8 @@ def test_the_weight_of_copies_makes_what_is_due_likeliest():
 def test_another_call_is_due_by_the_word_that_can_be_trusted():
     """The base is always right and mostly unsure, the router sure and wrong half the time."""
     calls = [
-        (0.6 if due else 0.4, 0.99 if n % 2 else 0.01, False, due) for n, due in enumerate(2 * [True, True, False, False])
+        (0.6 if due else 0.4, 0.99 if n % 2 else 0.01, False, due)
+        for n, due in enumerate(2 * [True, True, False, False])
     ]
     found = more([{"id": str(n), "calls": calls} for n in range(10)])
     assert (found["calls"], found["due"], found["wrong"]) == (80, 40, 0)

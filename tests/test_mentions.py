@@ -9,9 +9,13 @@ from hypothesis import strategies as st
 
 from lafunc.calling_lafunc import Calls
 from lafunc.compiling_lafunc import compile_tool
-from lafunc.mentions_lafunc import left_out, series
+from lafunc.mentions_lafunc import left_out, rest, series
 from lafunc.scaffolding_lafunc import Scaffold
 from lafunc.vocabulary_lafunc import Vocabulary
+
+
+def of_series(text, held):
+    return [[is_held for *_, is_held in parts] for parts in series(text, held)]
 
 
 @pytest.mark.parametrize(
@@ -25,6 +29,8 @@ from lafunc.vocabulary_lafunc import Vocabulary
         ("the pairs (45, 60) and (81, 27)", ["45", "60"], [[True, True, False, False]]),
         ("the words 'good luck' and 'see you soon'", ["good luck"], [[True, False]]),
         ("photos beach.png, hut.jpg & lake.gif", ["hut.jpg"], [[False, True, False]]),
+        ("for 1,5 and 10 years", ["1"], [[True, False, False]]),
+        ("worth 1,500 and 2,000,000", ["1500"], [[True, False]]),
         ("orders AB-12 or CD-34", ["CD-34"], [[False, True]]),
         ("the sleeping mats and Trion tents", ["sleeping mats"], [[True, False]]),
         ("a rate of 5% and of 8 million", ["0.05", "8000000"], [[True, True]]),
@@ -34,12 +40,12 @@ from lafunc.vocabulary_lafunc import Vocabulary
     ],
 )
 def test_series_are_of_like_things_with_a_word_between_them(text, held, parts):
-    assert list(series(text, held)) == parts
+    assert of_series(text, held) == parts
     assert left_out(text, held) == any(any(one) and not all(one) for one in parts)
 
 
 def test_a_sentence_does_not_begin_with_a_name():
-    assert list(series("Sort A and B. And Whose is C?", ["B"])) == [[False, True]]
+    assert of_series("Sort A and B. And Whose is C?", ["B"]) == [[False, True]]
 
 
 ROOM = {
@@ -63,13 +69,22 @@ def test_calls_leave_out_what_the_request_lists():
     assert not calls.leave_out(2)  # none of these is held
 
 
+def test_what_calls_hold_of_a_series_is_not_said_to_the_next_one():
+    assert rest("Sunset in Oslo, Bergen and Tromsø?", ["Oslo"]) == "Sunset in     , Bergen and Tromsø?"
+    assert rest("Sunset in Oslo and Bergen?", ["Oslo", "Bergen"]) == "Sunset in Oslo and Bergen?"
+    long = "x" * 20_000 + " timers of 4 and 9 minutes in Oslo"
+    assert rest(long, ["4", "Oslo"]) == long.replace("4", " ")
+
+
 @settings(max_examples=100, deadline=None)
 @given(st.text(max_size=200), st.lists(st.text(max_size=20), max_size=4))
 def test_any_text_has_series_and_what_is_all_held_is_not_left_out(text, held):
-    found = list(series(text, held))
+    found = of_series(text, held)
     assert all(len(parts) > 1 for parts in found)
     assert left_out(text, held) == any(any(parts) and not all(parts) for parts in found)
     assert not left_out(text, [])
+    shorter = rest(text, held)
+    assert len(shorter) == len(text) and (shorter == text or left_out(text, held))
 
 
 @pytest.mark.parametrize("text", ["1, " * 300_000, "A and " * 200_000, "'" * 500_000, "Aa " * 300_000, "1" * 900_000])
