@@ -546,11 +546,11 @@ class LaFuncModel(PreTrainedModel):
         now = _narrowed(now, [bool(tools.get(b)) for b in now], reader)
         if not now:
             return []
-        left = {b: written[b].rest() for b in now}
+        for b in now:
+            if written[b].said is not None:  # what calls hold of a series is not said to the next one
+                written[b].said = rows[b].transcript(written[b].scaffold.vocabulary, written[b].rest())
         now = _narrowed(now, another(reader, [written[b] for b in now], [tools[b] for b in now], filler), reader)
         for b in now:
-            if written[b].said is not None:  # what was called for is not said again
-                written[b].said = rows[b].transcript(written[b].scaffold.vocabulary, left[b])
             written[b].tell(rows[b].tell)
         return now
 

@@ -53,6 +53,7 @@ class Request:
     often: dict[str, list[float]] | None = None
     settled: bool = False
     tell: Callable[[dict[str, Any]], None] | None = None
+    _transcripts: dict[str, Transcript] = field(default_factory=dict)
 
     @cached_property
     def rewritten(self) -> list[str]:
@@ -61,10 +62,11 @@ class Request:
 
     def transcript(self, vocabulary: Vocabulary, asked: str) -> Transcript:
         """What was said, with this in the place of what was asked."""
-        if asked == self.asked:
-            return Transcript(self.texts, vocabulary, self.rewritten)
-        texts = [*self.texts[:-1], asked]
-        return Transcript(texts, vocabulary, self._rewrite(texts))
+        if asked not in self._transcripts:
+            whole = asked == self.asked
+            texts = self.texts if whole else [*self.texts[:-1], asked]
+            self._transcripts[asked] = Transcript(texts, vocabulary, self.rewritten if whole else self._rewrite(texts))
+        return self._transcripts[asked]
 
     def _rewrite(self, texts: Sequence[str]) -> list[str]:
         return rewritten(texts, dict.fromkeys(layout for tool in self.tools for layout in tool.layouts))

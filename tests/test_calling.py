@@ -10,7 +10,7 @@ from lafunc.calling_lafunc import Calls
 from lafunc.compiling_lafunc import compile_tool
 from lafunc.configuration_lafunc import EVENLY
 from lafunc.planning_lafunc import due_tools, follows, standing_calls
-from lafunc.request_lafunc import FILLERS
+from lafunc.request_lafunc import FILLERS, Request
 from lafunc.scaffolding_lafunc import Scaffold
 from lafunc.vocabulary_lafunc import Vocabulary
 
@@ -93,6 +93,22 @@ def test_the_weights_of_the_config_decide_on_another_call(asked, monkeypatch, re
     monkeypatch.setattr(modeling_lafunc, "plan", one_call)
     monkeypatch.setattr(asked.model.config, "more_weights", [1.0, 1.0, 0.0, constant])
     assert asked.call(HELLO, [LAMP]).plan == ["set_lamp"] * calls
+
+
+def test_a_call_follows_for_what_the_request_lists_and_is_told_of_the_rest(asked, monkeypatch, repeats_itself):
+    """Without a series there is one call; with it one follows, which is told of the colours that remain."""
+    told = []
+    transcript = Request.transcript
+    monkeypatch.setattr(Request, "transcript", lambda *args: told.append(args[-1]) or transcript(*args))
+    monkeypatch.setattr(modeling_lafunc, "plan", one_call)
+    monkeypatch.setattr(asked.model.config, "copy_weight", 3.0)
+    monkeypatch.setattr(asked.model.config, "more_weights", [0.0, 0.0, 2.0, -1.0])
+    monkeypatch.setattr(asked.model.config, "max_calls", 2)
+    for text, calls in (("One lamp red, one green and one blue", 2), ("One lamp on", 1)):
+        told.clear()
+        output = asked.call([{"role": "user", "content": text}], [LAMP], filler="autoregressive")
+        colour = output.tool_calls[0].arguments["colour"]
+        assert told == [text, text.replace(colour, " " * len(colour))][:calls] and len(output.tool_calls) == calls
 
 
 @pytest.fixture
