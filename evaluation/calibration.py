@@ -1,15 +1,16 @@
 """`lafunc eval calibration`: what the head's word on presence and on absence is worth, and what a confidence is.
 
-On held-out rows, the right tools given. What one pass over the right calls tells comes first, and for it more rows can
-be given: the weight of copies is the one with which the base finds what is due likeliest, each token after the right
-ones before it; and after each call a logistic regression says by the words of base and router, and by whether
+On held-out rows, the right tools given. What one pass over the right calls tells comes first, and for it more rows
+can be given: the weight of copies is the one with which the base finds what is due likeliest, each token after the
+right ones before it; and after each call a logistic regression says by the words of base and router, and by whether
 something of a series is left out, how likely another one is due. Of each optional value another one says how likely
 nobody gave it, by what is known of it (see [`Evidence`]) before it is written, and the weight of that beside the
-base's word (verified filler only) is the one with the fewest arguments missing or too many. With both, a third one says
-of each required value how likely it is missing; each half of the rows is judged by the weights that fit the other one;
-the threshold is the one with the best F0.5. Real requests leave out far fewer values than these rows do, so those that
-are given count for more: as if the share of [`SHARE`] were missing. One such value decides then, so the threshold is
-chosen by smoothed counts: each value counts as asked for by σ((logit(p) - logit(threshold)) / [`SPREAD`]).
+base's word (verified filler only) is the one with the fewest arguments missing or too many. With both, a third one
+says of each required value how likely it is missing; each half of the rows is judged by the weights that fit the
+other one; the threshold is the one with the best F0.5. Real requests leave out far fewer values than these rows do,
+so those that are given count for more: as if the share of [`SHARE`] were missing. One such value decides then, so the
+threshold is chosen by smoothed counts: each value counts as asked for by σ((logit(p) - logit(threshold)) /
+[`SPREAD`]).
 The confidences are mapped by a logistic function (Platt 1999) that is fitted on one half of the rows and judged on the
 other by the expected calibration error (Naeini et al. 2015).
 """
