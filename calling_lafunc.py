@@ -5,6 +5,7 @@ plan ──► scaffold ──► fill ──► review ──► all there
                         └────────┘ another call
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -15,11 +16,13 @@ from .copying_lafunc import Transcript
 from .denoising_lafunc import Canvas, Denoiser
 from .diffusion_lafunc import DiffusionHead
 from .filling_lafunc import Cursor, Reader, Tell, verify, write
-from .mentions_lafunc import left_out, rest
+from .mentions_lafunc import as_said, count, leaves, left_out, rest
 from .node_lafunc import Path, Slot, continuations
 from .output_lafunc import Evidence, evidence, logit
 from .processing_lafunc import RequestError
 from .scaffolding_lafunc import Scaffold
+
+TURNS = 3  # in which values are written until none repeats another's
 
 
 @dataclass
@@ -38,6 +41,7 @@ class Calls:
         asked: the request that they answer, if a user's message is the last one.
         searched: what the conversation says, where values are looked for.
         said: what was said, that values may repeat.
+        withdrawn: of slots what they held although it was said once, for another one.
     """
 
     scaffold: Scaffold
@@ -51,6 +55,7 @@ class Calls:
     asked: str = ""
     searched: Sequence[str] = ()
     said: Transcript | None = None
+    withdrawn: dict[Path, str] = field(default_factory=dict)
 
     def hear(self, canvas: Canvas | None = None) -> None:
         """What the head says, if it was asked, and what follows of optional values; the router's word on whether an
@@ -95,15 +100,16 @@ class Calls:
         """Of each optional slot the log-odds that it is given, `presence_weight` times: by what is known of it, or by
         the word on whether it is absent alone.
         """
-        if not config.presence_weight:
-            return {}
         odds = {
             slot.path: self.evidence[slot.path].log_odds(config.optional_weights)
             if slot.path in self.evidence
             else logit(self.absent[slot.path])
             for slot in self._optional()
+            if config.presence_weight
         }
-        return {path: -config.presence_weight * absent for path, absent in odds.items()}
+        slots = (span.slot for span in self.scaffold.block().spans)
+        absent = {slot.path: -math.inf for slot in slots if slot.optional and slot.path in self.withdrawn}
+        return {path: -config.presence_weight * odd for path, odd in odds.items()} | absent
 
     def cursor(self, config: LaFuncConfig) -> Cursor:
         """A walk through what is not written yet."""
@@ -118,6 +124,7 @@ class Calls:
             scaffold.kept,
             self.said,
             config.copy_weight,
+            self.withdrawn,
         )
 
     def _least(self) -> list[int]:
@@ -130,6 +137,29 @@ class Calls:
     def ended(self) -> list[Path]:
         """Values that would have gone on: those that were clipped, and arrays at our limit of elements."""
         return self.clipped + self.scaffold.capped(self.values)
+
+    def withdraw(self) -> bool:
+        """Note which values repeat another argument's of their call, although the conversation says it once: those
+        that are less sure. Whether there are any.
+        """
+        found: dict[Path, str] = {}
+        slots = {span.slot.path: span.slot for span in self.scaffold.block().spans}
+        for call in range(self.scaffold.written, len(self.scaffold.tools)):
+            holders: dict[str, list[Path]] = {}
+            for path, leaf in leaves(self.scaffold.arguments(self.values)[call]):
+                slot = slots.get((call, *path))
+                if slot is not None and not slot.layouts and not isinstance(leaf, bool) and leaf not in (None, ""):
+                    holders.setdefault(as_said(leaf), []).append(slot.path)
+            for value, paths in holders.items():
+                if len(paths) > 1 and 0 < (said := count(value, self.searched)) < len(paths):
+                    found |= dict.fromkeys(sorted(paths, key=self._sure)[: len(paths) - said], value)
+        new = found.keys() - self.withdrawn.keys()
+        self.withdrawn |= {path: found[path] for path in new}
+        return bool(new)
+
+    def _sure(self, path: Path) -> float:
+        """How sure it is that a value is given, and is this one."""
+        return self.confidence.get(path, 0.0) * (1 - self.absent.get(path, 0.5))
 
     def leave_out(self, count: int) -> bool:
         """Whether the first calls, so many, hold a part of a series in the request and not the rest."""
@@ -157,7 +187,7 @@ class Calls:
         scaffold, place = self.scaffold, {call: n for n, call in enumerate(calls)}
         tools = [scaffold.tools[call] for call in calls]
         self.scaffold = Scaffold(tools, scaffold.vocabulary, scaffold.limit)
-        for part in (self.values, self.confidence, self.absent, self.guesses, self.evidence):
+        for part in (self.values, self.confidence, self.absent, self.guesses, self.evidence, self.withdrawn):
             kept = {(place[path[0]], *path[1:]): known for path, known in part.items() if path[0] in place}
             part.clear()
             part.update(kept)
@@ -213,12 +243,20 @@ def fill(
             drafts = denoiser.fill(draft=True)
         for calls in rows:
             calls.hear()
-        cursors = [calls.cursor(config) for calls in rows]
-        if drafts:
-            verify(reader, cursors, scaffolds, drafts, tells)
-        else:
-            write(reader, cursors, tells)
+        mark = reader.mark()
+        for _ in range(TURNS):
+            here = reader.branch()
+            cursors = [calls.cursor(config) for calls in rows]
+            if drafts:
+                verify(here, cursors, scaffolds, drafts, tells)
+            else:
+                write(here, cursors, tells)
+            for calls, cursor in zip(rows, cursors, strict=True):
+                calls.values = cursor.values
+                calls.confidence |= cursor.confidence
+            if not (config.copy_weight and any([calls.withdraw() for calls in rows])):
+                break
+            reader.rewind(mark)
+            drafts = drafts and [calls.values for calls in rows]
         for calls, cursor in zip(rows, cursors, strict=True):
-            calls.values = cursor.values
-            calls.confidence |= cursor.confidence
             calls.clipped += cursor.clipped

@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate, pairwise
 
 from .layouts_lafunc import Layout
-from .mentions_lafunc import joined, named
+from .mentions_lafunc import joined, named, places
 from .vocabulary_lafunc import Vocabulary
 
 _SEAM = b"\xff"  # between texts; no value holds it
@@ -36,6 +36,10 @@ UNDER_HUNDRED = {
 } | {word: 10 * n for n, word in enumerate("twenty thirty forty fifty sixty seventy eighty ninety".split(), 2)}
 _LARGE = {"hundred": 100, "thousand": 1000, "million": 10**6, "billion": 10**9}
 _IN_NAME = re.compile(r"[\w'.&-]+ (?!I\b)\w")  # New Y
+_DATE = re.compile(r"(?<!\d)\d{4}-\d\d-\d\d(?!\d)")
+_ELEMENT = re.compile(rb'"((?:[^"\\]|\\.)+)(?:"|\Z)|([-+.\d]+)')
+_NEXT = re.compile(rb"""(?:\\?["'])?(?:,\s*(?:and|or)?\s*|\s(?:and|or)\s+(?=\\?["'A-Z]))(?:\\?["'])?(?=\w)""")
+_NEXT_NUMBER = re.compile(rb"(?:%| ?[a-z]+)?(?:,\s*(?:and|or)?\s*|\s(?:and|or|to)\s+)(?=[-.]?\d)")
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*"')
 
 
@@ -50,16 +54,20 @@ class Transcript:
     def __init__(self, texts: Sequence[str], vocabulary: Vocabulary, others: Sequence[str] = ()):
         self.vocabulary, self.texts, self.said = vocabulary, texts, [*texts, *others]
         self._dated: dict[tuple[Layout, ...], Transcript] = {}
+        self._without: dict[str, Transcript] = {}
         starts: list[int] = []
         ends: set[int] = set()
         written = bytearray()
         self._listed: dict[tuple, list[str]] = {}
         for text in self.said:
             commas = {at for found in _GROUPED.finditer(text) for at in range(found.start(), found.end())}
+            dated = {at for found in _DATE.finditer(text) for at in range(found.start() + 1, found.end())}
             for n, character in enumerate(text):
                 before, after = text[max(0, n - 2) : n], text[n : n + 2]
                 listed = "," in (character, before[-1:]) and n not in commas  # 3,4 are two numbers
-                if listed or not joined(before, after):
+                if n in dated:
+                    pass  # 2025-08-01 is one
+                elif listed or not joined(before, after):
                     if not _within_name(text, n):
                         ends.add(len(written))
                     if not character.isspace():
@@ -73,6 +81,14 @@ class Transcript:
         self.text, self._ends = bytes(written), ends
         self._places: dict[bytes, list[int]] = {b"": starts}  # where what follows a written text begins
         self._ahead: dict[bytes, tuple[frozenset[int], bool]] = {}
+
+    def without(self, value: str) -> "Transcript":
+        """The same, had this value not been said."""
+        if value not in self._without:
+            texts = [_without(value, text) for text in self.texts]
+            others = [text for text in self.said[len(self.texts) :] if text != value]
+            self._without[value] = Transcript(texts, self.vocabulary, others)
+        return self._without[value]
 
     def dated(self, layouts: tuple[Layout, ...]) -> "Transcript":
         """What a value in one of these layouts may repeat: a day or time as a whole, if any was said."""
@@ -103,6 +119,48 @@ class Transcript:
             self._ahead[written] = ids, bool(written) and any(at in self._ends for at in places)
         return self._ahead[written]
 
+    def listing(self, written: bytes) -> tuple[frozenset[int], bool]:
+        """The same as [`ahead`] for an array, with what closes its elements: it goes on and ends as a list does that
+        was said.
+        """
+        starting, (begun, closing) = self.vocabulary.starting_with, scalar(written)
+        ids, whole = self.ahead(begun)
+        elements = [(string or number, not string) for string, number in _ELEMENT.findall(written)]
+        quoted = closing == b'"'
+        closed = not begun and not quoted and written.endswith(b'"')
+        last = elements.pop() if elements and (begun or closed) else None
+        flat = written.count(b"[") == 1
+        heard: frozenset[int] = frozenset()  # where the list so far ends
+        for element in elements if flat else ():
+            heard = self._going_on(*element, heard)
+        if last is None:
+            starts = [start for at in heard if (start := self._next(at, elements[-1][1])) is not None]
+            return frozenset(id for at in starts for id in self._onward(self._word(at), 0)) or ids, False
+        if not (whole or closed):
+            return ids, False
+        on = {self._next(at, last[1]) is not None for at in self._going_on(*last, heard)} if flat else set()
+        more, over = (frozenset(starting((b'"' if quoted else b"") + text)) for text in (b",", b"]"))
+        near = frozenset(starting(b'"')) if quoted else more | over
+        if on == {True}:
+            return (frozenset() if closed else ids) | near - over, whole
+        if on == {False} and last[1]:
+            return ids | near - more, whole
+        return frozenset() if closed else ids | near, whole
+
+    def _going_on(self, value: bytes, number: bool, heard: Iterable[int]) -> frozenset[int]:
+        """Where a value ends that was said; if some go on from others as in a list, these."""
+        found = frozenset(at for at in self._find(value) if at in self._ends)
+        starts = {self._next(at, number) for at in heard}
+        return frozenset(at for at in found if at - len(value) in starts) or found
+
+    def _next(self, at: int, number: bool) -> int | None:
+        """Where the next one of a list begins, of numbers or not, that was said up to there."""
+        following = (_NEXT_NUMBER if number else _NEXT).match(self.text, at)
+        return following.end() if following else None
+
+    def _word(self, at: int) -> str:
+        return self.text[at : self._word_end(at)].decode(errors="ignore")
+
     def _word_end(self, at: int) -> int:
         """Where the token that begins at a place ends at the latest."""
         last = min(at + self.vocabulary.longest, len(self.text))
@@ -131,6 +189,13 @@ class Transcript:
                 at + len(rest) for at in self._places[written[:known]] if self.text.startswith(rest, at)
             ]
         return self._places[written]
+
+
+def _without(value: str, text: str) -> str:
+    """A text, with line breaks where a value stood."""
+    for start in reversed([*places(value.lower(), text.lower())]):
+        text = f"{text[:start]}\n{text[start + len(value) :]}"
+    return text
 
 
 def _within_name(text: str, at: int) -> bool:

@@ -193,6 +193,7 @@ class Cursor:
         said: what was said; None: it counts for nothing.
         copy_weight: what a token gains, in nats, by which a string or number begins, goes on or ends as something that
             was said, or a listed value as one that was named.
+        withdrawn: by path values that are not to be written there, since what was said is another's.
     """
 
     def __init__(
@@ -206,8 +207,9 @@ class Cursor:
         values: Mapping[Path, Sequence[int]] | None = None,
         said: Transcript | None = None,
         copy_weight: float = 0.0,
+        withdrawn: Mapping[Path, str] | None = None,
     ):
-        self.said, self.copy_weight = said, copy_weight
+        self.said, self.copy_weight, self.withdrawn = said, copy_weight, withdrawn or {}
         self.vocabulary, self.max_slot_tokens, self.limit = vocabulary, max_slot_tokens, limit
         self.present = present or {}
         self.tokens: list[int] = list(opening)
@@ -363,11 +365,14 @@ class Cursor:
         return True
 
     def _copying(self, logits: Tensor) -> tuple[Tensor, bool]:
-        """The logits, more for what goes on as something that was said; whether a copy may end here. [V] -> [V]"""
-        ids, whole = self._said() if self.copy_weight else ((), False)
-        if ids:
-            index = torch.tensor(list(ids), device=logits.device)
-            logits = logits.index_add(0, index, logits.new_full((len(ids),), self.copy_weight))
+        """The logits, more for what goes on as something that was said, and less for what goes on as what is
+        withdrawn; whether a copy may end here. [V] -> [V]
+        """
+        ids, whole = self._said() if self.copy_weight else (frozenset[int](), False)
+        for some, weight in ((ids, self.copy_weight), (self._another(), -self.copy_weight)):
+            if some:
+                index = torch.tensor(list(some), device=logits.device)
+                logits = logits.index_add(0, index, logits.new_full((len(some),), weight))
         return logits, whole
 
     def _said(self) -> tuple[frozenset[int], bool]:
@@ -375,21 +380,33 @@ class Cursor:
         so.
         """
         assert self.slot is not None
-        if self.said is None or self.slot.kind == "boolean":
-            return frozenset(), False
         written = self.vocabulary.decode_bytes(self.values[self.slot.path])
-        if not (written or self.slot.kind == "enum"):
+        if self.said is None or self.slot.kind == "boolean" or not (written or self.slot.kind == "enum"):
             return frozenset(), False
-        if self.slot.kind == "enum":
-            ids, whole = self.said.listed(self.slot.members, written)
-            closing = self.slot.close.encode()
-        else:
-            begun, closing = scalar(written)
-            said = self.said.dated(self.slot.layouts) if self.slot.layouts else self.said
-            ids, whole = said.ahead(begun)
+        withdrawn = self.withdrawn.get(self.slot.path)
+        said = self.said if withdrawn is None else self.said.without(withdrawn)
+        if self.slot.kind == "array":
+            return (said.dated(self.slot.layouts) if self.slot.layouts else said).listing(written)
+        ids, whole = self._ahead(said, written)
         if whole:
+            closing = self.slot.close.encode() if self.slot.kind == "enum" else scalar(written)[1]
             ids = ids.union(*(self.vocabulary.starting_with(closing[n : n + 1]) for n in range(len(closing))))
         return ids, whole
+
+    def _another(self) -> frozenset[int]:
+        """The tokens by which the value goes on as what is withdrawn, and as nothing else that was said."""
+        assert self.slot is not None
+        withdrawn = self.withdrawn.get(self.slot.path)
+        if self.said is None or withdrawn is None:
+            return frozenset()
+        written = self.vocabulary.decode_bytes(self.values[self.slot.path])
+        return self._ahead(self.said, written)[0] - self._ahead(self.said.without(withdrawn), written)[0]
+
+    def _ahead(self, said: Transcript, written: bytes) -> tuple[frozenset[int], bool]:
+        assert self.slot is not None
+        if self.slot.kind == "enum":
+            return said.listed(self.slot.members, written)
+        return (said.dated(self.slot.layouts) if self.slot.layouts else said).ahead(scalar(written)[0])
 
     @property
     def confidence(self) -> dict[Path, float]:

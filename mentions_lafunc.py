@@ -208,6 +208,11 @@ def stands(value: Any, texts: Sequence[str], others: Sequence[str]) -> bool:
     )
 
 
+def count(value: str, texts: Sequence[str]) -> int:
+    """How often a value stands in texts, in whatever case."""
+    return sum(_count(value.lower(), text.lower()) for text in texts)
+
+
 def _count(value: str, text: str) -> int:
     """How often a value stands in a text."""
     return sum(1 for _ in places(value, text))

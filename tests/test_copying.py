@@ -8,7 +8,9 @@ from conftest import FAMILIES, examples, make_pair, make_tokenizer
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lafunc.calling_lafunc import Calls
 from lafunc.compiling_lafunc import compile_tool
+from lafunc.configuration_lafunc import LaFuncConfig
 from lafunc.copying_lafunc import Transcript, rewritten, scalar
 from lafunc.filling_lafunc import Cursor
 from lafunc.mentions_lafunc import listed, mentioned, named
@@ -368,3 +370,91 @@ def test_what_a_description_lists(description, found):
 
 def tool_of(schema):
     return {"name": "f", "parameters": {"type": "object", "properties": {"x": schema}, "required": ["x"]}}
+
+
+@pytest.mark.parametrize(
+    ("text", "written", "on", "over"),
+    [
+        ("A has 12, 24, 36 and B has 15, 30", b" [12", b",", b"]"),
+        ("A has 12, 24, 36 and B has 15, 30", b" [12, 24, 36", b"]", b","),
+        ("A has 12, 24, 36 and B has 15, 30", b" [12, ", b"2", b"1"),
+        ("of 5%, 10% and 15% a year", b" [5, 10", b",", b"]"),
+        ("3,4,5,2,8,5, please", b" [3,4,5", b",", b"]"),
+        ("S&P 500, NASDAQ and DOW", b' ["S&P 500"', b",", b"]"),
+        ("Oslo and Rome with tea", b' ["Oslo", "', b"R", b"O"),
+        ("Oslo and Rome with tea", b' ["Oslo"', b",", b"]"),
+        ("'tea', 'milk' and 'jam'", b' ["tea", "', b"m", b"j"),
+    ],
+)
+def test_an_array_goes_on_and_ends_as_the_list_that_was_said(vocabulary, text, written, on, over):
+    ids, _ = Transcript([text], vocabulary).listing(written)
+    first = {vocabulary.decode_bytes([id])[:1] for id in ids}
+    assert on in first and over not in first
+
+
+@pytest.mark.parametrize(
+    ("text", "written"),
+    [("tea and then jam", b' ["tea"'), ("tea with milk", b' ["tea"'), ("1 and 2 or 1 m", b" [1"), ("(1, 2)", b" [[1")],
+)
+def test_where_no_list_was_said_arrays_go_on_or_end(vocabulary, text, written):
+    ids, whole = Transcript([text], vocabulary).listing(written)
+    first = {vocabulary.decode_bytes([id])[:1] for id in ids}
+    assert {b",", b"]"} <= first or not whole and not first & {b",", b"]"}
+
+
+def test_what_is_withdrawn_is_written_if_the_base_insists(vocabulary):
+    texts = ["From Oslo to Rome for 72 of 95"]
+    said, tool = Transcript(texts, vocabulary), compile_tool(WEATHER, vocabulary)
+    scaffold = Scaffold([tool], vocabulary)
+    ways = list(continuations(scaffold.chain))
+    values = scaffold.read([{"city": "Oslo", "days": 72}])
+    tokens = scaffold.tokens(values)
+    for strength, written in ((2.0, {"city": "Rome", "days": 95}), (30.0, {"city": "Oslo", "days": 72})):
+        withdrawn = {(0, "city"): "Oslo", (0, "days"): "72"}
+        cursor = Cursor(vocabulary, ways, said=said, copy_weight=4.0, withdrawn=withdrawn)
+        while cursor.done is None:
+            logits = torch.zeros(len(vocabulary))
+            logits[vocabulary.encode("9")] = 0.5
+            logits[vocabulary.encode("Rome")[0]] = 1.0
+            if cursor.tokens == tokens[: len(cursor.tokens)] and len(cursor.tokens) < len(tokens):
+                logits[tokens[len(cursor.tokens)]] = strength
+            cursor.choose(logits)
+        assert scaffold.arguments(cursor.values) == [written]
+
+
+@pytest.mark.parametrize(
+    ("text", "places", "absent", "withdrawn"),
+    [
+        ("By Ann", ("Ann", "Ann"), (0.1, 0.9), {1}),
+        ("By Ann", ("Ann", "Ann"), (0.9, 0.1), {0}),
+        ("By Ann and Ann", ("Ann", "Ann"), (0.1, 0.9), set()),
+        ("By Ann and Bob", ("Ann", "Bob"), (0.1, 0.9), set()),
+        ("By nobody", ("Ann", "Ann"), (0.1, 0.9), set()),  # it is no copy
+        ("by ann", ("Ann", "Ann"), (0.1, 0.9), {1}),
+    ],
+)
+def test_what_was_said_once_is_one_arguments(vocabulary, text, places, absent, withdrawn):
+    names = ("author", "owner")
+    properties = {name: {"type": "string"} for name in names}
+    tool = {"name": "f", "parameters": {"type": "object", "properties": properties, "required": ["author"]}}
+    scaffold = Scaffold([compile_tool(tool, vocabulary)], vocabulary)
+    calls = Calls(scaffold, searched=[text], absent={(0, name): p for name, p in zip(names, absent, strict=True)})
+    calls.values = scaffold.read([dict(zip(names, places, strict=True))])
+    calls.confidence = dict.fromkeys(calls.values, 0.5)
+    assert calls.withdraw() == bool(withdrawn)
+    assert calls.withdrawn == {(0, names[n]): "Ann" for n in withdrawn}
+    assert not calls.withdraw()  # that is known
+    left_out = {path for path, odds in calls.present(LaFuncConfig()).items() if odds == -float("inf")}
+    assert left_out == {(0, "owner")} & calls.withdrawn.keys()
+
+
+@pytest.mark.parametrize("filler", ["verified", "autoregressive"])
+def test_a_model_gives_what_was_said_once_to_one_argument(filler):
+    """A base that copies the first thing it sees into each argument has to look for another one."""
+    pair = make_pair("llama", copy_weight=30.0)
+    names = ("a", "b")
+    parameters = {"type": "object", "properties": {n: {"type": "string"} for n in names}, "required": list(names)}
+    tool, asked = {"name": "f", "parameters": parameters}, [{"role": "user", "content": "Quito Zanzibar"}]
+    (call,) = pair.call(asked, [tool], filler=filler, parallel_tool_calls=False).tool_calls
+    assert {*call.arguments.values()} <= {"Quito", "Zanzibar", "Quito Zanzibar"}
+    assert call.arguments["a"] != call.arguments["b"]
