@@ -39,7 +39,7 @@ _IN_NAME = re.compile(r"[\w'.&-]+ (?!I\b)\w")  # New Y
 _DATE = re.compile(r"(?<!\d)\d{4}-\d\d-\d\d(?!\d)")
 _ELEMENT = re.compile(rb'"((?:[^"\\]|\\.)+)(?:"|\Z)|([-+.\d]+)')
 _NEXT = re.compile(rb"""(?:\\?["'])?(?:,\s*(?:and|or)?\s*|\s(?:and|or)\s+(?=\\?["'A-Z]))(?:\\?["'])?(?=\w)""")
-_NEXT_NUMBER = re.compile(rb"(?:%| ?[a-z]+)?(?:,\s*(?:and|or)?\s*|\s(?:and|or|to)\s+)(?=[-.]?\d)")
+_NEXT_NUMBER = re.compile(rb"(?:%| ?[A-Za-z]+)?(?:,\s*(?:and|or)?\s*|\s(?:and|or|to)\s+)(?=[-.]?\d)")
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*"')
 
 
@@ -59,7 +59,8 @@ class Transcript:
         ends: set[int] = set()
         written = bytearray()
         self._listed: dict[tuple, list[str]] = {}
-        for text in self.said:
+        self._spoken = 0  # where the texts end
+        for number, text in enumerate(self.said):
             commas = {at for found in _GROUPED.finditer(text) for at in range(found.start(), found.end())}
             dated = {at for found in _DATE.finditer(text) for at in range(found.start() + 1, found.end())}
             for n, character in enumerate(text):
@@ -78,6 +79,8 @@ class Transcript:
                 written += json.dumps(character, ensure_ascii=False)[1:-1].encode("utf-8", errors="replace")
             ends.add(len(written))
             written += _SEAM
+            if number < len(texts):
+                self._spoken = len(written)
         self.text, self._ends = bytes(written), ends
         self._places: dict[bytes, list[int]] = {b"": starts}  # where what follows a written text begins
         self._ahead: dict[bytes, tuple[frozenset[int], bool]] = {}
@@ -123,29 +126,34 @@ class Transcript:
         """The same as [`ahead`] for an array, with what closes its elements: it goes on and ends as a list does that
         was said.
         """
-        starting, (begun, closing) = self.vocabulary.starting_with, scalar(written)
+        begun, closing = scalar(written)
         ids, whole = self.ahead(begun)
         elements = [(string or number, not string) for string, number in _ELEMENT.findall(written)]
-        quoted = closing == b'"'
-        closed = not begun and not quoted and written.endswith(b'"')
+        quoted, closed = closing == b'"', not begun and closing != b'"' and written.endswith(b'"')
         last = elements.pop() if elements and (begun or closed) else None
         flat = written.count(b"[") == 1
         heard: frozenset[int] = frozenset()  # where the list so far ends
         for element in elements if flat else ():
             heard = self._going_on(*element, heard)
-        if last is None:
+        if last is None:  # the next element begins
             starts = [start for at in heard if (start := self._next(at, elements[-1][1])) is not None]
             return frozenset(id for at in starts for id in self._onward(self._word(at), 0)) or ids, False
         if not (whole or closed):
             return ids, False
-        on = {self._next(at, last[1]) is not None for at in self._going_on(*last, heard)} if flat else set()
-        more, over = (frozenset(starting((b'"' if quoted else b"") + text)) for text in (b",", b"]"))
-        near = frozenset(starting(b'"')) if quoted else more | over
+        more, over, quotes = (
+            frozenset(self.vocabulary.starting_with(text))
+            for text in ((b'",', b'"]', b'"') if quoted else (b",", b"]", b","))
+        )
+        near = quotes | over
+        ends = [at for at in self._going_on(*last, heard) if at <= self._spoken] if flat else []
+        on = {self._next(at, last[1]) is not None for at in ends}  # what is rewritten stands alone
         if on == {True}:
-            return (frozenset() if closed else ids) | near - over, whole
-        if on == {False} and last[1]:
-            return ids | near - more, whole
-        return frozenset() if closed else ids | near, whole
+            wrong = over
+        elif on == {False} and last[1]:
+            wrong = more
+        else:
+            wrong = near if closed else frozenset()
+        return (frozenset() if closed else ids) | near - wrong, whole
 
     def _going_on(self, value: bytes, number: bool, heard: Iterable[int]) -> frozenset[int]:
         """Where a value ends that was said; if some go on from others as in a list, these."""
