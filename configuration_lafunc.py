@@ -8,6 +8,7 @@ from transformers import AutoConfig, PreTrainedConfig
 
 WEIGHTS = 6  # of what is known of a value, see `Evidence.features`
 EVENLY = [1.0, 1.0, 0.0, 0.0]  # `more_weights` where none were found
+WHOLE = [1.0, 0.0, 0.0]  # `sentence_weights` likewise
 
 
 @strict
@@ -46,6 +47,8 @@ class LaFuncConfig(PreTrainedConfig):
         more_weights: what counts for another call, once those before it are written: the base's log-odds that one is
             due, the router's that its tool is called once more, whether the calls hold a part of a series in the
             request and not the rest, and a constant.
+        sentence_weights: in the log-odds that a tool is called so often, of what the router says of the request, of
+            what it says of each of its sentences, added up, and a constant; for requests of several sentences.
         needs_weights: of what is known of a required value, see [`Evidence`], in the log-odds that it is missing: of
             logit(absent), logit(confidence), stands, closed, named, and a constant.
         needs_threshold: a required value is reported missing when that probability reaches this.
@@ -80,6 +83,7 @@ class LaFuncConfig(PreTrainedConfig):
     optional_weights: list[float] = field(default_factory=lambda: [1.0] + [0.0] * (WEIGHTS - 1))
     copy_weight: float = 0.0
     more_weights: list[float] = field(default_factory=EVENLY.copy)
+    sentence_weights: list[float] = field(default_factory=WHOLE.copy)
     needs_weights: list[float] = field(default_factory=lambda: [1.0] + [0.0] * (WEIGHTS - 1))
     needs_threshold: float = 0.5
     confidence_slope: float = 1.0
@@ -95,7 +99,12 @@ class LaFuncConfig(PreTrainedConfig):
                 f"{self.head_attention_heads}"
             )
         alone = [1.0] + [0.0] * (WEIGHTS - 1)
-        for name, plain in {"optional_weights": alone, "needs_weights": alone, "more_weights": EVENLY}.items():
+        for name, plain in {
+            "optional_weights": alone,
+            "needs_weights": alone,
+            "more_weights": EVENLY,
+            "sentence_weights": WHOLE,
+        }.items():
             if len(getattr(self, name)) != len(plain):
                 raise ValueError(
                     f"{name} must be {len(plain)} numbers, got {len(getattr(self, name))}: the checkpoint was "

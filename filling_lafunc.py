@@ -16,6 +16,7 @@ import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
+from typing import Any, cast
 from weakref import WeakKeyDictionary
 
 import torch
@@ -150,6 +151,20 @@ class Reader:
             return self
         other = copy.copy(self)  # a sliding window forgets at each rewind what an earlier point would need
         other.cache, other.lengths = copy.deepcopy(self.cache), list(self.lengths)
+        return other
+
+    def begun(self, row: int, length: int) -> "Reader | None":
+        """A reader of one row that has read so many tokens of its prompt; None where windows forget them."""
+        if slides(self.cache):
+            return None
+        first = int(self.prompt_mask[row].nonzero()[0])
+        one, here = slice(row, row + 1), slice(first, first + length)
+        other = copy.copy(self)
+        other.cache = DynamicCache(config=self.base.config)
+        for n, layer in enumerate(cast(Sequence[Any], self.cache.layers)):
+            other.cache.update(layer.keys[one, :, here], layer.values[one, :, here], n)
+        other.prompt, other.prompt_mask = self.prompt[one, here], self.prompt_mask[one, here]
+        other.mask, other.lengths, other.prompts = self.mask[one, here], [length], [self.prompts[row][:length]]
         return other
 
     def select(self, rows: list[int]) -> None:

@@ -43,6 +43,7 @@ _OPENING = re.compile(  # has a capital where a sentence begins
     r"(?:(?<![^.!?:\n])|(?<=[.!?:] )|(?<=\n ))[\w'’-]+ ?"
     r"|(?:And|Also|Are|Can|Could|Do|Does|Find|For|Get|How|I|Is|On|Please|The|Then|What|When|Where|Which|Who|Whose)\b ?"
 )
+_BREAK = re.compile(r"""[.?!;]["”')]*\s+(?=["“'(-]?[^\Wa-z_])|[。！？]["”」』]*|\n\s*""")
 _DIGITS = re.compile(r"\d+(?:\.\d+)?")
 _SCALES = (1, 0.01, 1e3, 1e6, 1e9)  # 5% may be held as 0.05, and 8 million in digits
 _LONGEST = 10_000  # characters of a request that are looked at, from its end: nobody lists more by hand
@@ -108,6 +109,12 @@ def _name(member: Any) -> str:
 
 def plain(text: str) -> str:
     return re.sub(r"[_-]+", " ", text.lower())
+
+
+def sentences(text: str) -> list[str]:
+    """The sentences of a text, and its lines."""
+    cuts = [0, *(found.end() for found in _BREAK.finditer(text)), len(text)]
+    return [one for start, end in pairwise(cuts) if (one := text[start:end].strip())]
 
 
 def left_out(text: str, arguments: Sequence[Any], slots: Sequence[Slot] = ()) -> bool:

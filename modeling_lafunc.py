@@ -18,6 +18,7 @@
 """
 
 import copy
+import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -49,6 +50,8 @@ from .planning_lafunc import (
     plan,
     standing_calls,
     states_after,
+    summed,
+    together,
 )
 from .processing_lafunc import LaFuncProcessor
 from .publishing_lafunc import MODEL_FILES, publish
@@ -575,15 +578,49 @@ class LaFuncModel(PreTrainedModel):
         odds = [
             self.router.called(states, end) if len(states) else None for states, end in zip(found, ends, strict=True)
         ]
-        for row, each in zip(rows, odds, strict=True):
+        for b, (row, each) in enumerate(zip(rows, odds, strict=True)):
             if each is not None:
-                row.often = dict(zip([tool.name for tool in row.tools], each.tolist(), strict=True))
+                row.whole = dict(zip([tool.name for tool in row.tools], each.tolist(), strict=True))
+                row.parts = self._in_sentences(b, row, texts[b], reader) if self.config.sentence_weights[1] else {}
+                row.often = {
+                    name: [
+                        together(*pair, self.config.sentence_weights)
+                        for pair in zip(often, row.parts[name], strict=True)
+                    ]
+                    if row.parts
+                    else often
+                    for name, often in row.whole.items()
+                }
                 row.output.tool_probabilities = {name: ps[0] for name, ps in row.often.items()}
                 ways = [(p, n) for n, tool in enumerate(row.tools) for p in row.often[tool.name]]
                 ways.sort(key=lambda way: -way[0])  # of one tool, once is likelier than twice
                 sure = [n for p, n in ways if p >= 0.5] or [n for _, n in ways[:1]]
                 row.called = [row.tools[n] for n in sorted(sure[:most])]
         return odds
+
+    def _in_sentences(
+        self, b: int, row: Request, texts: Sequence[Sequence[int]], reader: Reader
+    ) -> dict[str, list[float]]:
+        """How likely each tool of a row is called how often by its sentences, each read as if it alone was asked; none
+        if there are not several.
+
+        Args:
+            texts: of each tool, what is read to ask for it.
+            reader: which holds the row, and has read its prompt.
+        """
+        prompts, known = row.sentences(), reader.stats.prompt_tokens
+        if not prompts:
+            return {}
+        same = len(os.path.commonprefix([row.prompt, *prompts]))
+        beginning = reader.begun(b, min(same, min(map(len, prompts)) - 1))
+        with listening() as heard:
+            each = self.reader(prompts, reader.stats, beginning)
+        reader.stats.prompt_tokens = known  # nobody's but ours
+        each.open([row.preface] * len(prompts))
+        ends = heard[self.router.source(self.base)][:, -1]  # [S, H]
+        states = states_after(each, [texts] * len(prompts), self.router.source(self.base))
+        odds = [self.router.called(*pair).tolist() for pair in zip(states, ends, strict=True)]  # [S, T, OFTEN]
+        return {tool.name: summed([part[n] for part in odds]) for n, tool in enumerate(row.tools)}
 
     def _ask_arguments(
         self, rows: Sequence[Request], written: Sequence[Calls], reader: Reader, processor: LaFuncProcessor

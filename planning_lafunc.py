@@ -18,6 +18,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, cast
 
 import torch
@@ -27,7 +28,7 @@ from .adapters_lafunc import adapted
 from .calling_lafunc import Calls
 from .filling_lafunc import Cursor, Reader, slides, write
 from .node_lafunc import Continuation, Tool
-from .output_lafunc import logit
+from .output_lafunc import logit, sigmoid
 from .processing_lafunc import RequestError
 from .request_lafunc import Request
 from .routing_lafunc import listening
@@ -244,6 +245,32 @@ def likely(often: Mapping[str, Sequence[float]], tool: Tool, before: Sequence[To
     """
     odds, count = often[tool.name], sum(one.name == tool.name for one in before)
     return odds[min(count, len(odds) - 1)]
+
+
+def summed(parts: Sequence[Sequence[float]]) -> list[float]:
+    """How likely a tool is called at least once, twice, ... by what is said of it in several places, each by itself.
+
+    Args:
+        parts: of each place, how likely it is called there at least once, twice, ...; all of one length N, and so is
+            what is returned.
+    """
+    known = [1.0]  # of how often it is called
+    for part in parts:
+        likely = [a - b for a, b in pairwise([1.0, *part, 0.0])]
+        known = [
+            sum(known[n] * likely[count - n] for n in range(len(known)) if 0 <= count - n < len(likely))
+            for count in range(len(known) + len(part))
+        ]
+    return [sum(known[count:]) for count in range(1, len(parts[0]) + 1)]
+
+
+def together(whole: float, part: float, weights: Sequence[float]) -> float:
+    """How likely a tool is called so often by what a request says as a whole, and by its sentences.
+
+    Args:
+        weights: `sentence_weights` of a config.
+    """
+    return sigmoid(weights[0] * logit(whole) + weights[1] * logit(part) + weights[2])
 
 
 def more_log_odds(base: float, router: float, left_out: bool, weights: Sequence[float]) -> float:

@@ -9,12 +9,14 @@ from typing import Any
 from .configuration_lafunc import LaFuncConfig
 from .copying_lafunc import Transcript, rewritten
 from .diffusion_lafunc import SCHEDULES
+from .mentions_lafunc import sentences
 from .node_lafunc import Tool
 from .output_lafunc import ToolCallOutput
 from .processing_lafunc import LaFuncProcessor, RequestError, content_text
 from .vocabulary_lafunc import Vocabulary
 
 MODES = ("chat", "think", "tool")
+MAX_SENTENCES = 16  # of a request that are read each by itself
 FILLERS = ("autoregressive", "diffusion", "verified")
 
 
@@ -31,12 +33,15 @@ class Request:
         tools: what may be called.
         called: of the tools those that the router finds called, each as often; none where it was not asked.
         often: of each tool by name how likely it is called at least once, twice, ..., where the router was asked.
+        whole: the same, as the request says; often is what its sentences say, too.
+        parts: the same, as the sentences of the request say, if they are several and were read.
         plan: the calls to make, as far as they are settled.
         settled: it is not asked, once they are written, whether these are all.
         output: what has been found out so far.
         texts: of each message.
         asked: that of the last one, if it is the user's.
         tell: receives one dict per stage and step as it comes about, if anybody wants to know.
+        sentences: the prompts that ask for one sentence of the request each, if they are several.
     """
 
     prompt: list[int]
@@ -51,8 +56,11 @@ class Request:
     asked: str = ""
     called: list[Tool] = field(default_factory=list)
     often: dict[str, list[float]] | None = None
+    whole: dict[str, list[float]] = field(default_factory=dict)
+    parts: dict[str, list[float]] = field(default_factory=dict)
     settled: bool = False
     tell: Callable[[dict[str, Any]], None] | None = None
+    sentences: Callable[[], list[list[int]]] = list
     _transcripts: dict[str, Transcript] = field(default_factory=dict)
 
     @cached_property
@@ -166,6 +174,14 @@ def read_request(
     by_name = {tool.name: tool for tool in offered}
     plan = [by_name[name] for name in forced]
     texts = [content_text(message) for message in messages]
+    asked = texts[-1] if messages[-1]["role"] == "user" else ""
+
+    def prompts() -> list[list[int]]:
+        found = sentences(asked)
+        several = 1 < len(found) <= MAX_SENTENCES
+        ways = ([*messages[:-1], {**messages[-1], "content": one}] for one in found if several)
+        return [processor.prompt(way, tools, enable_thinking=thinking) for way in ways]
+
     return Request(
         prompt=prompt,
         opening=opening,
@@ -176,7 +192,8 @@ def read_request(
         plan=plan,
         output=ToolCallOutput(mode),
         texts=texts,
-        asked=texts[-1] if messages[-1]["role"] == "user" else "",
+        asked=asked,
+        sentences=prompts,
     )
 
 

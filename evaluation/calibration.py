@@ -29,15 +29,15 @@ from torch import Tensor
 from tqdm import tqdm
 
 from ..calling_lafunc import Calls
-from ..configuration_lafunc import EVENLY
+from ..configuration_lafunc import EVENLY, WHOLE
 from ..copying_lafunc import Transcript
 from ..filling_lafunc import Cursor, class_index
-from ..node_lafunc import Continuation, closers, continuations, json_path
+from ..node_lafunc import Continuation, Tool, closers, continuations, json_path
 from ..output_lafunc import Evidence, Stats, calibrated, logit, sigmoid
-from ..planning_lafunc import follows, likely, more_log_odds
+from ..planning_lafunc import follows, likely, more_log_odds, together
 from ..processing_lafunc import RequestError
-from ..request_lafunc import read_request
-from ..routing_lafunc import listening
+from ..request_lafunc import Request, read_request
+from ..routing_lafunc import OFTEN, listening
 from ..scaffolding_lafunc import Scaffold, Values
 from ..validation_lafunc import SchemaError
 from ..vocabulary_lafunc import Vocabulary
@@ -61,6 +61,7 @@ BINS = 10
 NEVER_ASK = 2.0  # no probability reaches it
 KNOWN = ("logit(absent)", "logit(confidence)", "stands", "closed", "named", "1")
 WORD_ALONE = [1.0] + [0.0] * (len(KNOWN) - 1)  # of `optional_weights` and `needs_weights`
+EACH = [1.0, 1.0, 0.0]  # of `sentence_weights`, by which sentences are read, too
 RIDGE = 0.01  # on weights: a few rows must not decide everything
 
 
@@ -73,7 +74,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         default=[],
         metavar="FILE",
-        help="further ones, for `copy_weight` and `more_weights` only",
+        help="further ones, for `copy_weight`, `sentence_weights` and `more_weights` only",
     )
     add_systems(parser)
     parser.add_argument("--limit", type=int, metavar="N", help="rows drawn with the seed; default: all")
@@ -95,6 +96,7 @@ def run(options: argparse.Namespace) -> int:
     # What is measured is what the head says, whatever the checkpoint was calibrated to before.
     model.config.optional_weights, model.config.needs_weights = WORD_ALONE, WORD_ALONE
     model.config.needs_threshold = NEVER_ASK
+    model.config.sentence_weights = EACH
     model.config.confidence_slope, model.config.confidence_offset = 1.0, 0.0
     (system,) = chosen
     weights = WEIGHTS if system.filler == "verified" else (0.0,)
@@ -111,7 +113,7 @@ def run(options: argparse.Namespace) -> int:
     journal = results.Journal(options.out, settings)
     read(model, processor, {"rows": rows, **further}, journal)
     readings = [record for record in journal.rows if record["system"] == READING]
-    written = copying(readings)
+    written, parts = copying(readings), in_sentences(readings)
     model.config.copy_weight = written["weight"]
     records: dict[float, list[dict[str, Any]]] = {}
     for weight, one in asked.items():
@@ -124,7 +126,8 @@ def run(options: argparse.Namespace) -> int:
     best = records[found["weight"]]
     data = {
         "copying": written,
-        "more": more(readings),
+        "sentences": parts,
+        "more": more(readings, parts["weights"]),
         "optional": optional(records[min(records)]),
         "presence": found,
         "needs": needs(best),
@@ -142,6 +145,7 @@ def _write(path: Path, data: Mapping[str, Any]) -> None:
     """What was found, into a checkpoint's config; the map of confidences only if it made them better."""
     config = json.loads(path.read_text(encoding="utf-8"))
     config["copy_weight"], config["more_weights"] = data["copying"]["weight"], data["more"]["weights"]
+    config["sentence_weights"] = data["sentences"]["weights"]
     config["optional_weights"] = data["optional"]["weights"]
     config["presence_weight"] = data["presence"]["weight"]
     config["needs_weights"], config["needs_threshold"] = data["needs"]["weights"], data["needs"]["threshold"]
@@ -164,14 +168,15 @@ def read(model: Any, processor: Any, files: Mapping[str, Sequence[HeldOut]], jou
         try:
             found = {**_reading(model, processor, row), "error": None}
         except (RequestError, SchemaError, ValueError) as error:
-            found = {"choices": [], "calls": [], "error": str(error)}
+            found = {"choices": [], "calls": [], "counts": [], "error": str(error)}
         journal.add({"system": READING, "id": id, "right": not found["error"], **found})
 
 
 @torch.no_grad()
 def _reading(model: Any, processor: Any, row: HeldOut) -> dict[str, Any]:
     """What base and copies say at each token of a row's values, see [`Told`]; and after each of its calls how likely
-    another one is due by the base, by the router, whether something of a series is left out, and whether it is.
+    another one is due by the base, by the router, whether something of a series is left out, and whether it is. And of
+    each tool how likely it is called, by the router, and whether it is.
     """
     request = read_request(row.messages, row.tools, processor, model.config, "tool", "auto", "autoregressive")
     vocabulary, offered = processor.vocabulary, {tool.name: tool for tool in request.tools}
@@ -187,17 +192,31 @@ def _reading(model: Any, processor: Any, row: HeldOut) -> dict[str, Any]:
     if "calls" in model.config.trained:
         model.called([request], heard[model.router.source(model.base)][:, -1], reader, processor, parallel=True)
         for count, due in enumerate(follows(reader, [calls])[0], 1):
-            likeliest = (
-                max(likely(request.often, tool, tools[:count]) for tool in request.tools) if request.often else due
-            )
-            after.append([due, likeliest, calls.leave_out(count), count < len(tools)])
+            after.append([due, _words(request, tools[:count]), calls.leave_out(count), count < len(tools)])
     told = calls.scaffold.tokens(calls.values)
     logits = reader.logits(reader.read([told])[0])  # [S, V]
     said = Transcript(request.texts, vocabulary, request.rewritten)
     cursor = Told(vocabulary, list(continuations(calls.scaffold.chain)), calls.values, told, said)
     while cursor.done is None and len(cursor.tokens) < len(told):
         cursor.choose(logits[len(cursor.tokens) - 1])
-    return {"choices": cursor.choices, "calls": after}
+    often = Counter(row.names)
+    counts = [
+        [whole, part, often[name] > count]
+        for name, tool in offered.items()
+        for count in range(min(often[name], OFTEN - 1) + 1)
+        for whole, part in _words(request, [tool] * count, [tool])
+    ]
+    return {"choices": cursor.choices, "calls": after, "counts": counts}
+
+
+def _words(request: Request, before: Sequence[Tool], tools: Sequence[Tool] | None = None) -> list[list[float | None]]:
+    """Of each tool how likely it is called once more than before, as the router says of the request and of its
+    sentences, if they are several; none if it was not asked."""
+    return [
+        [likely(request.whole, tool, before), likely(request.parts, tool, before) if request.parts else None]
+        for tool in (request.tools if tools is None else tools)
+        if request.whole
+    ]
 
 
 class Told(Cursor):
@@ -262,11 +281,45 @@ def copying(readings: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return {"weight": best["weight"], "choices": len(choices), "rows": len(readings), "curve": curve}
 
 
-def more(readings: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def in_sentences(readings: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Weights of what the router says of requests of several sentences and of these, on whether a tool is called once
+    more; how often they are wrong, each half judged by the weights of the other, and how often the request alone."""
+    parts = [
+        [known for reading in half for known in reading["counts"] if known[1] is not None] for half in halves(readings)
+    ]
+    crossed = [sentence_weights(part) for part in parts]
+    counts = [*parts[0], *parts[1]]
+
+    def wrong(counts: Sequence[Any], weights: Sequence[float]) -> int:
+        return sum((together(whole, part, weights) >= 0.5) != due for whole, part, due in counts)
+
+    return {
+        "rows": sum(any(part is not None for _, part, _ in reading["counts"]) for reading in readings),
+        "counts": len(counts),
+        "due": sum(due for *_, due in counts),
+        "weights": sentence_weights(counts),
+        "wrong": sum(wrong(part, weights) for part, weights in zip(parts, crossed[::-1], strict=True)),
+        "whole": wrong(counts, WHOLE),
+    }
+
+
+def sentence_weights(counts: Sequence[Sequence[Any]]) -> list[float]:
+    """`sentence_weights` of a config; the request alone if there is nothing to learn."""
+    labels = [due for *_, due in counts]
+    if len(set(labels)) < 2:
+        return WHOLE
+    return logistic([[logit(whole), logit(part), 1.0] for whole, part, _ in counts], labels, ridge=RIDGE)
+
+
+def more(readings: Sequence[Mapping[str, Any]], weights: Sequence[float]) -> dict[str, Any]:
     """Weights of base, router and what is left out on whether another call is due; how often they are wrong, each half
     judged by the weights of the other, and how often either alone and both evenly; and after how many calls something
-    is left out, and how often another one is due then."""
-    parts = [[call for reading in half for call in reading["calls"]] for half in halves(readings)]
+    is left out, and how often another one is due then.
+
+    Args:
+        weights: of what the router says of requests and of their sentences.
+    """
+    parts = [[_heard(call, weights) for reading in half for call in reading["calls"]] for half in halves(readings)]
     crossed = [more_weights(part) for part in parts]
     calls = [*parts[0], *parts[1]]
 
@@ -284,6 +337,13 @@ def more(readings: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         "left_out": sum(left for *_, left, _ in calls),
         "left_out_due": sum(left and due for *_, left, due in calls),
     }
+
+
+def _heard(call: Sequence[Any], weights: Sequence[float]) -> tuple[float, float, bool, bool]:
+    """After a call: how likely another one is due by the base, by the router; what is left out, and what is due."""
+    base, words, left, due = call
+    router = [whole if part is None else together(whole, part, weights) for whole, part in words]
+    return base, max(router, default=base), left, due
 
 
 def more_weights(calls: Sequence[Sequence[Any]]) -> list[float]:
@@ -500,6 +560,14 @@ def calibration_tables(data: Mapping[str, Any]) -> list[str]:
             for p in written["curve"]
         ],
     )
+    if counts := data.get("sentences"):
+        lines += [
+            "",
+            f"In {counts['rows']} rows, whose requests have several sentences, {counts['due']} of {counts['counts']} "
+            f"times a tool is called once more. By the router's word on request and sentences {counts['wrong']} are "
+            f"taken for the other, by that on the request alone {counts['whole']}. Weights of request, sentences, 1: "
+            f"{', '.join(number(weight, 2) for weight in counts['weights'])}.",
+        ]
     lines += [
         "",
         f"After {calls['due']} of {calls['calls']} right calls another one is due; so it is after "

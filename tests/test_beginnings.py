@@ -40,6 +40,28 @@ def test_prompts_read_from_their_beginning_have_the_same_states(any_pair):
     assert stats.base_tokens == 2 * (6 + 3 + 3) and stats.prompt_tokens == 2 * 46
 
 
+@torch.no_grad()
+def test_what_a_reader_has_begun_others_go_on_with(any_pair):
+    base = any_pair.model.base
+    rows = [[5, 6, 7], list(range(5, 25))]
+    whole = Reader(base, rows, Stats())
+    whole.open([[8], [9, 10]])
+    prompts = [[*range(5, 20), 40, 41], [*range(5, 20), 42]]
+    beginning = whole.begun(1, 15)
+    parts, alone = Reader(base, prompts, Stats(), beginning), Reader(base, prompts, Stats())
+    assert [state[mask].shape for state, mask in zip(parts.prompt, parts.prompt_mask, strict=True)] == [
+        state[mask].shape for state, mask in zip(alone.prompt, alone.prompt_mask, strict=True)
+    ]
+    for n in range(2):
+        torch.testing.assert_close(
+            parts.prompt[n][parts.prompt_mask[n]], alone.prompt[n][alone.prompt_mask[n]], atol=1e-4, rtol=1e-4
+        )
+    torch.testing.assert_close(parts.read([[7], [7]]), alone.read([[7], [7]]), atol=1e-4, rtol=1e-4)
+    again = Reader(base, rows, Stats())
+    again.open([[8], [9, 10]])
+    torch.testing.assert_close(whole.read([[7], [7]]), again.read([[7], [7]]))  # it stands where it stood
+
+
 def test_an_answer_is_the_same_with_a_beginning_and_costs_the_same(any_pair):
     chosen = systems(["autoregressive", "diffusion"], [2], ["confidence"])
     beginnings = Beginnings(any_pair.model, any_pair.processor)

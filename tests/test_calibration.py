@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from lafunc.__main__ import main
 from lafunc.compiling_lafunc import compile_tool
-from lafunc.configuration_lafunc import EVENLY
+from lafunc.configuration_lafunc import EVENLY, WHOLE
 from lafunc.copying_lafunc import Transcript
 from lafunc.data.rows import make_row
 from lafunc.evaluation import calibration, results
@@ -21,6 +21,7 @@ from lafunc.evaluation.calibration import (
     confidence,
     copying,
     fit,
+    in_sentences,
     more,
     needs,
     optional,
@@ -157,6 +158,7 @@ def test_the_command_writes_a_result_and_the_config(tmp_path, capsys, monkeypatc
     assert data["copying"]["rows"] == 4  # of two files, without the rows in which something is missing
     assert data["more"]["calls"] == 4 and data["more"]["due"] == 0
     assert config["more_weights"] == data["more"]["weights"] == EVENLY  # no row has another call
+    assert config["sentence_weights"] == data["sentences"]["weights"] == WHOLE  # no request has several sentences
     sure = data["confidence"]
     assert config["confidence_slope"] == (sure["slope"] if sure["after"]["ece"] < sure["before"]["ece"] else 1.0)
     assert "1 of 3 required values are missing" in capsys.readouterr().out
@@ -183,18 +185,32 @@ def test_the_weight_of_copies_makes_what_is_due_likeliest():
 def test_another_call_is_due_by_the_word_that_can_be_trusted():
     """The base is always right and mostly unsure, the router sure and wrong half the time."""
     calls = [
-        (0.6 if due else 0.4, 0.99 if n % 2 else 0.01, False, due)
+        (0.6 if due else 0.4, [[0.01, None], [0.99 if n % 2 else 0.01, None]], False, due)
         for n, due in enumerate(2 * [True, True, False, False])
     ]
-    found = more([{"id": str(n), "calls": calls} for n in range(10)])
+    found = more([{"id": str(n), "calls": calls} for n in range(10)], WHOLE)
     assert (found["calls"], found["due"], found["wrong"]) == (80, 40, 0)
     assert found["base"] == 0 and found["router"] == found["evenly"] == 40
     base, router, *_ = found["weights"]
     assert base > 1 > abs(router)
-    seen = more([{"id": str(n), "calls": [(0.4, 0.4, due, due) for due in (True, False)]} for n in range(10)])
+    seen = more([{"id": str(n), "calls": [(0.4, [], due, due) for due in (True, False)]} for n in range(10)], WHOLE)
     assert (seen["wrong"], seen["base"], seen["left_out"], seen["left_out_due"]) == (0, 10, 10, 10)
     assert seen["weights"][2] > 3
-    assert more([])["weights"] == more([{"id": "0", "calls": calls[:2]}])["weights"] == EVENLY
+    assert more([], WHOLE)["weights"] == more([{"id": "0", "calls": calls[:2]}], WHOLE)["weights"] == EVENLY
+
+
+def test_sentences_count_as_far_as_they_can_be_trusted():
+    """They are right where the request as a whole is undecided; and what is due of another call is heard from both."""
+    counts = [[0.5 + 0.01 * (n % 2), 0.9 if n < 2 else 0.1, n < 2] for n in range(4)]
+    readings = [{"id": str(n), "counts": counts if n < 10 else [[0.9, None, False]]} for n in range(12)]
+    found = in_sentences(readings)
+    assert (found["rows"], found["counts"], found["due"]) == (10, 40, 20)
+    assert found["wrong"] == 0 and found["whole"] == 20
+    assert found["weights"][1] > 1
+    assert in_sentences([])["weights"] == in_sentences(readings[10:])["weights"] == WHOLE
+    calls = [(0.5, [[0.5, 0.9 if due else 0.1], [0.4, 0.1]], False, due) for due in (True, False)]
+    heard = [{"id": str(n), "calls": calls} for n in range(10)]
+    assert more(heard, found["weights"])["router"] == 0 and more(heard, WHOLE)["router"] == 10
 
 
 @torch.no_grad()

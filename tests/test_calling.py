@@ -1,5 +1,7 @@
 """Calls that are read again once they are written: is another one due?"""
 
+import math
+
 import jsonschema
 import pytest
 import torch
@@ -8,8 +10,8 @@ from conftest import FAMILIES, HELLO, LAMP, TOOLS, Pair, facts, make_pair, make_
 from lafunc import modeling_lafunc
 from lafunc.calling_lafunc import Calls
 from lafunc.compiling_lafunc import compile_tool
-from lafunc.configuration_lafunc import EVENLY
-from lafunc.planning_lafunc import due_tools, follows, standing_calls
+from lafunc.configuration_lafunc import EVENLY, WHOLE
+from lafunc.planning_lafunc import due_tools, follows, standing_calls, summed, together
 from lafunc.request_lafunc import FILLERS, Request
 from lafunc.scaffolding_lafunc import Scaffold
 from lafunc.vocabulary_lafunc import Vocabulary
@@ -290,3 +292,35 @@ def test_calls_that_repeat_another_word_for_word_are_told_apart_and_dropped():
     )
     assert calls.confidence.keys() == calls.values.keys() and calls.clipped == [(2, "on")]
     assert calls.distinct() == [0, 1, 2]
+
+
+def test_counts_of_several_places_add_up():
+    assert summed([[0.9, 0.2]]) == pytest.approx([0.9, 0.2])
+    assert summed([[1.0, 0.0], [1.0, 0.0], [0.0, 0.0]]) == pytest.approx([1.0, 1.0])
+    assert summed([[0.5, 0.0, 0.0], [0.5, 0.0, 0.0]]) == pytest.approx([0.75, 0.25, 0.0])
+    assert summed([[0.5, 0.5], [0.5, 0.5]]) == pytest.approx([0.75, 0.75])  # twice or not at all, and that twice
+    assert together(0.3, 0.9, WHOLE) == pytest.approx(0.3) and together(0.3, 0.9, [0.0, 1.0, 0.0]) == pytest.approx(
+        0.9
+    )
+
+
+def test_a_request_is_read_by_sentences(any_pair, monkeypatch):
+    """By their word alone tools are called as often as they are by each."""
+    monkeypatch.setattr(any_pair.model.config, "trained", ["router", "tools"])
+    tools, parts = [LAMP, PING], ["Lamp on, please.", "Ping me!", "And off with it"]
+    heard = {}
+    for weights in (WHOLE, [0.0, 1.0, 0.0]):
+        monkeypatch.setattr(any_pair.model.config, "sentence_weights", weights)
+        for text in [*parts, " ".join(parts)]:
+            asked = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": text}]
+            output = any_pair.call(asked, tools, filler="autoregressive", mode="tool")
+            heard[text, weights[0]] = output.tool_probabilities
+            batch = any_pair.call(
+                [asked, [{"role": "user", "content": "x"}]], tools, filler="autoregressive", mode="tool"
+            )
+            assert batch[0].tool_probabilities == pytest.approx(output.tool_probabilities, abs=1e-4)
+            assert output.stats.prompt_tokens < 2 * len(any_pair.processor.prompt(asked, tools))
+    for name in ("set_lamp", "ping"):
+        none = math.prod(1 - heard[part, 1.0][name] for part in parts)
+        assert heard[" ".join(parts), 0.0][name] == pytest.approx(1 - none, abs=1e-3)
+        assert all(heard[part, 0.0][name] == pytest.approx(heard[part, 1.0][name], abs=1e-4) for part in parts)

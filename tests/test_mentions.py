@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from lafunc.calling_lafunc import Calls
 from lafunc.compiling_lafunc import compile_tool
-from lafunc.mentions_lafunc import left_out, rest, series
+from lafunc.mentions_lafunc import left_out, rest, sentences, series
 from lafunc.scaffolding_lafunc import Scaffold
 from lafunc.vocabulary_lafunc import Vocabulary
 
@@ -92,3 +92,24 @@ def test_long_requests_are_looked_at_in_a_moment(text):
     start = time.perf_counter()
     left_out(text, ["1", "A"])
     assert time.perf_counter() - start < 1
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("Weather in Oslo? And in Rome.", ["Weather in Oslo?", "And in Rome."]),
+        ("Do this:\n1. a\n2. b", ["Do this:", "1. a", "2. b"]),
+        ("Send 'Hi.' Then 3.5 km. 2 more", ["Send 'Hi.'", "Then 3.5 km.", "2 more"]),
+        ("for e.g. a, i.e. b", ["for e.g. a, i.e. b"]),
+        ("東京の天気は？大阪は？", ["東京の天気は？", "大阪は？"]),
+        ("Hm...", ["Hm..."]),
+        (" \n ", []),
+    ],
+)
+def test_sentences(text, found):
+    assert sentences(text) == found
+
+
+@given(st.text())
+def test_sentences_lose_nothing_but_space(text):
+    assert "".join("".join(sentences(text)).split()) == "".join(text.split())
