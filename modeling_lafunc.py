@@ -443,6 +443,8 @@ class LaFuncModel(PreTrainedModel):
         if chosen and len(chosen) < len(rows):
             reader.select(chosen)
         rows = [rows[at] for at in chosen]
+        with stats.stage("router"):
+            self.ask_sentences(rows, reader, processor, parallel)
         for row in rows:
             _tell_mode(row)
         if rows:
@@ -578,47 +580,44 @@ class LaFuncModel(PreTrainedModel):
         odds = [
             self.router.called(states, end) if len(states) else None for states, end in zip(found, ends, strict=True)
         ]
-        for b, (row, each) in enumerate(zip(rows, odds, strict=True)):
+        for row, each in zip(rows, odds, strict=True):
             if each is not None:
                 row.whole = dict(zip([tool.name for tool in row.tools], each.tolist(), strict=True))
-                row.parts = self._in_sentences(b, row, texts[b], reader) if self.config.sentence_weights[1] else {}
-                row.often = {
-                    name: [
-                        together(*pair, self.config.sentence_weights)
-                        for pair in zip(often, row.parts[name], strict=True)
-                    ]
-                    if row.parts
-                    else often
-                    for name, often in row.whole.items()
-                }
-                row.output.tool_probabilities = {name: ps[0] for name, ps in row.often.items()}
-                ways = [(p, n) for n, tool in enumerate(row.tools) for p in row.often[tool.name]]
-                ways.sort(key=lambda way: -way[0])  # of one tool, once is likelier than twice
-                sure = [n for p, n in ways if p >= 0.5] or [n for _, n in ways[:1]]
-                row.called = [row.tools[n] for n in sorted(sure[:most])]
+                row.hear(row.whole, most)
         return odds
 
+    def ask_sentences(self, rows: list[Request], reader: Reader, processor: LaFuncProcessor, parallel: bool) -> None:
+        """Weigh what the router says of the rows' requests with what it says of their sentences; see [`called`]."""
+        weights, most = self.config.sentence_weights, self.config.max_calls if parallel else 1
+        for b, row in enumerate(rows):
+            if row.whole and weights[1] and (parts := self._in_sentences(b, row, reader, processor)):
+                row.parts = parts
+                row.hear(
+                    {
+                        name: [together(*pair, weights) for pair in zip(odds, parts[name], strict=True)]
+                        for name, odds in row.whole.items()
+                    },
+                    most,
+                )
+
     def _in_sentences(
-        self, b: int, row: Request, texts: Sequence[Sequence[int]], reader: Reader
+        self, b: int, row: Request, reader: Reader, processor: LaFuncProcessor
     ) -> dict[str, list[float]]:
         """How likely each tool of a row is called how often by its sentences, each read as if it alone was asked; none
-        if there are not several.
-
-        Args:
-            texts: of each tool, what is read to ask for it.
-            reader: which holds the row, and has read its prompt.
+        if there are not several, or a window has forgotten what they share. The reader holds the row.
         """
         prompts, known = row.sentences(), reader.stats.prompt_tokens
-        if not prompts:
-            return {}
         same = len(os.path.commonprefix([row.prompt, *prompts]))
-        beginning = reader.begun(b, min(same, min(map(len, prompts)) - 1))
+        if not prompts or (beginning := reader.begun(b, min(same, *(len(prompt) - 1 for prompt in prompts)))) is None:
+            return {}
+        source = self.router.source(self.base)
         with listening() as heard:
             each = self.reader(prompts, reader.stats, beginning)
         reader.stats.prompt_tokens = known  # nobody's but ours
         each.open([row.preface] * len(prompts))
-        ends = heard[self.router.source(self.base)][:, -1]  # [S, H]
-        states = states_after(each, [texts] * len(prompts), self.router.source(self.base))
+        names = name_texts([tool.name for tool in row.tools], processor.vocabulary)
+        states = states_after(each, [names] * len(prompts), source)
+        ends = heard[source][:, -1]  # [S, H]
         odds = [self.router.called(*pair).tolist() for pair in zip(states, ends, strict=True)]  # [S, T, OFTEN]
         return {tool.name: summed([part[n] for part in odds]) for n, tool in enumerate(row.tools)}
 

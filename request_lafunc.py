@@ -33,8 +33,7 @@ class Request:
         tools: what may be called.
         called: of the tools those that the router finds called, each as often; none where it was not asked.
         often: of each tool by name how likely it is called at least once, twice, ..., where the router was asked.
-        whole: the same, as the request says; often is what its sentences say, too.
-        parts: the same, as the sentences of the request say, if they are several and were read.
+        whole, parts: the same, as the router says of the request, and of its sentences if they are several.
         plan: the calls to make, as far as they are settled.
         settled: it is not asked, once they are written, whether these are all.
         output: what has been found out so far.
@@ -75,6 +74,15 @@ class Request:
             texts = self.texts if whole else [*self.texts[:-1], asked]
             self._transcripts[asked] = Transcript(texts, vocabulary, self.rewritten if whole else self._rewrite(texts))
         return self._transcripts[asked]
+
+    def hear(self, often: dict[str, list[float]], most: int) -> None:
+        """Note how often each tool is called, and which are, at most so many calls and at least one."""
+        self.often = often
+        self.output.tool_probabilities = {name: ps[0] for name, ps in often.items()}
+        ways = [(p, n) for n, tool in enumerate(self.tools) for p in often[tool.name]]
+        ways.sort(key=lambda way: -way[0])  # of one tool, once is likelier than twice
+        sure = [n for p, n in ways if p >= 0.5] or [n for _, n in ways[:1]]
+        self.called = [self.tools[n] for n in sorted(sure[:most])]
 
     def _rewrite(self, texts: Sequence[str]) -> list[str]:
         return rewritten(texts, dict.fromkeys(layout for tool in self.tools for layout in tool.layouts))

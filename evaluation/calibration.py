@@ -191,6 +191,7 @@ def _reading(model: Any, processor: Any, row: HeldOut) -> dict[str, Any]:
     after = []
     if "calls" in model.config.trained:
         model.called([request], heard[model.router.source(model.base)][:, -1], reader, processor, parallel=True)
+        model.ask_sentences([request], reader, processor, parallel=True)
         for count, due in enumerate(follows(reader, [calls])[0], 1):
             after.append([due, _words(request, tools[:count]), calls.leave_out(count), count < len(tools)])
     told = calls.scaffold.tokens(calls.values)
