@@ -516,6 +516,7 @@ class LaFuncModel(PreTrainedModel):
                     texts=row.texts,
                     searched=one.searched,
                     optional=one.evidence,
+                    withdrawn=one.withdrawn,
                 )
                 row.output.clipped = [json_path(path) for path in one.ended]
 

@@ -5,7 +5,7 @@ import math
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 from .configuration_lafunc import LaFuncConfig
@@ -100,7 +100,7 @@ class Evidence:
         confidence: of the value that was written all the same, as the filler has it; of an optional value that is not
             written yet, of the head's guess.
         stands: that value stands in the messages, word for word or (numbers) in words, and more often than other
-            arguments hold it.
+            arguments hold it, and it is the first one that was written.
         closed: it is one of a few that the schema lists.
         named: whether the messages name one of these, a boolean or a day; see [`mentioned`].
     """
@@ -189,6 +189,7 @@ def assemble(
     texts: Sequence[str] = (),
     searched: Sequence[str] = (),
     optional: Mapping[Path, Evidence] | None = None,
+    withdrawn: Collection[Path] = (),
 ) -> None:
     """Turn values into validated calls, or into what is missing for them.
 
@@ -199,6 +200,7 @@ def assemble(
         texts: of the conversation's messages, in which arguments have their sources.
         searched: these, and what they say as arguments have it, in which missing values are looked for.
         optional: what was known of optional values.
+        withdrawn: of slots that held another argument's value first.
 
     Raises:
         SchemaError: the arguments of a strict tool violate the schema, which no filling of ours should.
@@ -214,6 +216,8 @@ def assemble(
             if not slot.optional and slot.path in absent:
                 sure = confidence.get(slot.path, 0.5)
                 known = evidence(slot, arguments, absent[slot.path], sure, searched)
+                if slot.path in withdrawn:  # what was looked for stands nowhere; anything was found in its place
+                    known = replace(known, stands=False)
                 output.evidence[json_path(slot.path)] = known
                 if known.missing(config.needs_weights) >= config.needs_threshold:
                     if (better := _with_default(tool, whole, slot.path[1:])) is not None:

@@ -15,6 +15,7 @@ from lafunc.copying_lafunc import Transcript, rewritten, scalar
 from lafunc.filling_lafunc import Cursor
 from lafunc.mentions_lafunc import listed, mentioned, named
 from lafunc.node_lafunc import continuations
+from lafunc.output_lafunc import ToolCallOutput, assemble
 from lafunc.scaffolding_lafunc import Scaffold
 from lafunc.vocabulary_lafunc import Vocabulary, siblings
 
@@ -465,3 +466,18 @@ def test_a_model_gives_what_was_said_once_to_one_argument(filler):
     (call,) = pair.call(asked, [tool], filler=filler, parallel_tool_calls=False).tool_calls
     assert {*call.arguments.values()} <= {"Quito", "Zanzibar", "Quito Zanzibar"}
     assert call.arguments["a"] != call.arguments["b"]
+
+
+def test_what_was_found_in_the_place_of_anothers_value_does_not_stand(vocabulary):
+    """Where nobody gave a value, the first thing that is written is often another argument's."""
+    properties = {name: {"type": "string"} for name in ("a", "b")}
+    tool = {"name": "f", "parameters": {"type": "object", "properties": properties, "required": ["a", "b"]}}
+    scaffold = Scaffold([compile_tool(tool, vocabulary)], vocabulary)
+    values = scaffold.read([{"a": "Ann", "b": "Bob"}])
+    known = dict.fromkeys(values, 0.5)
+    config = LaFuncConfig(needs_weights=[0.0, 0.0, -9.0, 0.0, 0.0, 4.0])
+    for withdrawn, needs in (((), []), ([(0, "b")], ["$.b"])):
+        output = ToolCallOutput("tool")
+        assemble(output, scaffold, values, known, known, config, searched=["Ann or Bob"], withdrawn=withdrawn)
+        assert [need.path for need in output.needs] == needs and len(output.tool_calls) == 1 - len(needs)
+        assert output.evidence["$[0].a"].stands and output.evidence["$[0].b"].stands != bool(withdrawn)
