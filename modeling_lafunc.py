@@ -443,13 +443,11 @@ class LaFuncModel(PreTrainedModel):
         if chosen and len(chosen) < len(rows):
             reader.select(chosen)
         rows = [rows[at] for at in chosen]
-        with stats.stage("router"):
-            self.ask_sentences(rows, reader, processor, parallel)
-        for row in rows:
-            _tell_mode(row)
         if rows:
             with stats.stage("plan"):
+                self.ask_sentences(rows, reader, processor, parallel)
                 for row in rows:
+                    _tell_mode(row)
                     row.settled |= not parallel or bool(row.plan) or processor.vocabulary.end is None
                 most = [self.config.max_calls if parallel else 1] * len(rows)
                 plan(reader, processor.vocabulary, rows, most)
