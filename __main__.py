@@ -149,6 +149,8 @@ def _show_written(trace: list[dict[str, Any]]) -> None:
     """The values that the base wrote from left to right or let stand, over all its passes."""
     written: dict[str, tuple[list[str], list[float]]] = {}
     for entry in trace:
+        for path in entry["paths"] if entry["stage"] == "again" else []:
+            written.pop(path, None)
         for slot in entry["slots"] if entry["stage"] == "write" else []:
             tokens, probabilities = written.setdefault(slot["path"], ([], []))
             tokens += slot["tokens"]

@@ -17,12 +17,12 @@ from .denoising_lafunc import Canvas, Denoiser
 from .diffusion_lafunc import DiffusionHead
 from .filling_lafunc import Cursor, Reader, Tell, verify, write
 from .mentions_lafunc import as_said, count, leaves, left_out, rest
-from .node_lafunc import Path, Slot, continuations
+from .node_lafunc import Path, Slot, continuations, json_path
 from .output_lafunc import Evidence, evidence, logit
 from .processing_lafunc import RequestError
 from .scaffolding_lafunc import Scaffold
 
-TURNS = 3  # in which values are written until none repeats another's
+TURNS = 3  # in which values are written, until none repeats another argument's
 
 
 @dataclass
@@ -243,10 +243,10 @@ def fill(
             drafts = denoiser.fill(draft=True)
         for calls in rows:
             calls.hear()
+        cursors = [calls.cursor(config) for calls in rows]
         mark = reader.mark()
-        for _ in range(TURNS):
+        for left in reversed(range(TURNS)):
             here = reader.branch()
-            cursors = [calls.cursor(config) for calls in rows]
             if drafts:
                 verify(here, cursors, scaffolds, drafts, tells)
             else:
@@ -254,9 +254,14 @@ def fill(
             for calls, cursor in zip(rows, cursors, strict=True):
                 calls.values = cursor.values
                 calls.confidence |= cursor.confidence
-            if not (config.copy_weight and any([calls.withdraw() for calls in rows])):
+            again = [b for b, calls in enumerate(rows) if left and config.copy_weight and calls.withdraw()]
+            if not again:
                 break
             reader.rewind(mark)
             drafts = drafts and [calls.values for calls in rows]
+            for b in again:
+                if tells is not None:
+                    tells[b]({"stage": "again", "paths": [json_path(path) for path in cursors[b].probabilities]})
+                cursors[b] = rows[b].cursor(config)
         for calls, cursor in zip(rows, cursors, strict=True):
             calls.clipped += cursor.clipped

@@ -201,7 +201,7 @@ class Transcript:
 
 def _without(value: str, text: str) -> str:
     """A text, with line breaks where a value stood."""
-    for start in reversed([*places(value.lower(), text.lower())]):
+    for start in reversed([*places(value, text, re.I)]):
         text = f"{text[:start]}\n{text[start + len(value) :]}"
     return text
 

@@ -217,7 +217,7 @@ def stands(value: Any, texts: Sequence[str], others: Sequence[str]) -> bool:
 
 def count(value: str, texts: Sequence[str]) -> int:
     """How often a value stands in texts, in whatever case."""
-    return sum(_count(value.lower(), text.lower()) for text in texts)
+    return sum(1 for text in texts for _ in places(value, text, re.I))
 
 
 def _count(value: str, text: str) -> int:
@@ -242,9 +242,9 @@ def leaves(value: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
         yield path, value
 
 
-def places(value: str, text: str) -> Iterator[int]:
-    """Where a value begins in a text, not as a part of a longer word or number."""
-    for found in re.finditer(f"(?={re.escape(value)})", text):
+def places(value: str, text: str, flags: int = 0) -> Iterator[int]:
+    """Where a value begins in a text, not as a part of a longer word or number; flags: those of `re`."""
+    for found in re.finditer(f"(?={re.escape(value)})", text, flags):
         start, end = found.start(), found.start() + len(value)
         before, after = text[max(0, start - 2) : start], text[end : end + 2]  # all that `joined` looks at
         if not (joined(before, value) or joined(value, after)):

@@ -292,7 +292,7 @@ def _calibration(document: Document) -> Iterable[str]:
     settings = document["settings"]
     about = settings["checkpoint"]
     names = " and ".join(one["name"] for one in settings["more"])
-    more = f", for the first two also {names}" if names else ""
+    more = f", for what one pass a row tells also {names}" if names else ""
     rows = f"rows {settings['rows']['name']}{more}"
     yield f"Checkpoint {about['name']} ({about['sha256']}), {settings['systems'][0]}, {rows}."
     yield ""

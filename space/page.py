@@ -154,6 +154,8 @@ class Picture:
             self.round = True
         elif stage == "write":
             self._write(entry["slots"])
+        elif stage == "again":  # some held what another argument holds
+            self.written = {path: tokens for path, tokens in self.written.items() if path not in entry["paths"]}
         elif stage == "text":
             self.text += entry["text"]
 

@@ -124,6 +124,8 @@ def test_the_command_writes_a_result_and_the_config(tmp_path, capsys, monkeypatc
 
     monkeypatch.setattr(calibration, "optional", lambda records: {**optional(records), "weights": fitted})
     monkeypatch.setattr(calibration, "measure", noted)
+    weighed = {"rows": 0, "counts": 0, "due": 0, "weights": [0.7, 0.3, 0.1], "wrong": 0, "whole": 0}
+    monkeypatch.setattr(calibration, "in_sentences", lambda readings: weighed)
     pair = make_pair("llama", trained=["router", "tools", "diffusion", "calls"])
     pair.model.save_pretrained(tmp_path / "c", include_base=True)
     pair.processor.save_pretrained(tmp_path / "c")
@@ -158,7 +160,7 @@ def test_the_command_writes_a_result_and_the_config(tmp_path, capsys, monkeypatc
     assert data["copying"]["rows"] == 4  # of two files, without the rows in which something is missing
     assert data["more"]["calls"] == 4 and data["more"]["due"] == 0
     assert config["more_weights"] == data["more"]["weights"] == EVENLY  # no row has another call
-    assert config["sentence_weights"] == data["sentences"]["weights"] == WHOLE  # no request has several sentences
+    assert config["sentence_weights"] == data["sentences"]["weights"] == [0.7, 0.3, 0.1]
     sure = data["confidence"]
     assert config["confidence_slope"] == (sure["slope"] if sure["after"]["ece"] < sure["before"]["ece"] else 1.0)
     assert "1 of 3 required values are missing" in capsys.readouterr().out

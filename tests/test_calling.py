@@ -14,7 +14,7 @@ from lafunc.compiling_lafunc import compile_tool
 from lafunc.configuration_lafunc import EVENLY, WHOLE
 from lafunc.filling_lafunc import slides
 from lafunc.planning_lafunc import due_tools, follows, standing_calls, summed, together
-from lafunc.request_lafunc import FILLERS, Request
+from lafunc.request_lafunc import FILLERS, MAX_SENTENCES, Request, read_request
 from lafunc.scaffolding_lafunc import Scaffold
 from lafunc.vocabulary_lafunc import Vocabulary
 
@@ -329,3 +329,14 @@ def test_a_request_is_read_by_sentences(any_pair, monkeypatch):
         none = math.prod(1 - heard[part, 1.0][name] for part in parts)
         assert heard[" ".join(parts), 0.0][name] == pytest.approx(1 - none, abs=1e-3)
         assert all(heard[part, 0.0][name] == pytest.approx(heard[part, 1.0][name], abs=1e-4) for part in parts)
+
+
+def test_requests_of_very_many_sentences_are_read_as_a_whole(pair):
+    def prompts(count: int) -> list:
+        asked = [{"role": "user", "content": "Ping! " * count}]
+        model = pair.model
+        request = read_request(asked, [PING], pair.processor, model.config, "tool", "auto", "autoregressive")
+        return request.sentences()
+
+    assert [len(prompts(count)) for count in (1, 2, MAX_SENTENCES, MAX_SENTENCES + 1)] == [0, 2, MAX_SENTENCES, 0]
+    assert prompts(2)[0] == pair.processor.prompt([{"role": "user", "content": "Ping!"}], [PING])

@@ -7,7 +7,9 @@ import torch
 from conftest import FAMILIES, examples, make_pair, make_tokenizer
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from page import Picture
 
+from lafunc.__main__ import _show_written
 from lafunc.calling_lafunc import Calls
 from lafunc.compiling_lafunc import compile_tool
 from lafunc.configuration_lafunc import LaFuncConfig
@@ -410,24 +412,33 @@ def test_where_no_list_was_said_arrays_go_on_or_end(vocabulary, text, written):
     assert {b",", b"]"} <= first or not whole and not first & {b",", b"]"}
 
 
-def test_what_is_withdrawn_is_written_if_the_base_insists(vocabulary):
-    texts = ["From Oslo to Rome for 72 of 95"]
-    said, tool = Transcript(texts, vocabulary), compile_tool(WEATHER, vocabulary)
-    scaffold = Scaffold([tool], vocabulary)
+@pytest.mark.parametrize(("name", "value", "other"), [("city", "Oslo", "Rome"), ("days", 72, 95)])
+def test_what_is_withdrawn_is_written_if_the_base_insists(vocabulary, name, value, other):
+    """It loses what others gain."""
+    parameters = {**WEATHER["parameters"], "properties": {name: WEATHER["parameters"]["properties"][name]}}
+    tool = compile_tool({**WEATHER, "parameters": {**parameters, "required": [name]}}, vocabulary)
+    said, scaffold = Transcript(["From Oslo to Rome for 72 of 95"], vocabulary), Scaffold([tool], vocabulary)
     ways = list(continuations(scaffold.chain))
-    values = scaffold.read([{"city": "Oslo", "days": 72}])
-    tokens = scaffold.tokens(values)
-    for strength, written in ((2.0, {"city": "Rome", "days": 95}), (30.0, {"city": "Oslo", "days": 72})):
-        withdrawn = {(0, "city"): "Oslo", (0, "days"): "72"}
-        cursor = Cursor(vocabulary, ways, said=said, copy_weight=4.0, withdrawn=withdrawn)
+    due, way = (scaffold.tokens(scaffold.read([{name: one}])) for one in (value, other))
+    withdrawn = {(0, name): str(value)}
+    for strength, known, written in ((6.0, withdrawn, other), (30.0, withdrawn, value), (6.0, {}, value)):
+        cursor = Cursor(vocabulary, ways, said=said, copy_weight=4.0, withdrawn=known)
         while cursor.done is None:
             logits = torch.zeros(len(vocabulary))
-            logits[vocabulary.encode("9")] = 0.5
-            logits[vocabulary.encode("Rome")[0]] = 1.0
-            if cursor.tokens == tokens[: len(cursor.tokens)] and len(cursor.tokens) < len(tokens):
-                logits[tokens[len(cursor.tokens)]] = strength
+            for tokens, much in ((way, 1.0), (due, strength)):
+                if cursor.tokens == tokens[: len(cursor.tokens)] and len(cursor.tokens) < len(tokens):
+                    logits[tokens[len(cursor.tokens)]] = much
             cursor.choose(logits)
-        assert scaffold.arguments(cursor.values) == [written]
+        assert scaffold.arguments(cursor.values) == [{name: written}]
+
+
+@pytest.mark.parametrize("wanted", [[12], [12, 24, 36, 70], [12, 24, 36]])
+def test_a_base_that_begins_a_list_writes_that_list(vocabulary, wanted):
+    schema = {"type": "array", "items": {"type": "integer"}}
+    text = "A has 12, 24, 36 and B has 15, 70"
+    assert chosen(vocabulary, schema, wanted, [text], 0.0) == wanted
+    assert chosen(vocabulary, schema, wanted, [text], 4.0) == [12, 24, 36]
+    assert chosen(vocabulary, schema, [7, 24], [text], 1.5) == [7, 24]
 
 
 @pytest.mark.parametrize(
@@ -456,16 +467,77 @@ def test_what_was_said_once_is_one_arguments(vocabulary, text, places, absent, w
     assert left_out == {(0, "owner")} & calls.withdrawn.keys()
 
 
+TWO = {
+    "name": "f",
+    "parameters": {
+        "type": "object",
+        "properties": {name: {"type": "string"} for name in ("a", "b")},
+        "required": ["a", "b"],
+    },
+}
+
+
+def test_a_day_may_be_the_first_and_the_last_one(vocabulary):
+    day = {"type": "string", "description": "in the format YYYY-MM-DD"}
+    tool = {"name": "f", "parameters": {"type": "object", "properties": {"a": day, "b": day}, "required": ["a", "b"]}}
+    calls = Calls(Scaffold([compile_tool(tool, vocabulary)], vocabulary), searched=["On 2025-08-01"])
+    calls.values = calls.scaffold.read([{"a": "2025-08-01", "b": "2025-08-01"}])
+    assert not calls.withdraw()
+
+
 @pytest.mark.parametrize("filler", ["verified", "autoregressive"])
-def test_a_model_gives_what_was_said_once_to_one_argument(filler):
-    """A base that copies the first thing it sees into each argument has to look for another one."""
+def test_a_model_gives_what_was_said_once_to_one_argument(filler, capsys):
+    """A base that copies the first thing it sees into each argument has to look for another one, also in a batch; and
+    trace and demo show what is written again once."""
     pair = make_pair("llama", copy_weight=30.0)
-    names = ("a", "b")
-    parameters = {"type": "object", "properties": {n: {"type": "string"} for n in names}, "required": list(names)}
-    tool, asked = {"name": "f", "parameters": parameters}, [{"role": "user", "content": "Quito Zanzibar"}]
-    (call,) = pair.call(asked, [tool], filler=filler, parallel_tool_calls=False).tool_calls
+    asked = [[{"role": "user", "content": text}] for text in ("Quito Zanzibar", "x")]
+    output = pair.call(asked[0], [TWO], filler=filler, parallel_tool_calls=False, return_trace=True)
+    (call,) = output.tool_calls
     assert {*call.arguments.values()} <= {"Quito", "Zanzibar", "Quito Zanzibar"}
     assert call.arguments["a"] != call.arguments["b"]
+    batch = pair.call(asked, [TWO], filler=filler, parallel_tool_calls=False, return_trace=True)
+    assert batch[0].tool_calls[0].arguments == call.arguments
+    picture, written = Picture("Quito Zanzibar"), {}
+    stages = [entry["stage"] for entry in output.trace]
+    assert stages.count("again") >= 1
+    for entry in output.trace:
+        picture.add(entry)
+        written = {} if entry["stage"] == "again" else written
+        for slot in entry["slots"] if entry["stage"] == "write" else []:
+            written[slot["path"]] = written.get(slot["path"], "") + "".join(slot["tokens"])
+    shown = {path: "".join(token for token, *_ in tokens) for path, tokens in picture.written.items()}
+    assert shown == written
+    assert {
+        path[-1]: json.loads(text + '"' * (text.count('"') == 1)) for path, text in shown.items()
+    } == call.arguments
+    _show_written(output.trace)
+    tokens = sum(len(tokens) for tokens in picture.written.values())
+    assert capsys.readouterr().out.count(" · ") == tokens - len(written)
+
+
+def test_a_model_takes_what_is_withdrawn_for_not_given():
+    """Whatever is written in its place, and wherever that stands."""
+    heads = {"needs_weights": [0.0, 0.0, -9.0, 0.0, 0.0, 4.0], "trained": ["router", "arguments"]}
+    pair = make_pair("llama", copy_weight=30.0, **heads)
+    asked = [{"role": "user", "content": "Quito Zanzibar"}]
+    (need,) = pair.call(asked, [TWO], filler="autoregressive", parallel_tool_calls=False, mode="tool").needs
+    assert need.path in ("$.a", "$.b")
+
+
+@pytest.mark.parametrize(
+    ("text", "value", "whole"),
+    [("on 2025-08-01", b"2025", False), ("on 2025-08-01", b"01", False), ("on 2025-08-01", b"2025-08-01", True)]
+    + [("room 2025-08", b"2025", True), ("in 2025, 8 of 12", b"2025", True)],
+)
+def test_no_number_begins_or_ends_within_a_date(vocabulary, text, value, whole):
+    assert Transcript([text], vocabulary).ahead(value)[1] == whole
+
+
+def test_what_is_withdrawn_goes_with_its_call(vocabulary):
+    scaffold = Scaffold([compile_tool(WEATHER, vocabulary)] * 3, vocabulary)
+    calls = Calls(scaffold, withdrawn={(0, "city"): "Oslo", (2, "city"): "Rome"})
+    calls.keep([1, 2])
+    assert calls.withdrawn == {(1, "city"): "Rome"}
 
 
 def test_what_was_found_in_the_place_of_anothers_value_does_not_stand(vocabulary):
